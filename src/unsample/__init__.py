@@ -1,0 +1,43 @@
+"""The upsampling half of encoder-decoder networks: every way up beside its transpose, the way down.
+
+Any array in (NumPy, PyTorch, JAX), the same kind out. Start with `unsample.nearest`.
+"""
+
+from unsample import geometry
+from unsample.geometry import ShapeError
+from unsample.matrix import matrix
+from unsample.ops.conv import conv, conv_transpose, conv_weight_grad
+from unsample.ops.nails import bed_of_nails, decimate
+from unsample.ops.nearest import nearest, window_sum
+from unsample.ops.pool import adaptive_max_pool, max_gather, max_pool, max_unpool
+from unsample.ops.resize import resize, resize_transpose
+from unsample.ops.shuffle import pixel_shuffle, pixel_unshuffle
+from unsample.pairs import PAIRS, Pair
+from unsample.switches import PackedSwitches, Switches
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "PAIRS",
+    "PackedSwitches",
+    "Pair",
+    "ShapeError",
+    "Switches",
+    "adaptive_max_pool",
+    "bed_of_nails",
+    "conv",
+    "conv_transpose",
+    "conv_weight_grad",
+    "decimate",
+    "geometry",
+    "matrix",
+    "max_gather",
+    "max_pool",
+    "max_unpool",
+    "nearest",
+    "pixel_shuffle",
+    "pixel_unshuffle",
+    "resize",
+    "resize_transpose",
+    "window_sum",
+]

@@ -1,0 +1,190 @@
+"""Which array this is, and what its library calls things.
+
+Any array in, the same kind out. A framework is looked up only where it is already imported, so that
+`import unsample` stays NumPy alone. NumPy (from 2.0) and JAX speak the array-API standard themselves;
+PyTorch does through array-api-compat.
+"""
+
+import sys
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+
+from unsample.geometry.arguments import describe, listed
+
+
+class SupportsArray(Protocol):
+    """What an array must have to be taken: NumPy, PyTorch, JAX and array-API arrays do."""
+
+    @property
+    def shape(self) -> Any:
+        """Sizes of the axes."""
+
+    @property
+    def dtype(self) -> Any:
+        """What the elements are."""
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+
+
+ArrayT = TypeVar("ArrayT", bound=SupportsArray)
+
+COPIES = ("bool", "integer", "real", "complex")
+SUMS = ("integer", "real", "complex")
+ORDERED = ("bool", "integer", "real")
+
+
+def namespace(operation: str, kinds: tuple[str, ...] = COPIES, **arrays: Any) -> Any:
+    """The array-API namespace of all `arrays`; `bias`, the one optional array, may be None.
+
+    Raises
+    ------
+    TypeError
+        Where an argument is no array, where the arrays are of two libraries, or where the kind of
+        their dtype is not one of `kinds`.
+    """
+    first, xp = "", None
+    for name, array in arrays.items():
+        if array is None and name == "bias":
+            continue
+        found = _namespace_of(operation, name, array)
+        if xp is not None and found is not xp:
+            raise TypeError(
+                f"{operation}: {first} and {name} must be arrays of one library, "
+                f"got {_type_name(arrays[first])} and {_type_name(array)}"
+            )
+        if dtype_kind(array.dtype) not in kinds:
+            raise TypeError(f"{operation}: {name} must be {listed_kinds(kinds)}, got dtype {array.dtype}")
+        first, xp = first or name, found
+    return xp
+
+
+def _namespace_of(operation: str, name: str, array: Any) -> Any:
+    if isinstance(array, np.ndarray):
+        # Subclasses carry meaning (masks, units, matrix products) that would be dropped in silence.
+        if type(array) in (np.ndarray, np.memmap):
+            return np
+        raise TypeError(
+            f"{operation}: {name} must be a plain numpy.ndarray, got {_type_name(array)}; "
+            f"numpy.asarray(...) converts it and drops what the subclass adds"
+        )
+    torch = sys.modules.get("torch")
+    if torch is not None and isinstance(array, torch.Tensor):
+        return _torch_namespace(operation, name, array, torch)
+    jax = sys.modules.get("jax")
+    if jax is not None and isinstance(array, jax.Array):
+        return sys.modules["jax.numpy"]
+    if hasattr(array, "__array_namespace__") and hasattr(array, "shape"):
+        return array.__array_namespace__()
+    raise TypeError(f"{operation}: {name} must be a NumPy, PyTorch or JAX array, got {describe(array)}")
+
+
+def _torch_namespace(operation: str, name: str, array: Any, torch: Any) -> Any:
+    if array.layout is not torch.strided or array.is_quantized or array.is_nested:
+        form = "nested" if array.is_nested else "quantized" if array.is_quantized else array.layout
+        raise TypeError(f"{operation}: {name} must be a dense strided tensor, got a {form} one")
+    try:
+        import array_api_compat.torch
+    except ImportError:
+        raise ImportError(
+            f"{operation}: torch tensors need array-api-compat: pip install 'unsample[torch]'"
+        ) from None
+    return array_api_compat.torch
+
+
+def _type_name(array: Any) -> str:
+    return f"{type(array).__module__}.{type(array).__name__}"
+
+
+def listed_kinds(kinds: tuple[str, ...]) -> str:
+    """'integer, real or complex', without quotes."""
+    return listed(kinds).replace("'", "")
+
+
+def dtype_name(dtype: Any) -> str:
+    """float32 for numpy.dtype("float32"), torch.float32 and all the others."""
+    return str(getattr(dtype, "name", dtype)).rpartition(".")[2]
+
+
+def dtype_kind(dtype: Any) -> str:
+    """One of "bool", "integer", "real", "complex", "other", for the dtypes of every library."""
+    name = dtype_name(dtype)
+    if name == "bool":
+        return "bool"
+    if name.startswith(("int", "uint")) and name.lstrip("uint").isdigit():
+        return "integer"
+    if name in ("float16", "bfloat16", "float32", "float64", "longdouble", "float128", "float96"):
+        return "real"
+    return "complex" if name.startswith("complex") and name != "complex32" else "other"
+
+
+def sum_dtype(xp: Any, dtype: Any) -> Any:
+    """The dtype sums of `dtype` are taken in.
+
+    float16 and bfloat16 accumulate in float32; integers and bool as the library's own `sum` has it
+    (int64 in NumPy and PyTorch, so that nothing wraps that need not).
+    """
+    if dtype_name(dtype) in ("float16", "bfloat16"):
+        return xp.float32
+    if dtype_kind(dtype) in ("bool", "integer"):
+        return xp.sum(xp.zeros((1,), dtype=dtype)).dtype
+    return native(dtype)
+
+
+def result_dtype(total: Any, dtype: Any) -> Any:
+    """What a sum accumulated in dtype `total` over elements of `dtype` is returned as."""
+    return total if dtype_kind(dtype) in ("bool", "integer") else native(dtype)
+
+
+def native(dtype: Any) -> Any:
+    """The dtype in this machine's byte order; only NumPy has others."""
+    return dtype.newbyteorder("=") if isinstance(dtype, np.dtype) else dtype
+
+
+def zeros(x: Any, shape: tuple[int, ...], dtype: Any = None) -> Any:
+    """Zeros of the library, device and (unless given) dtype of `x`."""
+    dtype = x.dtype if dtype is None else dtype
+    if hasattr(x, "new_zeros"):  # torch: stays batched under vmap, which torch.zeros would not
+        return x.new_zeros(shape, dtype=dtype)
+    if isinstance(x, np.ndarray):
+        return np.zeros(shape, dtype=native(dtype))
+    return x.__array_namespace__().zeros(shape, dtype=dtype)
+
+
+def constant(x: Any, values: Any, dtype: Any = None) -> Any:
+    """Host numbers as an array of the library and device of `x`; int64 positions by default."""
+    dtype = position_dtype(x) if dtype is None else dtype
+    if hasattr(x, "new_tensor"):
+        return x.new_tensor(np.asarray(values), dtype=dtype)
+    if isinstance(x, np.ndarray):
+        return np.asarray(values).astype(dtype)
+    return x.__array_namespace__().asarray(np.asarray(values), dtype=dtype)
+
+
+def position_dtype(x: Any) -> Any:
+    """int64 in the library of `x`, or 32 bits where jax is told to keep to those."""
+    if hasattr(x, "new_tensor"):
+        return sys.modules["torch"].int64
+    if isinstance(x, np.ndarray):
+        return np.dtype(np.int64)
+    return x.__array_namespace__().__array_namespace_info__().default_dtypes()["integral"]
+
+
+def to_numpy(x: Any) -> np.ndarray[Any, Any]:
+    """The values of `x` on the host, to look at."""
+    if hasattr(x, "detach"):
+        x = x.detach().cpu()
+    return np.asarray(x) if hasattr(x, "__array__") else np.from_dlpack(x)
+
+
+def has_values(x: Any) -> bool:
+    """Whether the elements of `x` can be looked at: not while a framework traces, maps or fakes."""
+    torch, jax = sys.modules.get("torch"), sys.modules.get("jax")
+    if torch is not None and isinstance(x, torch.Tensor):
+        plain = type(x) in (torch.Tensor, torch.nn.Parameter) and x.device.type != "meta"
+        # functorch (vmap, grad, jvp) wraps tensors without a type of their own.
+        wrapped = torch._C._functorch.is_functorch_wrapped_tensor(x)
+        return plain and not wrapped and not torch.compiler.is_compiling()
+    return jax is None or not isinstance(x, jax.core.Tracer)

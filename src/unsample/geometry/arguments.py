@@ -1,0 +1,199 @@
+"""Arguments as users write them, turned into one normal form or refused in one sentence."""
+
+import difflib
+import operator
+from collections.abc import Sequence
+from typing import Any, TypeGuard
+
+from unsample.geometry.errors import ShapeError
+
+# Sizes and positions are kept in 64 signed bits by every framework and kernel.
+LARGEST = 2**63 - 1
+# No process addresses more bytes than this (47 bits of user space on x86-64 and arm64).
+ADDRESS_SPACE = 2**47
+
+PADDING_WORDS = ("valid", "same", "full")
+PADDING_MODES = ("zeros", "circular", "reflect", "replicate")
+
+Pads = tuple[tuple[int, int], ...]
+
+
+def integer(operation: str, name: str, value: Any, minimum: int | None = None) -> int:
+    """`value` as a Python int; bools, floats and strings are refused, NumPy integers welcome."""
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{operation}: {name} must be an int, got {describe(value)}")
+    try:
+        number = operator.index(value)
+    except TypeError:  # arrays and NumPy bools have __index__ and refuse to use it
+        raise TypeError(f"{operation}: {name} must be an int, got {describe(value)}") from None
+    if abs(number) > LARGEST:
+        raise OverflowError(f"{operation}: {name} must be below 2**63, got {number}")
+    if minimum is not None and number < minimum:
+        raise ShapeError(f"{operation}: {name} must be at least {minimum}, got {number}")
+    return number
+
+
+def integers(operation: str, name: str, value: Any, minimum: int | None = None) -> tuple[int, ...]:
+    """A sequence of ints of any length but 0."""
+    values = sequence(operation, name, value)
+    if not values:
+        raise ShapeError(f"{operation}: {name} must hold at least one int, got {value!r}")
+    return tuple(integer(operation, name, each, minimum) for each in values)
+
+
+def per_axis(operation: str, name: str, value: Any, rank: int, minimum: int | None = None) -> tuple[int, ...]:
+    """One int for every axis, or a sequence with one int per axis -> `rank` ints."""
+    if is_sequence(value):
+        numbers = tuple(integer(operation, name, each, minimum) for each in value)
+        if len(numbers) != rank:
+            raise ShapeError(
+                f"{operation}: {name} must be an int or {count(rank, 'int')}, "
+                f"one per spatial axis, got {value!r}"
+            )
+        return numbers
+    return (integer(operation, name, value, minimum),) * rank
+
+
+def rank_of(operation: str, name: str, value: Any, shape: Sequence[int], array: str = "x") -> int:
+    """Spatial rank of a channel-wise call: `len(value)` for a tuple, `ndim - 2` for a single number."""
+    if is_sequence(value):
+        rank = len(value)
+        if rank == 0 or rank > len(shape):
+            raise ShapeError(
+                f"{operation}: {name} must hold at least one number and at most one per axis of {array}, "
+                f"got {value!r} for {array} of shape {tuple(shape)}"
+            )
+        return rank
+    if len(shape) < 3:
+        raise ShapeError(
+            f"{operation}: {array} must be (N, C, *spatial) where {name} is a single number, "
+            f"or {name} a tuple with one number per spatial axis, "
+            f"got {array} of shape {tuple(shape)} and {name}={value!r}"
+        )
+    return len(shape) - 2
+
+
+def paddings(operation: str, value: Any, rank: int, minimum: int | None = None) -> Pads | str:
+    """Int, per axis, per axis and side, or a word -> ((before, after), ...) or the word."""
+    if isinstance(value, str):
+        return choice(operation, "padding", value, PADDING_WORDS)
+    if not is_sequence(value):
+        return ((integer(operation, "padding", value, minimum),) * 2,) * rank
+    if len(value) != rank:
+        raise ShapeError(
+            f"{operation}: padding must be an int, {count(rank, 'int')} or {count(rank, 'pair')} "
+            f"(before, after), one per spatial axis, or one of {listed(PADDING_WORDS)}, got {value!r}"
+        )
+    pads = []
+    for each in value:
+        pair = tuple(each) if is_sequence(each) else (each, each)
+        if len(pair) != 2:
+            raise ShapeError(
+                f"{operation}: padding of one axis must be an int or a pair (before, after), got {each!r}"
+            )
+        before, after = (integer(operation, "padding", side, minimum) for side in pair)
+        pads.append((before, after))
+    return tuple(pads)
+
+
+def choice(operation: str, name: str, value: Any, choices: Sequence[str]) -> str:
+    """One of the words in `choices`; another word is answered with the nearest."""
+    if not isinstance(value, str):
+        raise TypeError(f"{operation}: {name} must be one of {listed(choices)}, got {describe(value)}")
+    if value in choices:
+        return value
+    folded = {word.lower(): word for word in choices}
+    near = difflib.get_close_matches(value.lower(), folded, n=1)
+    hint = f" (did you mean {folded[near[0]]!r}?)" if near else ""
+    raise ShapeError(f"{operation}: {name} must be one of {listed(choices)}, got {value!r}{hint}")
+
+
+def spatial_size(
+    operation: str, name: str, value: Any, rank: int, leading: Sequence[int], minimum: int = 0
+) -> tuple[int, ...]:
+    """A spatial size, or a full shape whose leading axes are `leading` -> `rank` ints.
+
+    An int means the same size on every axis, as in torch.
+    """
+    if not is_sequence(value):
+        return (integer(operation, name, value, minimum),) * rank
+    sizes = tuple(integer(operation, name, each, minimum) for each in value)
+    if len(sizes) == rank:
+        return sizes
+    if len(sizes) == rank + len(leading) and sizes[: len(leading)] == tuple(leading):
+        return sizes[len(leading) :]
+    raise ShapeError(
+        f"{operation}: {name} must be an int, {count(rank, 'int')} or the full shape "
+        f"({', '.join([*map(str, leading), *['*'] * rank])}), got {value!r}"
+    )
+
+
+def size_of_like(operation: str, like: Any, rank: int) -> tuple[int, ...]:
+    """The spatial size of `like`, an array such as the skip connection to be met."""
+    shape = getattr(like, "shape", None)
+    if shape is None:
+        raise TypeError(f"{operation}: like must be an array, got {describe(like)}")
+    if len(shape) < rank:
+        raise ShapeError(
+            f"{operation}: like must have at least {count(rank, 'axis')}, got shape {tuple(shape)}"
+        )
+    return tuple(int(each) for each in shape[len(shape) - rank :])
+
+
+def wanted_size(
+    operation: str, output_size: Any, like: Any, rank: int, leading: Sequence[int]
+) -> tuple[int, ...] | None:
+    """The spatial output size that `output_size=` or `like=` asks for, None where neither does."""
+    if output_size is not None and like is not None:
+        raise ShapeError(f"{operation}: output_size and like must not both be given")
+    if output_size is not None:
+        return spatial_size(operation, "output_size", output_size, rank, leading)
+    if like is not None:
+        return size_of_like(operation, like, rank)
+    return None
+
+
+def check_allocation(operation: str, shape: Sequence[int]) -> None:
+    """Refuse a shape that no address space holds, before anything is allocated."""
+    elements = 1
+    for size in shape:
+        if size > LARGEST:
+            raise OverflowError(f"{operation}: an output axis of {size} elements is beyond 2**63")
+        elements *= size
+    if elements > ADDRESS_SPACE:
+        raise OverflowError(
+            f"{operation}: an output of shape {tuple(shape)} has {elements} elements, "
+            f"more than the 2**47 bytes of an address space"
+        )
+
+
+def is_sequence(value: Any) -> TypeGuard[Sequence[Any]]:
+    """Tuples, lists and torch.Size; not strings, not arrays."""
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
+
+
+def sequence(operation: str, name: str, value: Any) -> tuple[Any, ...]:
+    """`value` as a tuple, or a TypeError."""
+    if not is_sequence(value):
+        raise TypeError(f"{operation}: {name} must be a tuple of ints, got {describe(value)}")
+    return tuple(value)
+
+
+def describe(value: Any) -> str:
+    """A value as an error shows it: short, with its type."""
+    kind = type(value)
+    named = kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
+    text = repr(value)
+    return named if len(text) > 40 or "\n" in text else f"{text} ({named})"
+
+
+def listed(words: Sequence[str]) -> str:
+    """'a', 'b' or 'c'."""
+    quoted = [repr(word) for word in words]
+    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} or {quoted[-1]}"
+
+
+def count(number: int, noun: str) -> str:
+    """1 int, 2 ints, 1 axis, 2 axes."""
+    plural = noun[:-2] + "es" if noun.endswith("axis") else noun + "s"
+    return f"{number} {noun if number == 1 else plural}"

@@ -1,0 +1,83 @@
+"""What one call will do, known before it is done."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from unsample.geometry.arguments import check_allocation
+from unsample.geometry.resample import Resample
+from unsample.geometry.window import AnyWindow, Tap, cached_axis_taps, taps
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One call of one operation: shapes, windows and cost; no data.
+
+    Parameters
+    ----------
+    operation : str
+        The public function, as errors name it.
+    input_shape, output_shape : tuple of int
+        Of the linear argument and of the result, as the caller sees them.
+    windows : tuple of Window or AdaptiveWindow
+        One per spatial axis; empty for a resize.
+    resamples : tuple of Resample
+        One per spatial axis of a resize.
+    multiply_adds : int
+        Multiplications of an element by a weight, those that meet padding left out.
+    """
+
+    operation: str
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    windows: tuple[AnyWindow, ...] = ()
+    resamples: tuple[Resample, ...] = ()
+    multiply_adds: int = 0
+
+    def __post_init__(self) -> None:
+        check_allocation(self.operation, self.output_shape)
+
+    @property
+    def rank(self) -> int:
+        """Number of spatial axes."""
+        return len(self.windows or self.resamples)
+
+    @property
+    def fine(self) -> tuple[int, ...]:
+        """Spatial size of the larger side: the input of a way down, the output of a way up."""
+        return tuple(window.fine for window in self.windows)
+
+    @property
+    def coarse(self) -> tuple[int, ...]:
+        """Spatial size of the smaller side: how many windows there are."""
+        return tuple(window.coarse for window in self.windows)
+
+    @property
+    def kernel_size(self) -> tuple[int, ...]:
+        """Taps of a window, per axis."""
+        return tuple(window.size for window in self.windows)
+
+    @property
+    def tiles(self) -> bool:
+        """Whether the stamps do not overlap, so that they may be copied instead of added."""
+        return all(window.tiles for window in self.windows)
+
+    def taps(self) -> Iterator[Tap]:
+        """Every tap with the elements it meets, in C order."""
+        return taps(self.windows)
+
+    def output_bytes(self, itemsize: int) -> int:
+        """Bytes of the result for elements of `itemsize` bytes."""
+        return math.prod(self.output_shape) * itemsize
+
+
+def meetings(windows: Sequence[AnyWindow]) -> int:
+    """How many (window, element) pairs the taps make, padding left out.
+
+    Examples
+    --------
+    >>> from unsample.geometry import Window
+    >>> meetings([Window(fine=4, coarse=4, size=3, before=1, after=1)])  # 12 less the 2 outside
+    10
+    """
+    return math.prod([sum([len(tap.fine) for tap in cached_axis_taps(w)]) for w in windows])

@@ -1,0 +1,204 @@
+"""One axis of a resize: which source elements make a target element, and with what weight.
+
+Source positions are exact: with sizes n (source) and m (target), target o looks at the rational
+
+    half_pixel      ((2 o + 1) n - m) / (2 m)          pixel centres of both grids span the same length
+    align_corners   o (n - 1) / (m - 1)                the first and the last centres coincide
+    asymmetric      o n / m                            the first centres coincide
+
+kept as integers until the weight, a polynomial in the remainder, is taken. NumPy's 64-bit integers
+stand in for Python's because an axis may have millions of positions; `AXIS_LIMIT` keeps every product
+below 2**63.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unsample.geometry.window import AdaptiveWindow, Positions
+
+METHODS = ("nearest", "linear", "cubic", "catmull_rom", "area")
+CONVENTIONS = ("half_pixel", "align_corners", "asymmetric", "legacy")
+# Two tables of eight-byte numbers per tap are built for an axis; at this length they take about 4 GiB.
+AXIS_LIMIT = 2**26
+
+# Keys (1981), equation 4: the free parameter a of the cubic. torch's bicubic has -0.75, the
+# third-order accurate Catmull-Rom spline -0.5 (TensorFlow, PIL, torch with antialias).
+CUBIC = {"cubic": -0.75, "catmull_rom": -0.5}
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Resample:
+    """One axis of a resize.
+
+    Parameters
+    ----------
+    source, target : int
+        Elements before and after.
+    method, convention : str
+        As in `resize`.
+    antialias : bool
+        Whether the kernel is stretched to the step between targets when the axis shrinks.
+
+    Examples
+    --------
+    Doubling 3 elements linearly: inner targets mix two sources 3 : 1.
+
+    >>> for tap in Resample(3, 6, "linear", "half_pixel", False).taps():
+    ...     print(list(tap.source), list(tap.target), tap.weights.tolist())
+    [0, 1, 2] [0, 3, 5] [1.0, 0.75, 1.0]
+    [0, 1] [1, 4] [0.75, 0.25]
+    [0] [2] [0.25]
+    [1, 2] [1, 3] [0.25, 0.25]
+    [1, 2] [2, 4] [0.75, 0.75]
+    """
+
+    source: int
+    target: int
+    method: str
+    convention: str
+    antialias: bool
+
+    def taps(self) -> tuple["ResampleTap", ...]:
+        """Which sources go to which targets with which weights; a fixed order, kept."""
+        return _cached_taps(self)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ResampleTap:
+    """Target `target[i]` takes `weights[i]` times source `source[i]`; no source or target twice in one tap.
+
+    Where an axis changes more than it is long on its shorter side, one element of that side meets many
+    of the other: `source` or `target` is then a single position.
+    """
+
+    source: Positions
+    target: Positions
+    weights: Floats
+
+
+@lru_cache(maxsize=64)
+def _cached_taps(axis: Resample) -> tuple[ResampleTap, ...]:
+    if axis.source == 0 or axis.target == 0:
+        return ()
+    index, weights = _table(axis)
+    taps = []
+    if index.shape[1] > axis.target:
+        for o in range(axis.target):
+            (used,) = np.nonzero(weights[o])
+            taps.append(ResampleTap(_positions(index[o, used]), range(o, o + 1), weights[o, used]))
+        return tuple(taps)
+    for slot in range(index.shape[1]):
+        used = np.flatnonzero(weights[:, slot])
+        found, weight = index[used, slot], weights[used, slot]
+        # Within a slot sources ascend, each in a run of repetitions.
+        _, starts, lengths = np.unique(found, return_index=True, return_counts=True)
+        longest = int(lengths.max(initial=0))
+        parts: list[Any]
+        if longest > len(starts):  # one tap per source
+            parts = [slice(a, a + n) for a, n in zip(starts, lengths, strict=True)]
+            sources = [found[part][:1] for part in parts]
+        else:  # the r-th repetition of each source goes into tap r
+            parts = [starts[lengths > r] + r for r in range(longest)]
+            sources = [found[part] for part in parts]
+        for part, source in zip(parts, sources, strict=True):
+            taps.append(ResampleTap(_positions(source), _positions(used[part]), weight[part]))
+    return tuple(taps)
+
+
+def _positions(values: Ints) -> Positions:
+    step = int(values[1] - values[0]) if len(values) > 1 else 1
+    if step > 0 and bool((np.diff(values) == step).all()):
+        return range(int(values[0]), int(values[-1]) + 1, step)
+    return tuple(values.tolist())
+
+
+def _table(axis: Resample) -> tuple[Ints, Floats]:
+    """(target, slots) source indices, ascending along both axes, and their weights, 0 for none."""
+    source, target, method = axis.source, axis.target, axis.method
+    if method == "area":
+        return _area(source, target)
+    if axis.antialias:
+        return _antialiased(source, target, method)
+    numerator, denominator = _position(source, target, axis.convention)
+    if method == "nearest":
+        # "legacy" takes the element before, as torch's mode "nearest" does; the others the nearest, ties up.
+        shift = 0 if axis.convention == "legacy" else denominator
+        index = (2 * numerator + shift) // (2 * denominator)
+        return np.clip(index, 0, source - 1)[:, None], np.ones((target, 1))
+    if method == "linear":
+        numerator = np.clip(numerator, 0, (source - 1) * denominator)
+    floor = numerator // denominator
+    t = (numerator - floor * denominator) / denominator
+    if method == "linear":
+        index, weights = floor[:, None] + np.arange(2), np.stack([1 - t, t], axis=1)
+    else:
+        index = floor[:, None] + np.arange(-1, 3)
+        weights = _cubic(np.abs(t[:, None] - np.arange(-1, 3)), CUBIC[method])
+    return _merge(np.clip(index, 0, source - 1), weights)
+
+
+def _position(source: int, target: int, convention: str) -> tuple[Ints, int]:
+    """Numerators and the denominator of the source position of every target element."""
+    o = np.arange(target, dtype=np.int64)
+    if convention == "half_pixel":
+        return (2 * o + 1) * source - target, 2 * target
+    if convention == "align_corners":
+        return (o * (source - 1), target - 1) if target > 1 else (o, 1)
+    return o * source, target
+
+
+def _cubic(distance: Floats, a: float) -> Floats:
+    """Keys' cubic convolution kernel (Keys 1981, equation 4)."""
+    near = ((a + 2) * distance - (a + 3)) * distance**2 + 1
+    far = ((a * distance - 5 * a) * distance + 8 * a) * distance - 4 * a
+    return np.where(distance <= 1, near, np.where(distance < 2, far, 0.0))
+
+
+def _merge(index: Ints, weights: Floats) -> tuple[Ints, Floats]:
+    """Add the weights of slots that the border clamped onto one element."""
+    for slot in range(index.shape[1] - 1, 0, -1):
+        same = index[:, slot] == index[:, slot - 1]
+        weights[:, slot - 1] += np.where(same, weights[:, slot], 0.0)
+        weights[:, slot] = np.where(same, 0.0, weights[:, slot])
+    return index, weights
+
+
+def _area(source: int, target: int) -> tuple[Ints, Floats]:
+    """The mean over the elements of an adaptive window, as torch's "area" has it."""
+    window = AdaptiveWindow(source, target)
+    start = np.arange(target, dtype=np.int64) * source // target
+    length = -(-(np.arange(1, target + 1, dtype=np.int64) * source) // target) - start
+    slots = np.arange(window.size)
+    inside = slots < length[:, None]
+    index = np.minimum(start[:, None] + slots, source - 1)
+    return index, np.where(inside, 1.0 / length[:, None], 0.0)
+
+
+def _antialiased(source: int, target: int, method: str) -> tuple[Ints, Floats]:
+    """The kernel, stretched by source / target where that is more than 1, cut off at the border and
+    divided by its sum (PIL, torch, jax).
+    """
+    support = 1 if method == "linear" else 2
+    wide = max(source, target)
+    # Source j lies ((2 j + 1) m - (2 o + 1) n) / (2 max(n, m)) stretched units away from target o.
+    centre = (2 * np.arange(target, dtype=np.int64) + 1) * source
+    first = np.maximum(0, -(-(centre - target - 2 * wide * support) // (2 * target)))
+    index = first[:, None] + np.arange(-(-2 * support * wide // target) + 1)
+    distance = np.abs((2 * index + 1) * target - centre[:, None]) / (2 * wide)
+    weights = np.maximum(0.0, 1 - distance) if method == "linear" else _cubic(distance, CUBIC[method])
+    weights = np.where(index < source, weights, 0.0)
+    return np.minimum(index, source - 1), weights / weights.sum(axis=1, keepdims=True)
+
+
+def check_axis(operation: str, sizes: tuple[int, ...]) -> None:
+    """Refuse an axis too long to tabulate."""
+    for size in sizes:
+        if size > AXIS_LIMIT:
+            raise OverflowError(f"{operation}: an axis must have at most 2**26 elements, got {size}")

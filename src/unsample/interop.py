@@ -1,0 +1,303 @@
+"""Switches in the conventions of torch, TensorFlow and ONNX, every value checked.
+
+All three store a flat *position* where this library stores a tap number. They differ in what is flattened:
+one plane of the input (torch), plane and channel with channels last (TensorFlow), the whole tensor (ONNX).
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from unsample.arrays import constant, has_values, namespace, position_dtype, to_numpy
+from unsample.geometry.arguments import (
+    count,
+    describe,
+    integer,
+    integers,
+    paddings,
+    per_axis,
+)
+from unsample.geometry.errors import ShapeError
+from unsample.geometry.sizes import windows_over
+from unsample.geometry.window import AdaptiveWindow, AnyWindow, Window
+
+Windows = tuple[AnyWindow, ...]
+
+
+def pool_windows(
+    operation: str,
+    input_size: Sequence[int],
+    kernel_size: Any = None,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    output_size: Any = None,
+) -> Windows:
+    """The windows of a max pooling, given as to `max_pool` or (`output_size`) to `adaptive_max_pool`.
+
+    Padding may not pass half a window (torch's rule) and no window may lie in the padding alone: it would
+    have no maximum.
+    """
+    size = integers(operation, "input_size", input_size, minimum=0)
+    rank = len(size)
+    if (kernel_size is None) == (output_size is None):
+        raise ShapeError(f"{operation}: exactly one of kernel_size and output_size must be given")
+    if output_size is not None:
+        wanted = per_axis(operation, "output_size", output_size, rank, minimum=0)
+        for n, m in zip(size, wanted, strict=True):
+            if n == 0 and m > 0:
+                raise ShapeError(
+                    f"{operation}: output_size must be 0 on an axis without elements, "
+                    f"got {wanted} for an input of size {size}"
+                )
+        return tuple(AdaptiveWindow(n, m) for n, m in zip(size, wanted, strict=True))
+    kernel = per_axis(operation, "kernel_size", kernel_size, rank, minimum=1)
+    steps = per_axis(operation, "stride", kernel if stride is None else stride, rank, minimum=1)
+    spread = per_axis(operation, "dilation", dilation, rank, minimum=1)
+    pads = paddings(operation, padding, rank, minimum=0)
+    if not isinstance(ceil_mode, bool | np.bool_):
+        raise TypeError(f"{operation}: ceil_mode must be a bool, got {describe(ceil_mode)}")
+    windows = windows_over(operation, size, kernel, steps, pads, spread, ceil_mode=bool(ceil_mode))
+    for axis, window in enumerate(windows):
+        _check_pool_window(operation, axis, window)
+    return windows
+
+
+def _check_pool_window(operation: str, axis: int, window: Window) -> None:
+    if max(window.before, window.after) > window.extent // 2:
+        raise ShapeError(
+            f"{operation}: padding must be at most half of the {window.extent} elements that a window spans, "
+            f"got {(window.before, window.after)} on spatial axis {axis}"
+        )
+    # Only windows that start before the axis or end after it can miss every element.
+    for o in range(window.coarse):
+        start = window.start(o)
+        if start < 0 or start + window.extent > window.fine:
+            first = max(0, -(start // window.dilation))
+            if first >= window.size or start + first * window.dilation >= window.fine:
+                raise ShapeError(
+                    f"{operation}: every window must hold an element of the input, "
+                    f"window {o} of spatial axis {axis} holds padding alone "
+                    f"(size {window.fine}, kernel_size {window.size}, "
+                    f"padding {(window.before, window.after)}, dilation {window.dilation})"
+                )
+
+
+# -- taps <-> positions ------------------------------------------------------------------------------
+
+
+def positions_of_taps(taps: Any, windows: Windows) -> tuple[Any, ...]:
+    """The position of every tap along every axis, int64."""
+    xp = namespace("Switches", ("integer",), switches=taps)
+    rest = xp.astype(taps, position_dtype(taps))
+    positions = []
+    for axis in reversed(range(len(windows))):
+        window = windows[axis]
+        t = rest % max(window.size, 1)
+        rest = rest // max(window.size, 1)
+        positions.append(_per_window(taps, windows, axis, "start") + t * window.dilation)
+    return tuple(reversed(positions))
+
+
+def taps_of_positions(
+    operation: str, positions: Sequence[Any], windows: Windows, dtype: str, indices: Any
+) -> Any:
+    """The tap of every position in its own window; `indices` is what the error shows."""
+    xp = namespace(operation, ("integer",), indices=indices)
+    number = indices * 0
+    for axis, window in enumerate(windows):
+        offset = positions[axis] - _per_window(indices, windows, axis, "start")
+        t = offset // window.dilation
+        inside = (t >= 0) & (t < _per_window(indices, windows, axis, "length"))
+        inside = inside & (offset % window.dilation == 0)
+        _refuse(operation, inside, indices, "a position inside its own window", windows)
+        number = number * window.size + t
+    return xp.astype(number, getattr(xp, dtype))
+
+
+def check_taps(operation: str, taps: Any, windows: Windows) -> None:
+    """IndexError at the first tap number that no element of its window has."""
+    xp = namespace(operation, ("integer",), switches=taps)
+    number = xp.astype(taps, position_dtype(taps))
+    good = (number >= 0) & (number < math.prod(window.size for window in windows))
+    if not all(_never_outside(window) for window in windows):
+        for axis, p in enumerate(positions_of_taps(taps, windows)):
+            start = _per_window(taps, windows, axis, "start")
+            reach = _per_window(taps, windows, axis, "length") * windows[axis].dilation
+            good = good & (p >= 0) & (p < windows[axis].fine) & (p - start < reach)
+    _refuse(operation, good, taps, "a tap of its window that meets the input", windows, "switch")
+
+
+def _never_outside(window: AnyWindow) -> bool:
+    """Whether every tap of every window meets an element."""
+    if isinstance(window, AdaptiveWindow):
+        return window.tiles
+    last = window.start(window.coarse - 1) + window.extent
+    return window.coarse == 0 or (window.before <= 0 and last <= window.fine)
+
+
+def _per_window(like: Any, windows: Windows, axis: int, what: str) -> Any:
+    """`start` or `length` of every window of an axis, shaped to broadcast against the switches."""
+    window = windows[axis]
+    of = window.start if what == "start" else window.length
+    values = np.array([of(o) for o in range(window.coarse)], dtype=np.int64)
+    return constant(like, values.reshape((-1, *(1,) * (len(windows) - axis - 1))))
+
+
+def _refuse(operation: str, good: Any, shown: Any, rule: str, windows: Windows, noun: str = "index") -> None:
+    """IndexError at the first False of `good`; nothing while there are no values to look at."""
+    if not has_values(good):
+        return
+    bad = np.argwhere(~to_numpy(good))
+    if not len(bad):
+        return
+    where = tuple(int(i) for i in bad[0])
+    kernel = "x".join(str(window.size) for window in windows)
+    size = tuple(window.fine for window in windows)
+    raise IndexError(
+        f"{operation}: the {noun} at {where} must be {rule}, got {int(shown[where])} "
+        f"(windows of {kernel} taps over {size} elements)"
+    )
+
+
+def _indices(operation: str, indices: Any, windows: Windows, channel_axes: int = 0) -> Any:
+    """Indices as int64, of the shape that the pooling gives."""
+    xp = namespace(operation, ("integer",), indices=indices)
+    rank, coarse = len(windows), tuple(window.coarse for window in windows)
+    shape = tuple(indices.shape)
+    if channel_axes and len(shape) != rank + channel_axes:
+        raise ShapeError(
+            f"{operation}: indices must have a batch axis, a channel axis and {count(rank, 'window axis')}, "
+            f"got shape {shape}"
+        )
+    if len(shape) < rank or shape[len(shape) - rank :] != coarse:
+        raise ShapeError(
+            f"{operation}: the window axes of indices must be {coarse}, as this pooling makes of "
+            f"{tuple(window.fine for window in windows)}, got shape {shape}"
+        )
+    # A uint64 index beyond int64 wraps to a negative one, and is refused as that.
+    return xp.astype(indices, position_dtype(indices))
+
+
+def _ravel(positions: Sequence[Any], sizes: Sequence[int]) -> Any:
+    flat = positions[0]
+    for position, size in zip(positions[1:], sizes[1:], strict=True):
+        flat = flat * size + position
+    return flat
+
+
+def _unravel(flat: Any, sizes: Sequence[int]) -> tuple[Any, ...]:
+    positions = []
+    for size in reversed(sizes):
+        positions.append(flat % max(size, 1))
+        flat = flat // max(size, 1)
+    return tuple(reversed(positions))
+
+
+def _counting(like: Any, shape: tuple[int, ...], rank: int) -> Any:
+    """0, 1, ... along axes of `shape`, before `rank` others."""
+    return constant(like, np.arange(math.prod(shape)).reshape((*shape, *(1,) * rank)))
+
+
+def _sizes(windows: Windows) -> tuple[int, ...]:
+    return tuple(window.fine for window in windows)
+
+
+# -- torch: flat in one plane ------------------------------------------------------------------------
+
+
+def torch_indices(taps: Any, windows: Windows) -> Any:
+    """Tap numbers -> torch's indices."""
+    return _ravel(positions_of_taps(taps, windows), _sizes(windows))
+
+
+def taps_of_torch(operation: str, indices: Any, windows: Windows, dtype: str) -> Any:
+    """Torch's indices -> tap numbers."""
+    flat = _indices(operation, indices, windows)
+    sizes = _sizes(windows)
+    inside = (flat >= 0) & (flat < math.prod(sizes))
+    _refuse(operation, inside, flat, f"from 0 to {math.prod(sizes) - 1}", windows)
+    return taps_of_positions(operation, _unravel(flat, sizes), windows, dtype, flat)
+
+
+# -- TensorFlow: ((n * H + y) * W + x) * C + c, channels last ------------------------------------------
+
+
+def tf_indices(taps: Any, windows: Windows, include_batch: bool) -> Any:
+    """Tap numbers -> TensorFlow's indices."""
+    xp = namespace("Switches.to_tf", ("integer",), switches=taps)
+    rank = len(windows)
+    n, c = _batch_and_channels("Switches.to_tf", taps, rank)
+    flat = torch_indices(taps, windows)
+    if include_batch:
+        flat = flat + _counting(flat, (n,), rank + 1) * math.prod(_sizes(windows))
+    return xp.moveaxis(flat * c + _counting(flat, (c,), rank), 1, -1)
+
+
+def taps_of_tf(indices: Any, windows: Windows, dtype: str, include_batch: bool) -> Any:
+    """TensorFlow's indices -> tap numbers, channels first."""
+    operation = "Switches.from_tf"
+    xp = namespace(operation, ("integer",), indices=indices)
+    rank, sizes = len(windows), _sizes(windows)
+    first = xp.moveaxis(indices, -1, 1) if indices.ndim == rank + 2 else indices
+    shown = _indices(operation, first, windows, channel_axes=2)
+    n, c = shown.shape[:2]
+    flat = shown
+    if include_batch:
+        flat = flat - _counting(flat, (n,), rank + 1) * (math.prod(sizes) * c)
+    inside = (flat >= 0) & (flat < math.prod(sizes) * c)
+    whose = "batch item" if include_batch else "image"
+    _refuse(operation, inside, shown, f"a position in its own {whose}", windows)
+    own = flat % max(c, 1) == _counting(flat, (c,), rank)
+    _refuse(operation, own, shown, "a position in its own channel", windows)
+    positions = _unravel(flat // max(c, 1), sizes)
+    return taps_of_positions(operation, positions, windows, dtype, shown)
+
+
+# -- ONNX: flat over N * C * spatial -----------------------------------------------------------------
+
+
+def onnx_indices(taps: Any, windows: Windows, storage_order: int) -> Any:
+    """Tap numbers -> ONNX's indices."""
+    column_major = _column_major("Switches.to_onnx", storage_order)
+    rank, sizes = len(windows), _sizes(windows)
+    n, c = _batch_and_channels("Switches.to_onnx", taps, rank)
+    positions = positions_of_taps(taps, windows)
+    flat = _ravel(positions[::-1], sizes[::-1]) if column_major else _ravel(positions, sizes)
+    planes = _counting(flat, (n, c), rank)
+    return flat + planes * math.prod(sizes)
+
+
+def taps_of_onnx(indices: Any, windows: Windows, dtype: str, storage_order: int) -> Any:
+    """ONNX's indices -> tap numbers."""
+    operation = "Switches.from_onnx"
+    column_major = _column_major(operation, storage_order)
+    rank, sizes = len(windows), _sizes(windows)
+    shown = _indices(operation, indices, windows, channel_axes=2)
+    n, c = shown.shape[:2]
+    planes = _counting(shown, (n, c), rank)
+    flat = shown - planes * math.prod(sizes)
+    inside = (flat >= 0) & (flat < math.prod(sizes))
+    _refuse(operation, inside, shown, "a position in its own plane", windows)
+    positions = _unravel(flat, sizes[::-1])[::-1] if column_major else _unravel(flat, sizes)
+    return taps_of_positions(operation, positions, windows, dtype, shown)
+
+
+def _column_major(operation: str, storage_order: int) -> bool:
+    order = integer(operation, "storage_order", storage_order, minimum=0)
+    if order > 1:
+        raise ShapeError(f"{operation}: storage_order must be 0 (row-major) or 1 (column-major), got {order}")
+    return order == 1
+
+
+def _batch_and_channels(operation: str, taps: Any, rank: int) -> tuple[int, int]:
+    if taps.ndim != rank + 2:
+        raise ShapeError(
+            f"{operation}: switches must have a batch axis, a channel axis and "
+            f"{count(rank, 'window axis')}, got shape {tuple(taps.shape)}"
+        )
+    n, c = taps.shape[:2]
+    return n, c

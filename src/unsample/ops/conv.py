@@ -1,0 +1,493 @@
+"""Convolution, its transpose and its weight gradient: a learned matrix on every tap.
+
+The three are the partial transposes of one trilinear form
+
+    <conv(x, w), y>  =  <x, conv_transpose(y, w)>  =  <w, conv_weight_grad(x, y)>
+
+so the derivatives of any of them, of every order, are the others. One weight layout serves all three:
+(C_y, C_x / groups, *kernel), what torch calls `conv.weight` and what its transposed layers store too.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from unsample.arrays import SUMS, ArrayT, namespace, result_dtype, sum_dtype, zeros
+from unsample.geometry.arguments import (
+    PADDING_MODES,
+    Pads,
+    choice,
+    count,
+    integer,
+    is_sequence,
+    paddings,
+    per_axis,
+    wanted_size,
+)
+from unsample.geometry.errors import ShapeError
+from unsample.geometry.plan import Plan, meetings
+from unsample.geometry.sizes import windows_over, windows_under
+from unsample.geometry.window import Tap
+from unsample.stamp import add_tap, slice_tap
+
+IntOrInts = int | Sequence[int]
+Padding = int | Sequence[int | Sequence[int]] | str
+
+
+def plan_conv(
+    shape: Sequence[int],
+    weight_shape: Sequence[int],
+    bias_shape: Sequence[int] | None = None,
+    *,
+    stride: IntOrInts = 1,
+    padding: Padding = 0,
+    dilation: IntOrInts = 1,
+    groups: int = 1,
+    padding_mode: str = "zeros",
+) -> Plan:
+    """The plan of `conv` for an input and a weight of these shapes."""
+    shape, weight = tuple(shape), tuple(weight_shape)
+    rank, groups = _weight_rank("conv", weight, groups)
+    steps = _steps("conv", rank, stride, padding, dilation, padding_mode)
+    leading, channels, fine = _split("conv", "x", shape, weight, rank)
+    if channels != weight[1] * groups:
+        raise ShapeError(
+            f"conv: weight has {count(weight[1] * groups, 'input channel')}, x has {channels} "
+            f"(x is {shape}, weight is {weight}, groups {groups})"
+        )
+    _check_bias("conv", bias_shape, weight[0])
+    windows = windows_over("conv", fine, weight[2:], *steps)
+    output = (*leading, weight[0], *(window.coarse for window in windows))
+    cost = math.prod(leading) * weight[0] * weight[1] * meetings(windows)
+    return Plan("conv", shape, output, windows, multiply_adds=cost)
+
+
+def plan_conv_transpose(
+    shape: Sequence[int],
+    weight_shape: Sequence[int],
+    bias_shape: Sequence[int] | None = None,
+    *,
+    stride: IntOrInts = 1,
+    padding: Padding = 0,
+    output_padding: IntOrInts = 0,
+    output_size: Any = None,
+    like: Any = None,
+    dilation: IntOrInts = 1,
+    groups: int = 1,
+    padding_mode: str = "zeros",
+) -> Plan:
+    """The plan of `conv_transpose` for an input and a weight of these shapes."""
+    operation = "conv_transpose"
+    shape, weight = tuple(shape), tuple(weight_shape)
+    rank, groups = _weight_rank(operation, weight, groups)
+    steps = _steps(operation, rank, stride, padding, dilation, padding_mode)
+    extra = per_axis(operation, "output_padding", output_padding, rank, minimum=0)
+    leading, channels, coarse = _split(operation, "y", shape, weight, rank)
+    if channels != weight[0]:
+        raise ShapeError(
+            f"{operation}: weight has {count(weight[0], 'input channel')}, y has {channels} "
+            f"(y is {shape}, weight is {weight})"
+        )
+    output_channels = weight[1] * groups
+    _check_bias(operation, bias_shape, output_channels)
+    size = wanted_size(operation, output_size, like, rank, (*leading, output_channels))
+    if any(extra):
+        if size is not None or isinstance(steps[1], str):
+            given = "output_size or like" if size is not None else f"padding {steps[1]!r}"
+            raise ShapeError(f"{operation}: output_padding must be 0 with {given}, got {output_padding!r}")
+        for more, s, d in zip(extra, steps[0], steps[2], strict=True):
+            if more >= max(s, d):
+                raise ShapeError(
+                    f"{operation}: output_padding must be smaller than stride or dilation, "
+                    f"got output_padding {extra}, stride {steps[0]}, dilation {steps[2]}"
+                )
+    windows = windows_under(operation, coarse, weight[2:], *steps, extra, size)
+    output = (*leading, output_channels, *(window.fine for window in windows))
+    cost = math.prod(leading) * weight[0] * weight[1] * meetings(windows)
+    return Plan(operation, shape, output, windows, multiply_adds=cost)
+
+
+def plan_conv_weight_grad(
+    shape: Sequence[int],
+    y_shape: Sequence[int],
+    kernel_size: IntOrInts,
+    *,
+    stride: IntOrInts = 1,
+    padding: Padding = 0,
+    dilation: IntOrInts = 1,
+    groups: int = 1,
+    padding_mode: str = "zeros",
+) -> Plan:
+    """The plan of `conv_weight_grad` for x and y of these shapes; its output is the weight."""
+    operation = "conv_weight_grad"
+    shape, y_shape = tuple(shape), tuple(y_shape)
+    rank = len(kernel_size) if is_sequence(kernel_size) else len(shape) - 2
+    if rank < 1 or len(shape) - rank not in (1, 2) or len(y_shape) != len(shape):
+        raise ShapeError(
+            f"{operation}: x and y must both be (N, C, *spatial), or both (C, *spatial) with one "
+            f"kernel_size per spatial axis, got x of shape {shape}, y of shape {y_shape} "
+            f"and kernel_size {kernel_size!r}"
+        )
+    kernel = per_axis(operation, "kernel_size", kernel_size, rank, minimum=1)
+    groups = integer(operation, "groups", groups, minimum=1)
+    steps = _steps(operation, rank, stride, padding, dilation, padding_mode)
+    c_x, c_y = shape[-rank - 1], y_shape[-rank - 1]
+    if c_x % groups or c_y % groups:
+        raise ShapeError(
+            f"{operation}: groups must divide the channels of x and y, got {groups} for {c_x} and {c_y}"
+        )
+    windows = windows_over(operation, shape[-rank:], kernel, *steps)
+    expected = (*shape[: -rank - 1], c_y, *(window.coarse for window in windows))
+    if y_shape != expected:
+        raise ShapeError(
+            f"{operation}: y must have the shape {expected} that conv makes of x, got {y_shape} "
+            f"(x is {shape}, kernel_size {kernel})"
+        )
+    cost = math.prod(shape[: -rank - 1]) * c_y * (c_x // groups) * meetings(windows)
+    return Plan(operation, shape, (c_y, c_x // groups, *kernel), windows, multiply_adds=cost)
+
+
+def _weight_rank(operation: str, weight: tuple[int, ...], groups: int) -> tuple[int, int]:
+    rank = len(weight) - 2
+    if rank < 1:
+        raise ShapeError(
+            f"{operation}: weight must be (C_y, C_x / groups, *kernel) with at least 1 kernel axis, "
+            f"got shape {weight}"
+        )
+    if any(k < 1 for k in weight[2:]):
+        raise ShapeError(f"{operation}: the kernel axes of weight must not be empty, got shape {weight}")
+    groups = integer(operation, "groups", groups, minimum=1)
+    if weight[0] % groups:
+        raise ShapeError(
+            f"{operation}: groups must divide the first axis of weight, got groups {groups} "
+            f"and weight of shape {weight}"
+        )
+    return rank, groups
+
+
+def _steps(
+    operation: str, rank: int, stride: Any, padding: Any, dilation: Any, padding_mode: Any
+) -> tuple[tuple[int, ...], Pads | str, tuple[int, ...], str]:
+    return (
+        per_axis(operation, "stride", stride, rank, minimum=1),
+        paddings(operation, padding, rank),
+        per_axis(operation, "dilation", dilation, rank, minimum=1),
+        choice(operation, "padding_mode", padding_mode, PADDING_MODES),
+    )
+
+
+def _split(
+    operation: str, array: str, shape: tuple[int, ...], weight: tuple[int, ...], rank: int
+) -> tuple[tuple[int, ...], int, tuple[int, ...]]:
+    """Batch (or nothing), channels, spatial size."""
+    if len(shape) - rank not in (1, 2):
+        raise ShapeError(
+            f"{operation}: {array} must be (N, C, *spatial) or (C, *spatial) with "
+            f"{count(rank, 'spatial axis')}, as weight of shape {weight} has, got shape {shape}"
+        )
+    return shape[: -rank - 1], shape[-rank - 1], shape[-rank:]
+
+
+def _check_bias(operation: str, bias: Sequence[int] | None, channels: int) -> None:
+    if bias is not None and tuple(bias) != (channels,):
+        raise ShapeError(
+            f"{operation}: bias must have the shape ({channels},) of the output channels, got {tuple(bias)}"
+        )
+
+
+def conv(
+    x: ArrayT,
+    weight: ArrayT,
+    bias: ArrayT | None = None,
+    *,
+    stride: IntOrInts = 1,
+    padding: Padding = 0,
+    dilation: IntOrInts = 1,
+    groups: int = 1,
+    padding_mode: str = "zeros",
+) -> ArrayT:
+    """Convolution: every window's elements, weighted by a matrix per tap, summed.
+
+        out[n, :, o] = bias + sum over taps t of W[t] @ x[n, :, o * stride + t * dilation - before]
+
+    Transpose in x: `conv_transpose` with the same weight and `output_size` the size of x; in the weight:
+    `conv_weight_grad`.
+
+    Parameters
+    ----------
+    x : array, (N, C_x, *spatial) or (C_x, *spatial)
+        Any library.
+    weight : array, (C_y, C_x / groups, *kernel)
+        The number of kernel axes fixes the number of spatial axes.
+    bias : array, (C_y,), optional
+        Added to every output element.
+    stride, dilation : int or sequence of int
+        Step from window to window, from tap to tap; one for all axes or one per axis.
+    padding : int, sequence of int or of pairs (before, after), "valid", "same", "full"
+        Per axis and side; negative crops. "same" makes ceil(size / stride) windows, the odd element of the
+        padding after; "full" is dilation * (kernel - 1) on both sides.
+    groups : int
+        Channel groups that do not see each other.
+    padding_mode : "zeros", "circular", "reflect" or "replicate"
+        What padding holds.
+
+    Returns
+    -------
+    array, (N, C_y, *windows) or (C_y, *windows)
+        In the common dtype of the arguments. float16 and bfloat16 accumulate in float32; integers give
+        the dtype of the library's own `sum`.
+
+    Raises
+    ------
+    ShapeError, TypeError, OverflowError
+        Where shapes or arguments do not fit, or arrays are bool or of different libraries.
+
+    Notes
+    -----
+    Cross-correlation, as every deep-learning library means it: the kernel is not flipped. Complex weights
+    are not conjugated, and neither does the transpose conjugate them. An axis of length 0 gives an axis of
+    length 0. Source: the article, section 3; Dumoulin & Visin (1603.07285), relationship 6.
+
+    Examples
+    --------
+    >>> import numpy as np, unsample as us
+    >>> x = np.array([[1, 2, 3, 4, 5]])
+    >>> w = np.array([[[1, 10, 100]]])
+    >>> us.conv(x, w, stride=2)
+    array([[321, 543]])
+    >>> us.conv(x, w, stride=2, padding="same")
+    array([[210, 432,  54]])
+    """
+    xp = namespace("conv", SUMS, x=x, weight=weight, bias=bias)
+    plan = plan_conv(
+        x.shape,
+        weight.shape,
+        None if bias is None else bias.shape,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        groups=groups,
+        padding_mode=padding_mode,
+    )
+    dtype, total = _dtypes(xp, x, weight, bias)
+    source = _batched(xp.astype(x, total), plan.rank)
+    matrices = _matrices(xp, xp.astype(weight, total), groups)
+    out = zeros(source, (source.shape[0], weight.shape[0], *plan.coarse))
+    for tap in plan.taps():
+        value = _multiply(xp, matrices(tap), slice_tap(source, tap.fine), groups)
+        out = add_tap(out, tap.coarse, value)
+    result: ArrayT = _finish(xp, out, bias, plan, dtype)
+    return result
+
+
+def conv_transpose(
+    y: ArrayT,
+    weight: ArrayT,
+    bias: ArrayT | None = None,
+    *,
+    stride: IntOrInts = 1,
+    padding: Padding = 0,
+    output_padding: IntOrInts = 0,
+    output_size: Any = None,
+    like: Any = None,
+    dilation: IntOrInts = 1,
+    groups: int = 1,
+    padding_mode: str = "zeros",
+) -> ArrayT:
+    """Transposed convolution: every element stamps its window, weighted by a matrix per tap; overlaps add.
+
+        out[n, :, o * stride + t * dilation - before] += W[t].T @ y[n, :, o]     for all windows o, taps t
+
+    Transpose in y: `conv` with the same weight.
+
+    Parameters
+    ----------
+    y : array, (N, C_y, *spatial) or (C_y, *spatial)
+        Any library.
+    weight : array, (C_y, C_x / groups, *kernel)
+        The weight of the convolution this is the transpose of; torch's ConvTranspose layout.
+    bias : array, (C_x,), optional
+        Added to every output element.
+    stride, dilation, groups, padding_mode
+        As in `conv`. Other modes than "zeros" fold what falls into the padding back onto the element the
+        convolution read there: the true adjoint.
+    padding : int, sequence of int or of pairs (before, after), "valid", "same", "full"
+        The padding of that convolution, so a crop of this output; negative widens it. "same" gives
+        spatial * stride; the article's full transposed convolution is padding 0.
+    output_padding : int or sequence of int
+        Elements more at the end, below stride or dilation; torch's way of naming the size.
+    output_size : int or sequence of int, optional
+        Spatial size (or full shape) of the result: any of the `stride` sizes that `conv` brings back
+        to y's. The smallest unless given.
+    like : array, optional
+        Take the spatial size of this array, such as a skip connection.
+
+    Returns
+    -------
+    array, (N, C_x, *output_size) or (C_x, *output_size)
+        output_size = (spatial - 1) * stride - before - after + dilation * (kernel - 1) + 1 + output_padding.
+        dtype as in `conv`.
+
+    Raises
+    ------
+    ShapeError, TypeError, OverflowError
+        As in `conv`, and where the size asked for is not possible (the message names those that are) or the
+        output would be empty.
+
+    Notes
+    -----
+    Zeros are multiplied like any number (0 * inf is NaN), but no zeros are inserted. Complex weights are
+    not conjugated. Source: the article, section 3; Dumoulin & Visin (1603.07285), relationship 14.
+
+    Examples
+    --------
+    The article's Fig. 7: 2 inputs, 3 taps, stride 2.
+
+    >>> import numpy as np, unsample as us
+    >>> y = np.array([[1, 10]])
+    >>> xyz = np.array([[[2, 3, 4]]])
+    >>> us.conv_transpose(y, xyz, stride=2)
+    array([[ 2,  3, 24, 30, 40]])
+    >>> us.conv_transpose(y, xyz, stride=1)
+    array([[ 2, 23, 34, 40]])
+    >>> us.conv_transpose(y, xyz, stride=2, output_size=6)
+    array([[ 2,  3, 24, 30, 40,  0]])
+    """
+    xp = namespace("conv_transpose", SUMS, y=y, weight=weight, bias=bias)
+    plan = plan_conv_transpose(
+        y.shape,
+        weight.shape,
+        None if bias is None else bias.shape,
+        stride=stride,
+        padding=padding,
+        output_padding=output_padding,
+        output_size=output_size,
+        like=like,
+        dilation=dilation,
+        groups=groups,
+        padding_mode=padding_mode,
+    )
+    dtype, total = _dtypes(xp, y, weight, bias)
+    source = _batched(xp.astype(y, total), plan.rank)
+    matrices = _matrices(xp, xp.astype(weight, total), groups)
+    out = zeros(source, (source.shape[0], weight.shape[1] * groups, *plan.fine))
+    for tap in plan.taps():
+        transposed = xp.matrix_transpose(matrices(tap))
+        value = _multiply(xp, transposed, slice_tap(source, tap.coarse), groups)
+        out = add_tap(out, tap.fine, value)
+    result: ArrayT = _finish(xp, out, bias, plan, dtype)
+    return result
+
+
+def conv_weight_grad(
+    x: ArrayT,
+    y: ArrayT,
+    kernel_size: IntOrInts,
+    *,
+    stride: IntOrInts = 1,
+    padding: Padding = 0,
+    dilation: IntOrInts = 1,
+    groups: int = 1,
+    padding_mode: str = "zeros",
+) -> ArrayT:
+    """The third of the triple: how x and y meet under each tap.
+
+        out[:, :, t] = sum over n, o of  outer(y[n, :, o], x[n, :, o * stride + t * dilation - before])
+
+    Transpose in y: w -> `conv(x, w)`; in x: w -> `conv_transpose(y, w)`.
+
+    Parameters
+    ----------
+    x : array, (N, C_x, *spatial) or (C_x, *spatial)
+        The larger side: the input of the convolution.
+    y : array, (N, C_y, *windows) or (C_y, *windows)
+        The smaller side: its output, or the gradient of it.
+    kernel_size : int or sequence of int
+        Taps per axis; a sequence also fixes the number of spatial axes.
+    stride, padding, dilation, groups, padding_mode
+        As in `conv`.
+
+    Returns
+    -------
+    array, (C_y, C_x / groups, *kernel_size)
+        dtype as in `conv`.
+
+    Raises
+    ------
+    ShapeError, TypeError
+        As in `conv`, and where y has not the shape that `conv` makes of x.
+
+    Notes
+    -----
+    Source: the chain rule applied to Dumoulin & Visin (1603.07285), relationship 6.
+
+    Examples
+    --------
+    >>> import numpy as np, unsample as us
+    >>> us.conv_weight_grad(np.array([[1, 2, 3, 4]]), np.array([[1, 10]]), (3,))
+    array([[[21, 32, 43]]])
+    """
+    xp = namespace("conv_weight_grad", SUMS, x=x, y=y)
+    plan = plan_conv_weight_grad(
+        x.shape,
+        y.shape,
+        kernel_size,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        groups=groups,
+        padding_mode=padding_mode,
+    )
+    dtype, total = _dtypes(xp, x, y)
+    fine = _batched(xp.astype(x, total), plan.rank)
+    coarse = _batched(xp.astype(y, total), plan.rank)
+    c_y, c_x = plan.output_shape[:2]
+    out = zeros(fine, plan.output_shape)
+    for tap in plan.taps():
+        columns = _grouped(xp, slice_tap(fine, tap.fine), groups)
+        rows = _grouped(xp, slice_tap(coarse, tap.coarse), groups)
+        outer = xp.matmul(rows, xp.matrix_transpose(columns))  # (N, groups, C_y / groups, C_x / groups)
+        value = xp.reshape(xp.sum(outer, axis=0), (c_y, c_x, *(1,) * plan.rank))
+        out = add_tap(out, tuple(range(t, t + 1) for t in tap.index), value)
+    result: ArrayT = xp.astype(out, result_dtype(total, dtype))
+    return result
+
+
+def _dtypes(xp: Any, *arrays: Any) -> tuple[Any, Any]:
+    """The common dtype of the arguments, and the one sums are taken in."""
+    dtype = xp.result_type(*(array for array in arrays if array is not None))
+    return dtype, sum_dtype(xp, dtype)
+
+
+def _batched(x: Any, rank: int) -> Any:
+    return x if x.ndim == rank + 2 else x[None, ...]
+
+
+def _matrices(xp: Any, weight: Any, groups: int) -> Callable[[Tap], Any]:
+    """Tap -> its matrices, (groups, C_y / groups, C_x / groups)."""
+    split = xp.reshape(weight, (groups, weight.shape[0] // groups, *weight.shape[1:]))
+
+    def matrices(tap: Tap) -> Any:
+        return split[(..., *tap.index)]
+
+    return matrices
+
+
+def _grouped(xp: Any, x: Any, groups: int) -> Any:
+    """(N, C, *spatial) -> (N, groups, C / groups, positions)."""
+    n, channels, *spatial = x.shape
+    return xp.reshape(x, (n, groups, channels // groups, math.prod(spatial)))
+
+
+def _multiply(xp: Any, matrices: Any, x: Any, groups: int) -> Any:
+    """The matrices of one tap applied to the channels at every position."""
+    n, _, *spatial = x.shape
+    product = xp.matmul(matrices, _grouped(xp, x, groups))
+    return xp.reshape(product, (n, groups * matrices.shape[1], *spatial))
+
+
+def _finish(xp: Any, out: Any, bias: Any, plan: Plan, dtype: Any) -> Any:
+    if bias is not None:
+        out = out + xp.reshape(xp.astype(bias, out.dtype), (-1, *(1,) * plan.rank))
+    out = xp.astype(out, result_dtype(out.dtype, dtype))
+    return xp.reshape(out, plan.output_shape)

@@ -1,0 +1,180 @@
+"""Bed of nails and its transpose, decimation: weight 1 on one tap, nothing on the others."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from unsample.arrays import ArrayT, namespace, zeros
+from unsample.geometry.arguments import choice, is_sequence, per_axis, rank_of, wanted_size
+from unsample.geometry.errors import ShapeError
+from unsample.geometry.plan import Plan
+from unsample.geometry.window import Window
+from unsample.stamp import place_tap, slice_tap
+
+At = int | Sequence[int] | str
+
+
+def plan_bed_of_nails(
+    shape: Sequence[int],
+    factor: int | Sequence[int],
+    *,
+    at: At = 0,
+    output_size: Any = None,
+    like: Any = None,
+) -> Plan:
+    """The plan of `bed_of_nails` for an input of `shape`."""
+    shape = tuple(shape)
+    rank = rank_of("bed_of_nails", "factor", factor, shape)
+    factors = per_axis("bed_of_nails", "factor", factor, rank, minimum=1)
+    nails = _nails("bed_of_nails", at, factors)
+    leading, coarse = shape[:-rank], shape[-rank:]
+    size = wanted_size("bed_of_nails", output_size, like, rank, leading)
+    windows = []
+    for axis, (m, f, nail) in enumerate(zip(coarse, factors, nails, strict=True)):
+        low = (m - 1) * f + nail + 1 if m else 0
+        high = m * f + nail
+        n = m * f if size is None else size[axis]
+        if not low <= n <= high:
+            raise ShapeError(
+                f"bed_of_nails: output_size must be from {low} to {high} on spatial axis {axis} "
+                f"(input size {m}, factor {f}, at {nail}), got {n}"
+            )
+        windows.append(_window(n, m, f, nail))
+    return Plan("bed_of_nails", shape, leading + tuple(w.fine for w in windows), tuple(windows))
+
+
+def plan_decimate(shape: Sequence[int], factor: int | Sequence[int], *, at: At = 0) -> Plan:
+    """The plan of `decimate` for an input of `shape`."""
+    shape = tuple(shape)
+    rank = rank_of("decimate", "factor", factor, shape, "y")
+    factors = per_axis("decimate", "factor", factor, rank, minimum=1)
+    nails = _nails("decimate", at, factors)
+    leading, fine = shape[:-rank], shape[-rank:]
+    windows = tuple(
+        _window(n, max(0, -(-(n - nail) // f)), f, nail)
+        for n, f, nail in zip(fine, factors, nails, strict=True)
+    )
+    return Plan("decimate", shape, leading + tuple(w.coarse for w in windows), windows)
+
+
+def _window(fine: int, coarse: int, factor: int, nail: int) -> Window:
+    """One tap every `factor` elements, the first at `nail`: a negative padding of `nail` before."""
+    return Window(fine, coarse, size=1, stride=factor, before=-nail, after=0)
+
+
+def _nails(operation: str, at: At, factors: tuple[int, ...]) -> tuple[int, ...]:
+    if isinstance(at, str):
+        word = choice(operation, "at", at, ("corner", "center"))
+        return tuple(0 if word == "corner" else (f - 1) // 2 for f in factors)
+    nails = per_axis(operation, "at", at, len(factors), minimum=0)
+    for nail, factor in zip(nails, factors, strict=True):
+        if nail >= factor:
+            raise ShapeError(
+                f"{operation}: at must lie inside the block, from 0 to factor - 1 = {factor - 1}, got "
+                f"{tuple(at) if is_sequence(at) else at!r}"
+            )
+    return nails
+
+
+def bed_of_nails(
+    x: ArrayT,
+    factor: int | Sequence[int],
+    *,
+    at: At = 0,
+    output_size: Any = None,
+    like: Any = None,
+) -> ArrayT:
+    """Put every element at one place of its block, and zeros around it.
+
+        out[..., i * factor + at] = x[..., i]        all other elements 0
+
+    Transpose: `decimate`, y -> y[..., at::factor].
+
+    Parameters
+    ----------
+    x : array, (..., *spatial)
+        Any library, any dtype.
+    factor : int or sequence of int
+        Block size, >= 1; a sequence holds one per spatial axis, an int means x is (N, C, *spatial).
+    at : int, sequence of int, "corner" or "center"
+        Offset of the nail in its block, from 0 to factor - 1, on every axis or per axis. "corner" is 0, the
+        article's; "center" is (factor - 1) // 2, before the middle of an even block.
+    output_size : int or sequence of int, optional
+        Spatial size (or full shape) of the result, (n - 1) * factor + at + 1 to n * factor + at; n * factor
+        unless given.
+    like : array, optional
+        Take the spatial size of this array, such as a skip connection.
+
+    Returns
+    -------
+    array, (..., *output_size)
+        Bit-for-bit copies and zeros.
+
+    Raises
+    ------
+    ShapeError, TypeError, OverflowError
+        Where an argument does not fit the axes or the size is not one that `decimate` brings back.
+
+    Notes
+    -----
+    Source: the article, section 2.2; Dosovitskiy et al. (1411.5928, section 4) use it under the name of
+    unpooling "with fixed locations".
+
+    Examples
+    --------
+    >>> import numpy as np, unsample as us
+    >>> us.bed_of_nails(np.array([[1, 2], [3, 4]]), (2, 2))
+    array([[1, 0, 2, 0],
+           [0, 0, 0, 0],
+           [3, 0, 4, 0],
+           [0, 0, 0, 0]])
+    >>> us.bed_of_nails(np.array([1, 2]), (3,), at="center")
+    array([0, 1, 0, 0, 2, 0])
+    """
+    namespace("bed_of_nails", x=x)
+    plan = plan_bed_of_nails(x.shape, factor, at=at, output_size=output_size, like=like)
+    out: ArrayT = zeros(x, plan.output_shape)
+    for tap in plan.taps():
+        out = place_tap(out, tap.fine, slice_tap(x, tap.coarse))
+    return out
+
+
+def decimate(y: ArrayT, factor: int | Sequence[int], *, at: At = 0) -> ArrayT:
+    """Keep one element of every block.
+
+        out[..., i] = y[..., i * factor + at]
+
+    Transpose: `bed_of_nails` with `output_size` the size of y.
+
+    Parameters
+    ----------
+    y : array, (..., *spatial)
+        Any library, any dtype; the last block may be cut short.
+    factor, at
+        As in `bed_of_nails`.
+
+    Returns
+    -------
+    array, (..., *ceil((spatial - at) / factor))
+        A copy, never a view.
+
+    Raises
+    ------
+    ShapeError, TypeError
+        Where an argument does not fit the axes.
+
+    Notes
+    -----
+    Source: the adjoint of the article's section 2.2.
+
+    Examples
+    --------
+    >>> import numpy as np, unsample as us
+    >>> us.decimate(np.arange(7), (3,), at=1)
+    array([1, 4])
+    """
+    namespace("decimate", y=y)
+    plan = plan_decimate(y.shape, factor, at=at)
+    out: ArrayT = zeros(y, plan.output_shape)
+    for tap in plan.taps():
+        out = place_tap(out, tap.coarse, slice_tap(y, tap.fine))
+    return out

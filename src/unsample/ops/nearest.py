@@ -1,0 +1,153 @@
+"""Nearest-neighbour unpooling and its transpose, the window sum: weight 1 on every tap."""
+
+from collections.abc import Iterator, Sequence
+
+from unsample.arrays import ArrayT, namespace, result_dtype, sum_dtype, zeros
+from unsample.geometry.arguments import count, per_axis, rank_of
+from unsample.geometry.errors import ShapeError
+from unsample.geometry.plan import Plan
+from unsample.geometry.window import AnyWindow, Window
+from unsample.stamp import add_tap, along, place_tap, slice_tap
+
+
+def plan_nearest(shape: Sequence[int], factor: int | Sequence[int]) -> Plan:
+    """The plan of `nearest` for an input of `shape`."""
+    return _plan("nearest", "x", tuple(shape), factor)
+
+
+def plan_window_sum(shape: Sequence[int], factor: int | Sequence[int]) -> Plan:
+    """The plan of `window_sum` for an input of `shape`."""
+    return _plan("window_sum", "y", tuple(shape), factor)
+
+
+def _plan(operation: str, array: str, shape: tuple[int, ...], factor: int | Sequence[int]) -> Plan:
+    rank = rank_of(operation, "factor", factor, shape, array)
+    factors = per_axis(operation, "factor", factor, rank, minimum=1)
+    leading, spatial = shape[:-rank], shape[-rank:]
+    if operation == "nearest":
+        windows = tuple(Window(n * f, n, f, f) for n, f in zip(spatial, factors, strict=True))
+        output = tuple(window.fine for window in windows)
+    else:
+        if any(n % f for n, f in zip(spatial, factors, strict=True)):
+            raise ShapeError(
+                f"{operation}: the last {count(rank, 'axis')} of y must be divisible by factor {factors}, "
+                f"got y of shape {shape}"
+            )
+        windows = tuple(Window(n, n // f, f, f) for n, f in zip(spatial, factors, strict=True))
+        output = tuple(window.coarse for window in windows)
+    return Plan(operation, shape, leading + output, windows)
+
+
+def nearest(x: ArrayT, factor: int | Sequence[int]) -> ArrayT:
+    """Repeat every element over a block of `factor` elements per axis.
+
+        out[..., i] = x[..., i // factor]
+
+    Transpose: `window_sum`, y -> sum of each block.
+
+    Parameters
+    ----------
+    x : array, (..., *spatial)
+        Any library, any dtype.
+    factor : int or sequence of int
+        Elements per element, >= 1. A sequence holds one per spatial axis and any axes may lead; an int
+        means x is (N, C, *spatial).
+
+    Returns
+    -------
+    array, (..., *spatial * factor)
+        Bit-for-bit copies.
+
+    Raises
+    ------
+    ShapeError, TypeError, OverflowError
+        Where `factor` does not fit the axes, is no integer, or makes more than memory can address.
+
+    Notes
+    -----
+    Alignment: element i covers outputs factor*i to factor*i + factor - 1, which is what every convention
+    of `resize(..., method="nearest")` but align_corners does at an integer factor. Source: the article,
+    section 2.1; Zeiler & Fergus (1311.2901) call the family unpooling.
+
+    Examples
+    --------
+    >>> import numpy as np, unsample as us
+    >>> us.nearest(np.array([[1, 2], [3, 4]]), (2, 2))
+    array([[1, 1, 2, 2],
+           [1, 1, 2, 2],
+           [3, 3, 4, 4],
+           [3, 3, 4, 4]])
+    """
+    namespace("nearest", x=x)
+    plan = plan_nearest(x.shape, factor)
+    out = x
+    for axis, window, shape in _axis_by_axis(out.shape, plan, up=True):
+        fresh = zeros(out, shape)
+        for tap in window.axis_taps():
+            value = slice_tap(out, along(axis, tap.coarse, plan.rank))
+            fresh = place_tap(fresh, along(axis, tap.fine, plan.rank), value)
+        out = fresh
+    return out
+
+
+def window_sum(y: ArrayT, factor: int | Sequence[int]) -> ArrayT:
+    """Sum every block of `factor` elements per axis: average pooling times the block size.
+
+        out[..., i] = sum over t < factor of y[..., i * factor + t]
+
+    Transpose: `nearest`.
+
+    Parameters
+    ----------
+    y : array, (..., *spatial)
+        Any library, any dtype; each spatial size must be divisible by its factor.
+    factor : int or sequence of int
+        As in `nearest`.
+
+    Returns
+    -------
+    array, (..., *spatial / factor)
+        float16 and bfloat16 are summed in float32; integers and bool come back in the dtype of the
+        library's own `sum` (int64 in NumPy and PyTorch).
+
+    Raises
+    ------
+    ShapeError, TypeError
+        Where `factor` does not fit the axes or does not divide them.
+
+    Notes
+    -----
+    Summed axis by axis, taps in ascending order. Source: the adjoint of the article's section 2.1.
+
+    Examples
+    --------
+    >>> import numpy as np, unsample as us
+    >>> us.window_sum(np.arange(16).reshape(4, 4), (2, 2))
+    array([[10, 18],
+           [42, 50]])
+    """
+    xp = namespace("window_sum", y=y)
+    plan = plan_window_sum(y.shape, factor)
+    total = sum_dtype(xp, y.dtype)
+    out = xp.astype(y, total)
+    for axis, window, shape in _axis_by_axis(out.shape, plan, up=False):
+        fresh = zeros(out, shape)
+        for tap in window.axis_taps():
+            value = slice_tap(out, along(axis, tap.fine, plan.rank))
+            fresh = add_tap(fresh, along(axis, tap.coarse, plan.rank), value)
+        out = fresh
+    result: ArrayT = xp.astype(out, result_dtype(total, y.dtype))
+    return result
+
+
+def _axis_by_axis(
+    shape: Sequence[int], plan: Plan, *, up: bool
+) -> Iterator[tuple[int, AnyWindow, tuple[int, ...]]]:
+    """One axis after the other, with the shape it leads to.
+
+    The sum over a block is the sum of the sums over its rows: d loops of `factor` taps, not one of factor**d.
+    """
+    current = list(shape)
+    for axis, window in enumerate(plan.windows):
+        current[axis - plan.rank] = window.fine if up else window.coarse
+        yield axis, window, tuple(current)

@@ -1,0 +1,312 @@
+"""Resizing by interpolation and its exact transpose: fixed weights on the taps, one axis after the other."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+from numbers import Rational
+from operator import index
+from typing import Any, SupportsIndex
+
+from unsample.arrays import (
+    COPIES,
+    SUMS,
+    ArrayT,
+    constant,
+    dtype_kind,
+    namespace,
+    native,
+    result_dtype,
+    sum_dtype,
+    zeros,
+)
+from unsample.geometry.arguments import choice, describe, is_sequence, per_axis, rank_of
+from unsample.geometry.errors import ShapeError
+from unsample.geometry.plan import Plan
+from unsample.geometry.resample import CONVENTIONS, METHODS, Resample, check_axis
+from unsample.stamp import add_tap, along, place_tap, slice_tap
+
+
+def plan_resize(
+    shape: Sequence[int],
+    output_size: Any = None,
+    *,
+    factor: Any = None,
+    method: str = "linear",
+    convention: str = "half_pixel",
+    antialias: bool = False,
+) -> Plan:
+    """The plan of `resize` for an input of `shape`."""
+    shape = tuple(shape)
+    _check_words("resize", method, convention, antialias)
+    if (output_size is None) == (factor is None):
+        raise ShapeError("resize: exactly one of output_size and factor must be given")
+    if output_size is not None:
+        rank = rank_of("resize", "output_size", output_size, shape, "x")
+        target = per_axis("resize", "output_size", output_size, rank, minimum=0)
+    else:
+        rank = rank_of("resize", "factor", factor, shape, "x")
+        factors = tuple(factor) if is_sequence(factor) else (factor,) * rank
+        exact = [_rational(each) for each in factors]
+        target = tuple(math.floor(n * f) for n, f in zip(_last(shape, rank), exact, strict=True))
+    return _plan("resize", shape, _last(shape, rank), target, (method, convention, antialias))
+
+
+def plan_resize_transpose(
+    shape: Sequence[int],
+    input_size: Any,
+    *,
+    method: str = "linear",
+    convention: str = "half_pixel",
+    antialias: bool = False,
+) -> Plan:
+    """The plan of `resize_transpose` for an input of `shape`."""
+    shape = tuple(shape)
+    operation = "resize_transpose"
+    _check_words(operation, method, convention, antialias)
+    rank = rank_of(operation, "input_size", input_size, shape, "y")
+    source = per_axis(operation, "input_size", input_size, rank, minimum=0)
+    return _plan(operation, shape, source, _last(shape, rank), (method, convention, antialias))
+
+
+def _plan(
+    operation: str,
+    shape: tuple[int, ...],
+    source: tuple[int, ...],
+    target: tuple[int, ...],
+    words: tuple[str, str, bool],
+) -> Plan:
+    up = operation == "resize"
+    for axis, (n, m) in enumerate(zip(source, target, strict=True)):
+        if (n == 0) != (m == 0):
+            raise ShapeError(
+                f"{operation}: an axis of length 0 must stay one, and no other may become one, "
+                f"got {n if up else m} to {m if up else n} on spatial axis {axis}"
+            )
+    leading = shape[: len(shape) - len(source)]
+    plan = Plan(operation, shape, leading + (target if up else source))
+    check_axis(operation, source + target)
+    axes = tuple(Resample(n, m, *words) for n, m in zip(source, target, strict=True))
+    return replace(plan, resamples=axes, multiply_adds=_cost(leading, axes))
+
+
+def _cost(leading: tuple[int, ...], axes: tuple[Resample, ...]) -> int:
+    """Multiplications of the axes one after the other, from the sources to the targets."""
+    cost = 0
+    for axis, resample in enumerate(axes):
+        if resample.method != "nearest" and resample.source != resample.target:
+            others = [a.target for a in axes[:axis]] + [a.source for a in axes[axis + 1 :]]
+            lines = math.prod(leading) * math.prod(others)
+            cost += lines * sum(len(tap.source) for tap in resample.taps())
+    return cost
+
+
+def _check_words(operation: str, method: str, convention: str, antialias: bool) -> None:
+    choice(operation, "method", method, METHODS)
+    choice(operation, "convention", convention, CONVENTIONS)
+    if not isinstance(antialias, bool):
+        raise TypeError(f"{operation}: antialias must be a bool, got {describe(antialias)}")
+    if convention == "legacy" and method != "nearest":
+        raise ShapeError(
+            f"{operation}: convention 'legacy' is torch's old 'nearest' and needs that method, got {method!r}"
+        )
+    if method == "area" and convention != "half_pixel":
+        raise ShapeError(
+            f"{operation}: method 'area' averages whole elements and needs convention 'half_pixel', "
+            f"got {convention!r}"
+        )
+    if antialias and (method in ("nearest", "area") or convention != "half_pixel"):
+        raise ShapeError(
+            f"{operation}: antialias needs method 'linear', 'cubic' or 'catmull_rom' and convention "
+            f"'half_pixel', got {method!r} and {convention!r}"
+        )
+
+
+def _last(shape: tuple[int, ...], rank: int) -> tuple[int, ...]:
+    return shape[len(shape) - rank :]
+
+
+def _rational(factor: Any) -> Fraction:
+    """A factor as the rational number it is; positive and finite."""
+    if isinstance(factor, bool) or not isinstance(factor, Rational | float | SupportsIndex):
+        raise TypeError(f"resize: factor must be a number, got {describe(factor)}")
+    if isinstance(factor, float) and not math.isfinite(factor):
+        raise ShapeError(f"resize: factor must be positive and finite, got {factor}")
+    exact = Fraction(factor) if isinstance(factor, Rational | float) else Fraction(index(factor))
+    if exact <= 0:
+        raise ShapeError(f"resize: factor must be positive and finite, got {factor}")
+    return exact
+
+
+def resize(
+    x: ArrayT,
+    output_size: Any = None,
+    *,
+    factor: Any = None,
+    method: str = "linear",
+    convention: str = "half_pixel",
+    antialias: bool = False,
+) -> ArrayT:
+    """Interpolate to another size, axis by axis.
+
+        out[..., o] = sum over i of w(o, i) * x[..., i]        along each spatial axis in turn
+
+    Transpose: `resize_transpose` with `input_size` the size of x.
+
+    Parameters
+    ----------
+    x : array, (..., *spatial)
+        Any library. "nearest" copies any dtype; the other methods take real and complex numbers, and
+        integers of up to 16 bits, rounded (ties to even) and clamped to their range.
+    output_size : int or sequence of int
+        Size of the result; a sequence holds one per spatial axis and any axes may lead, an int means x is
+        (N, C, *spatial).
+    factor : number or sequence of numbers
+        Instead of `output_size`: floor(size * factor), computed exactly.
+    method : "nearest", "linear", "cubic", "catmull_rom" or "area"
+        "cubic" is torch's bicubic (a = -0.75), "catmull_rom" the cubic with a = -0.5 (TensorFlow, PIL);
+        "area" is the mean of torch's "area" (adaptive average pooling).
+    convention : "half_pixel", "align_corners", "asymmetric" or "legacy"
+        Where target o looks in a source of n elements for a target of m:
+        (o + 1/2) n / m - 1/2;  o (n - 1) / (m - 1), or 0 where m is 1;  o n / m;
+        "legacy" is floor(o n / m), torch's old "nearest".
+    antialias : bool
+        Stretch the kernel to the step between targets where an axis shrinks, and renormalise it at the
+        border.
+
+    Returns
+    -------
+    array, (..., *output_size)
+        Where an axis keeps its size it is copied bit for bit.
+
+    Raises
+    ------
+    ShapeError, TypeError, OverflowError
+        Where an argument does not fit, both or neither size is given, or an axis would have no elements.
+
+    Notes
+    -----
+    Positions depend on the two *sizes* alone and are exact rationals, never rounded floats; a factor
+    only chooses the size (torch's `recompute_scale_factor=True`). Ties of "nearest" go up, as in torch's
+    "nearest-exact". Beyond the border the edge element is repeated. Sources: Keys (1981) for the cubic;
+    Catmull & Rom (1974); the ONNX operator Resize for the conventions.
+
+    Examples
+    --------
+    >>> import numpy as np, unsample as us
+    >>> us.resize(np.array([0.0, 4.0]), (4,))
+    array([0., 1., 3., 4.])
+    >>> us.resize(np.array([0.0, 3.0]), (4,), convention="align_corners")
+    array([0., 1., 2., 3.])
+    >>> us.resize(np.array([[1, 2], [3, 4]]), factor=(1, 2), method="nearest")
+    array([[1, 1, 2, 2],
+           [3, 3, 4, 4]])
+    """
+    kinds = COPIES if method == "nearest" else SUMS
+    xp = namespace("resize", kinds, x=x)
+    plan = plan_resize(
+        x.shape,
+        output_size,
+        factor=factor,
+        method=method,
+        convention=convention,
+        antialias=antialias,
+    )
+    result: ArrayT
+    if method == "nearest":
+        result = _walk(xp, xp.astype(x, native(x.dtype)), plan, up=True, copy=True)
+        return result
+    if dtype_kind(x.dtype) == "integer":
+        limits = xp.iinfo(x.dtype)
+        if limits.bits > 16:
+            raise TypeError(
+                f"resize: x must be real, complex or an integer of up to 16 bits for method {method!r}, "
+                f"got dtype {x.dtype}"
+            )
+        out = xp.round(_walk(xp, xp.astype(x, xp.float32), plan, up=True))
+        result = xp.astype(xp.clip(out, limits.min, limits.max), native(x.dtype))
+        return result
+    total = sum_dtype(xp, x.dtype)
+    result = xp.astype(_walk(xp, xp.astype(x, total), plan, up=True), native(x.dtype))
+    return result
+
+
+def resize_transpose(
+    y: ArrayT,
+    input_size: Any,
+    *,
+    method: str = "linear",
+    convention: str = "half_pixel",
+    antialias: bool = False,
+) -> ArrayT:
+    """The exact transpose of `resize`: every target hands its value back to the sources it was made of.
+
+        out[..., i] = sum over o of w(o, i) * y[..., o]        w as in `resize`
+
+    Transpose: `resize` with `output_size` the size of y.
+
+    Parameters
+    ----------
+    y : array, (..., *spatial)
+        Any library; real or complex ("nearest" also integers and bool, summed like `window_sum`).
+    input_size : int or sequence of int
+        The size of the x that `resize` started from; as many numbers as spatial axes, or one for all of
+        (N, C, *spatial).
+    method, convention, antialias
+        As in `resize`.
+
+    Returns
+    -------
+    array, (..., *input_size)
+
+    Raises
+    ------
+    ShapeError, TypeError, OverflowError
+        As in `resize`.
+
+    Notes
+    -----
+    For an integer factor this is the antialiased way down that belongs to the way up, times the block size.
+
+    Examples
+    --------
+    >>> import numpy as np, unsample as us
+    >>> us.resize_transpose(np.array([4.0, 0.0, 0.0, 4.0]), (2,))
+    array([4., 4.])
+    >>> us.resize_transpose(np.array([0.0, 4.0, 0.0, 0.0]), (2,))
+    array([3., 1.])
+    """
+    kinds = COPIES if method == "nearest" else ("real", "complex")
+    xp = namespace("resize_transpose", kinds, y=y)
+    plan = plan_resize_transpose(
+        y.shape, input_size, method=method, convention=convention, antialias=antialias
+    )
+    total = sum_dtype(xp, y.dtype)
+    out = _walk(xp, xp.astype(y, total), plan, up=False, copy=method == "nearest")
+    result: ArrayT = xp.astype(out, result_dtype(total, y.dtype))
+    return result
+
+
+def _walk(xp: Any, x: Any, plan: Plan, *, up: bool, copy: bool = False) -> Any:
+    """Along each axis that changes: source -> target (up) or target -> source, tap by tap.
+
+    `copy` stands for weights that are all 1: elements are moved, not multiplied.
+    """
+    for axis, resample in enumerate(plan.resamples):
+        if resample.source == resample.target:
+            continue
+        shape = list(x.shape)
+        shape[axis - plan.rank] = resample.target if up else resample.source
+        out = zeros(x, tuple(shape))
+        for tap in resample.taps():
+            here, there = (tap.source, tap.target) if up else (tap.target, tap.source)
+            value = slice_tap(x, along(axis, here, plan.rank))
+            if not copy:
+                column = tap.weights.reshape((-1, *(1,) * (plan.rank - axis - 1)))
+                value = value * constant(x, column, x.dtype)
+            if len(here) > len(there):  # many meet one
+                value = xp.sum(value, axis=axis - plan.rank, keepdims=True)
+            stamp = place_tap if up and copy else add_tap
+            out = stamp(out, along(axis, there, plan.rank), value)
+        x = out
+    return x
