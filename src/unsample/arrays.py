@@ -143,6 +143,13 @@ def native(dtype: Any) -> Any:
     return dtype.newbyteorder("=") if isinstance(dtype, np.dtype) else dtype
 
 
+def contiguous(x: Any) -> Any:
+    """`x` in C order: a library's `sum` adds in the order of memory, and results must not depend on that."""
+    if hasattr(x, "new_zeros"):
+        return x.contiguous()
+    return np.ascontiguousarray(x) if isinstance(x, np.ndarray) else x
+
+
 def zeros(x: Any, shape: tuple[int, ...], dtype: Any = None) -> Any:
     """Zeros of the library, device and (unless given) dtype of `x`."""
     dtype = x.dtype if dtype is None else dtype

@@ -13,6 +13,7 @@ from unsample.arrays import (
     SUMS,
     ArrayT,
     constant,
+    contiguous,
     dtype_kind,
     namespace,
     native,
@@ -292,6 +293,7 @@ def _walk(xp: Any, x: Any, plan: Plan, *, up: bool, copy: bool = False) -> Any:
 
     `copy` stands for weights that are all 1: elements are moved, not multiplied.
     """
+    x = contiguous(x)
     for axis, resample in enumerate(plan.resamples):
         if resample.source == resample.target:
             continue
