@@ -1,8 +1,8 @@
 """Recover a known 3x3 filter by gradient descent through a transposed convolution.
 
-The article (section 3) says that the filter of a transposed convolution learns like any other: backpropagation updates
-x, y and z. Here is the claim at work. A feature map is stamped with a filter we know; starting from noise, gradient
-descent on the squared error finds the same nine numbers again, to 1e-4.
+The article (section 3) says that the filter of a transposed convolution learns like any other:
+backpropagation updates x, y and z. Here is the claim at work. A feature map is stamped with a filter we know;
+starting from noise, gradient descent on the squared error finds the same nine numbers again, to 1e-4.
 
 Run it with NumPy alone (the gradient is `conv_weight_grad`, the third of the convolution triple):
 

@@ -57,7 +57,8 @@ def pool_windows(
     kernel = per_axis(operation, "kernel_size", kernel_size, rank, minimum=1)
     steps = per_axis(operation, "stride", kernel if stride is None else stride, rank, minimum=1)
     spread = per_axis(operation, "dilation", dilation, rank, minimum=1)
-    pads = paddings(operation, padding, rank, minimum=0)
+    # "full" would pad more than half a window: windows of nothing but padding.
+    pads = paddings(operation, padding, rank, minimum=0, words=("valid", "same"))
     if not isinstance(ceil_mode, bool | np.bool_):
         raise TypeError(f"{operation}: ceil_mode must be a bool, got {describe(ceil_mode)}")
     windows = windows_over(operation, size, kernel, steps, pads, spread, ceil_mode=bool(ceil_mode))

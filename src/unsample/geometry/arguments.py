@@ -73,16 +73,18 @@ def rank_of(operation: str, name: str, value: Any, shape: Sequence[int], array: 
     return len(shape) - 2
 
 
-def paddings(operation: str, value: Any, rank: int, minimum: int | None = None) -> Pads | str:
+def paddings(
+    operation: str, value: Any, rank: int, minimum: int | None = None, words: tuple[str, ...] = PADDING_WORDS
+) -> Pads | str:
     """Int, per axis, per axis and side, or a word -> ((before, after), ...) or the word."""
     if isinstance(value, str):
-        return choice(operation, "padding", value, PADDING_WORDS)
+        return choice(operation, "padding", value, words)
     if not is_sequence(value):
         return ((integer(operation, "padding", value, minimum),) * 2,) * rank
     if len(value) != rank:
         raise ShapeError(
             f"{operation}: padding must be an int, {count(rank, 'int')} or {count(rank, 'pair')} "
-            f"(before, after), one per spatial axis, or one of {listed(PADDING_WORDS)}, got {value!r}"
+            f"(before, after), one per spatial axis, or one of {listed(words)}, got {value!r}"
         )
     pads = []
     for each in value:

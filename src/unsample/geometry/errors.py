@@ -6,3 +6,5 @@ class ShapeError(ValueError):
 
     The message is one sentence: operation, argument, requirement, what came.
     """
+
+    __module__ = "unsample"  # as tracebacks should name it

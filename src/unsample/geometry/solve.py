@@ -259,6 +259,11 @@ def sizes_that_work(levels: int | Sequence[tuple[Steps, Steps]], *, limit: int =
     WorkingSizes
         Iterates over ints, and says its pattern when printed.
 
+    Raises
+    ------
+    ShapeError, TypeError
+        Where a step or the limit does not fit.
+
     Examples
     --------
     >>> down = Step("conv", kernel_size=3, stride=2, padding=1)

@@ -318,7 +318,7 @@ def conv_transpose(
         Elements more at the end, below stride or dilation; torch's way of naming the size.
     output_size : int or sequence of int, optional
         Spatial size (or full shape) of the result: any of the `stride` sizes that `conv` brings back
-        to y's. The smallest unless given.
+        to y's. The smallest unless given; with padding "same", size * stride.
     like : array, optional
         Take the spatial size of this array, such as a skip connection.
 

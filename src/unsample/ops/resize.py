@@ -165,7 +165,8 @@ def resize(
     factor : number or sequence of numbers
         Instead of `output_size`: floor(size * factor), computed exactly.
     method : "nearest", "linear", "cubic", "catmull_rom" or "area"
-        "cubic" is torch's bicubic (a = -0.75), "catmull_rom" the cubic with a = -0.5 (TensorFlow, PIL);
+        "cubic" is torch's bicubic (a = -0.75), "catmull_rom" the cubic with a = -0.5, which
+        TensorFlow, JAX and PIL take (and renormalise at the border: so does this one with `antialias`);
         "area" is the mean of torch's "area" (adaptive average pooling).
     convention : "half_pixel", "align_corners", "asymmetric" or "legacy"
         Where target o looks in a source of n elements for a target of m:
@@ -267,7 +268,8 @@ def resize_transpose(
 
     Notes
     -----
-    For an integer factor this is the antialiased way down that belongs to the way up, times the block size.
+    For an integer factor and away from the border this is the antialiased way down that belongs to the way
+    up, times the block size. Source: the adjoint of separable interpolation (Keys, 1981).
 
     Examples
     --------

@@ -1,0 +1,255 @@
+"""The command line: `unsample compare`. The only file that prints.
+
+Exit codes: 0 done; 1 it failed on the way; 2 the call or its input is wrong and nothing was started;
+130 and 143 interrupted, what was finished is kept. One sentence on stderr says why; `--debug` adds the
+traceback.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+try:
+    import typer
+except ModuleNotFoundError as missing:
+    if missing.name != "typer":
+        raise
+    print("unsample: the command line needs an extra: pip install 'unsample[compare]'", file=sys.stderr)
+    raise SystemExit(2) from None
+
+if TYPE_CHECKING:
+    from unsample.compare import Comparison, Photographs, Result, Settings
+
+app = typer.Typer(
+    name="unsample",
+    help="The upsampling half of encoder-decoder networks: see what each way up does.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+# The keys of compare.METHODS, in words: importing that table takes torch, seconds before any help.
+WAYS_UP = "nearest, bed_of_nails, max_unpool, conv_transpose, linear, pixel_shuffle, resize_conv"
+
+Say = Callable[[str], None]
+
+
+def main() -> None:
+    """Run the command line, as the installed script `unsample` does."""
+    for stream in (sys.stdout, sys.stderr):
+        # A file name may hold characters that this terminal does not have.
+        getattr(stream, "reconfigure", lambda **_: None)(errors="backslashreplace")
+    app()
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from unsample import __version__
+
+        print(f"unsample {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def compare(
+    folder: Annotated[
+        str | None,
+        typer.Argument(
+            help="Folder of photographs, subfolders included; scikit-image's bundled ones unless given.",
+            show_default=False,
+        ),
+    ] = None,
+    methods: Annotated[
+        str,
+        typer.Option(
+            help=f"Ways up, separated by commas: {WAYS_UP}.", metavar="NAME,...", show_default="all"
+        ),
+    ] = "",
+    factor: Annotated[int, typer.Option(help="How much each level shrinks.")] = 2,
+    levels: Annotated[int, typer.Option(help="How many levels the encoder has.")] = 2,
+    steps: Annotated[int, typer.Option(help="Training steps of each way up.")] = 500,
+    batch: Annotated[int, typer.Option(help="Crops per step.")] = 8,
+    crop: Annotated[int, typer.Option(help="Pixels per side of a crop.")] = 64,
+    width: Annotated[int, typer.Option(help="Channels of the network.")] = 16,
+    rate: Annotated[float, typer.Option(help="Adam's highest learning rate.")] = 4e-3,
+    seed: Annotated[int, typer.Option(help="Of the split, the crops and the weights.")] = 0,
+    out: Annotated[str, typer.Option(help="Folder for the results.", metavar="DIR")] = "unsample-compare",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print results.json alone, without progress.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Train the same encoder-decoder with each way up, on photographs, and measure what comes back.
+
+    Only the way up differs: same encoder, width, crops and budget.
+    Measured on photographs held out of training.
+    Writes results.json, results.csv, sheet.png and losses.png.
+    """
+    with _one_sentence(debug):
+        from unsample.compare import METHODS, Settings, bundled, check_writable, from_folder
+
+        settings = Settings(
+            methods=tuple(name.strip() for name in methods.split(",")) if methods else tuple(METHODS),
+            factor=factor,
+            levels=levels,
+            steps=steps,
+            batch=batch,
+            crop=crop,
+            width=width,
+            rate=rate,
+            seed=seed,
+        )
+        photographs = bundled(seed) if folder is None else from_folder(folder, smallest=crop, seed=seed)
+        place = check_writable(out)
+        for name, why in photographs.skipped:
+            print(f"skipped: {name} {why}", file=sys.stderr)
+        say: Say = (lambda line: None) if as_json else (lambda line: print(line, flush=True))
+        _announce(say, settings, photographs)
+        code, comparison, written = _train(say, settings, photographs, place, progress=not as_json)
+        if as_json:
+            import json
+
+            print(json.dumps(comparison.document(), indent=2, allow_nan=False))
+        elif comparison.results:
+            say("")
+            _print_table(comparison)
+            say("")
+            say(
+                "Higher PSNR and SSIM are better. Blockiness and checkerboard energy are best "
+                "where they are those of the originals."
+            )
+            say(f"Written to {place}: {', '.join(sorted(path.name for path in written))}")
+    if code:
+        raise typer.Exit(code)
+
+
+def _announce(say: Say, settings: "Settings", photographs: "Photographs") -> None:
+    """What is about to happen, while it still can be stopped."""
+    from unsample.compare import measures
+
+    def arguments(values: dict[str, Any]) -> str:
+        return ", ".join(f"{key}={value}" for key, value in values.items())
+
+    held_out = ", ".join(each.name for each in photographs.held_out[:4])
+    more = len(photographs.held_out) - 4
+    say(
+        f"Photographs  {len(photographs.train)} to learn from, {len(photographs.held_out)} held out "
+        f"({held_out}{f' and {more} more' if more > 0 else ''})"
+    )
+    say(
+        f"Network      {settings.levels} levels of factor {settings.factor}, {settings.width} channels; "
+        f"{settings.steps} steps of {settings.batch} crops of {settings.crop}x{settings.crop} pixels, "
+        f"rate {settings.rate:g}, seed {settings.seed}"
+    )
+    say(f"PSNR         scikit-image: {arguments(measures.PSNR_SETTINGS)}")
+    say(f"SSIM         scikit-image: {arguments(measures.SSIM_SETTINGS)}")
+    say("")
+
+
+def _train(
+    say: Say, settings: "Settings", photographs: "Photographs", place: Path, *, progress: bool
+) -> tuple[int, "Comparison", list[Path]]:
+    """Train, write after every way up, and keep what is done where someone interrupts."""
+    from unsample.compare import Comparison, train
+
+    results: list[Result] = []
+    code = 0
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        for result in train(photographs, settings, progress=progress):
+            results.append(result)
+            Comparison(settings, photographs, tuple(results)).save_numbers(place)
+            say(
+                f"{len(results)} of {len(settings.methods)}  {result.method:<14}  "
+                f"PSNR {result.psnr:5.2f} dB  SSIM {result.ssim:.3f}  "
+                f"loss {result.losses[-1]:.4f}  {result.ms_per_step:.0f} ms per step"
+            )
+    except _Terminated:
+        code = 143
+    except KeyboardInterrupt:
+        code = 130
+    comparison = Comparison(settings, photographs, tuple(results))
+    if code:
+        done = f"{len(results)} of {len(settings.methods)} ways up are finished"
+        kept = f"the results are in {place}" if results else "nothing was written"
+        print(f"interrupted: {done}, {kept}", file=sys.stderr)
+    return code, comparison, comparison.save(place) if results else []
+
+
+def _print_table(comparison: "Comparison") -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    from unsample.compare.report import COLUMNS
+
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for number, (_, heading, _) in enumerate(COLUMNS):
+        table.add_column(heading, justify="right" if number else "left", no_wrap=True)
+    *rows, originals = comparison.rows()
+    for row in rows:
+        table.add_row(*row)
+    table.add_section()
+    table.add_row(*originals, style="dim")
+    Console(highlight=False).print(table)
+
+
+class _Terminated(BaseException):
+    """SIGTERM came; like KeyboardInterrupt no handler of errors may swallow it."""
+
+
+def _terminate(signum: int, frame: object) -> NoReturn:
+    raise _Terminated
+
+
+@contextmanager
+def _one_sentence(debug: bool) -> Iterator[None]:
+    """Turn what goes wrong into one sentence on stderr and an exit code."""
+    from importlib.util import find_spec
+
+    needed = ("torch", "PIL", "skimage", "matplotlib", "tqdm", "rich", "array_api_compat")
+    missing = [name for name in needed if find_spec(name) is None]
+    if missing and not debug:
+        _stop(2, f"compare: needs {', '.join(missing)}: pip install 'unsample[compare]'")
+    try:
+        yield
+    except KeyboardInterrupt:
+        _stop(130, "interrupted, nothing was written")
+    except _Terminated:
+        _stop(143, "terminated, nothing was written")
+    except BrokenPipeError:  # the reader went away, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(1) from None
+    except (ValueError, TypeError, OverflowError) as error:
+        if debug:
+            raise
+        _stop(2, str(error))
+    except (OSError, MemoryError) as error:
+        if debug:
+            raise
+        _stop(1, f"{type(error).__name__}: {error}")
+
+
+def _stop(code: int, message: str) -> NoReturn:
+    # Errors of the library open with the operation: "compare: crop must be ...".
+    print(
+        f"unsample {message}" if message.startswith("compare: ") else f"unsample: {message}", file=sys.stderr
+    )
+    raise typer.Exit(code)
+
+
+if __name__ == "__main__":
+    main()
