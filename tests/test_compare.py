@@ -300,18 +300,27 @@ def damage_small(path: Path) -> None:
     photograph(path, size=(15, 40))
 
 
-def damage_bomb(path: Path) -> None:
-    """A PNG header that claims 50000 x 50000 pixels, with next to nothing behind it."""
+def claim(path: Path, width: int, height: int) -> None:
+    """A PNG header that claims so many pixels, with next to nothing behind it."""
     import struct
     import zlib
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    header = struct.pack(">IIBBBBB", 50000, 50000, 1, 0, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
     path.write_bytes(
         b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
     )
+
+
+def damage_bomb(path: Path) -> None:
+    claim(path, 50000, 50000)
+
+
+def damage_large(path: Path) -> None:
+    """Between Pillow's limit, where it only warns, and twice that, where it refuses."""
+    claim(path, 12000, 10000)
 
 
 def damage_nonsense(path: Path) -> None:
@@ -326,6 +335,10 @@ DAMAGES = {
     "small": (damage_small, r"bad\.png is 15x40 pixels, smaller than the crop of 16x16"),
     "bomb": (
         damage_bomb,
+        r"bad\.png claims more pixels than the limit of \d+ million \(a decompression bomb\?\)",
+    ),
+    "large": (
+        damage_large,
         r"bad\.png claims more pixels than the limit of \d+ million \(a decompression bomb\?\)",
     ),
     "broken": (damage_nonsense, r"bad\.png (cannot be read \(.*\)|is not a PNG, JPEG, .* image)"),
