@@ -1,0 +1,104 @@
+"""The convolution kernels through ctypes: a NumPy call for checks and timings during development."""
+
+import ctypes
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+MAX_RANK = 6
+ELEMENTS = {"float32": 0, "float64": 1, "float16": 2, "bfloat16": 3}
+FOLDS = {"zeros": 0, "circular": 1, "reflect": 2, "replicate": 3}
+TIERS = {"baseline": 0, "avx2": 1, "avx512": 2}
+
+lib = ctypes.CDLL(str(Path(__file__).parents[2] / "build/bench_conv/libconv.so"))
+I64 = ctypes.c_int64
+Axes = I64 * MAX_RANK
+lib.conv_plan_new.restype = ctypes.c_void_p
+lib.conv_plan_packed_bytes.restype = I64
+lib.conv_plan_packed_bytes.argtypes = [ctypes.c_void_p]
+lib.conv_plan_free.argtypes = [ctypes.c_void_p]
+lib.conv_run.argtypes = [
+    ctypes.c_void_p,
+    ctypes.c_int,
+    ctypes.c_int,
+    *[ctypes.c_void_p] * 5,
+    ctypes.c_int,
+    ctypes.c_int,
+]
+
+
+class Shape(ctypes.Structure):
+    """ConvShape of conv_plan.h."""
+
+    _fields_ = [
+        ("element", ctypes.c_int32),
+        ("transposed", ctypes.c_bool),
+        *((name, I64) for name in ("rank", "batch", "groups", "in_channels", "out_channels")),
+        *((name, Axes) for name in ("in_size", "out_size", "kernel", "stride", "dilation", "before")),
+        ("fold", ctypes.c_int32 * MAX_RANK),
+        ("in_strides", I64 * (MAX_RANK + 2)),
+        ("out_strides", I64 * (MAX_RANK + 2)),
+    ]
+
+
+def empty(shape: tuple[int, ...], dtype: Any, layout: str) -> np.ndarray:
+    """An array (N, C, *spatial) that lies channels "first" or "last" in memory."""
+    if layout == "last":
+        return np.moveaxis(np.empty((shape[0], *shape[2:], shape[1]), dtype), -1, 1)
+    return np.empty(shape, dtype)
+
+
+class Call:
+    """One planned call of conv or conv_transpose."""
+
+    def __init__(
+        self,
+        windows: Any,
+        x: np.ndarray,
+        weight: np.ndarray,
+        out: np.ndarray,
+        *,
+        groups: int = 1,
+        transposed: bool,
+        tier: str = "avx2",
+        bias: np.ndarray | None = None,
+    ) -> None:
+        s = Shape()
+        self.element = s.element = ELEMENTS[x.dtype.name]
+        s.transposed = transposed
+        s.rank, s.batch, s.groups = len(windows), x.shape[0], groups
+        s.in_channels, s.out_channels = x.shape[1], out.shape[1]
+        for a, w in enumerate(windows):
+            s.in_size[a], s.out_size[a] = (w.coarse, w.fine) if transposed else (w.fine, w.coarse)
+            s.kernel[a], s.stride[a], s.dilation[a], s.before[a] = w.size, w.stride, w.dilation, w.before
+            s.fold[a] = FOLDS[w.mode]
+        for a in range(x.ndim):
+            s.in_strides[a] = x.strides[a] // x.itemsize
+            s.out_strides[a] = out.strides[a] // out.itemsize
+        self.tier = TIERS[tier]
+        self.plan = lib.conv_plan_new(ctypes.byref(s), self.tier)
+        assert self.plan, "no plan"
+        assert weight.flags.c_contiguous
+        self.arrays = (x, weight, bias, out)
+        self.packed = np.empty(lib.conv_plan_packed_bytes(self.plan) // 4 + 16, np.float32)
+        self.packed_at = (self.packed.ctypes.data + 63) // 64 * 64
+
+    def __del__(self) -> None:
+        if getattr(self, "plan", None):
+            lib.conv_plan_free(self.plan)
+
+    def run(self, threads: int = 1, stages: int = 3) -> np.ndarray:
+        """Stages: 1 packs the weight, 2 multiplies."""
+        x, weight, bias, out = self.arrays
+        pointers = [None if a is None else a.ctypes.data for a in (x, weight, bias, out)]
+        lib.conv_run(self.plan, self.tier, self.element, *pointers, self.packed_at, threads, stages)
+        return out
+
+
+def macs(windows: Any, x: np.ndarray, weight: np.ndarray) -> int:
+    """Multiply-adds of the whole call, padding left out."""
+    from unsample.geometry.plan import meetings
+
+    return x.shape[0] * math.prod(weight.shape[:2]) * meetings(windows)
