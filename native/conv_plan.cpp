@@ -2,37 +2,16 @@
 
 #include <algorithm>
 
+#include "conv_plan_parts.h"
+
 namespace unsample {
 namespace {
 
-constexpr int64_t kScratchLimit = 4 << 20;
 constexpr int64_t kTileBytes = 256 << 10;  // half the second-level cache of Zen 2 and 3
 constexpr int64_t kSumsBytes = 96 << 10;
 constexpr int64_t kSliceRows = 256;  // 16 KB of weights in a panel of 16 floats
 constexpr int64_t kStreamBytes = 4 << 20;
 constexpr int64_t kFewItems = 32;
-
-int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b != 0 && (a < 0) != (b < 0)); }
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
-
-struct AxisTap {
-    int64_t tap, shift;
-};
-
-// The taps of one phase along one axis, in the order of the input elements they read.
-std::vector<AxisTap> taps_of(const ConvShape& s, int64_t a, int64_t r) {
-    std::vector<AxisTap> taps;
-    for (int64_t t = 0; t < s.kernel[a]; ++t) {
-        int64_t offset = t * s.dilation[a] - s.before[a];
-        if (!s.transposed)
-            taps.push_back({t, offset});
-        else if ((r - offset) % s.stride[a] == 0)
-            taps.push_back({t, (r - offset) / s.stride[a]});
-    }
-    if (s.transposed) std::reverse(taps.begin(), taps.end());
-    return taps;
-}
 
 void make_tables(const ConvShape& s, const ConvJob& job, int64_t channels, ConvPlan::Tables& tables,
                  Chunk& chunk) {
@@ -41,7 +20,8 @@ void make_tables(const ConvShape& s, const ConvJob& job, int64_t channels, ConvP
     tables.tap_rows.assign(size_t(job.taps), 0);
     std::vector<std::vector<std::vector<AxisTap>>> axis_taps(static_cast<size_t>(rank));
     for (int64_t a = 0; a < rank; ++a)
-        for (int64_t r = 0; r < job.axes[a].out_step; ++r) axis_taps[a].push_back(taps_of(s, a, r));
+        for (int64_t r = 0; r < job.axes[a].out_step; ++r)
+            axis_taps[a].push_back(taps_of(s, job.axes[a], a, r));
     int64_t row = 0;
     for (int64_t phase = 0; phase < job.outer_phases * job.inner_phases; ++phase) {
         const std::vector<AxisTap>* taps[kMaxRank];
@@ -95,56 +75,12 @@ void make_tables(const ConvShape& s, const ConvJob& job, int64_t channels, ConvP
              channels};
 }
 
-int64_t tile_size(const ConvAxis& axis, int64_t span, int64_t block) {
-    return (block - 1) * axis.in_step + span;
-}
-
-}  // namespace
-
-bool plan_conv(const ConvShape& s, const ConvKernels& kernels, ConvPlan& plan) {
+bool plan_panels(const ConvShape& s, const ConvKernels& kernels, ConvPlan& plan) {
     ConvJob& job = plan.job;
-    const bool wide = s.element == Element::f64;
-    const int64_t element = wide ? 8 : 4;
-    const int64_t lanes = kernels.vector_bytes / element;
-    job.rank = s.rank;
-    job.batch = s.batch;
-    job.groups = s.groups;
-    job.in_channels = s.in_channels / s.groups;
-    job.out_channels = s.out_channels / s.groups;
-    job.in_batch_stride = s.in_strides[0];
-    job.in_channel_stride = s.in_strides[1];
-    job.out_batch_stride = s.out_strides[0];
-    job.out_channel_stride = s.out_strides[1];
-    job.taps = 1;
-    job.outer_phases = 1;
+    const int64_t element = s.element == Element::f64 ? 8 : 4;
+    const int64_t lanes = kernels.vector_bytes / element, inner = s.rank - 1;
     int64_t span[kMaxRank];
-    for (int64_t a = 0; a < s.rank; ++a) {
-        ConvAxis& axis = job.axes[a];
-        axis.in_size = s.in_size[a];
-        axis.out_size = s.out_size[a];
-        axis.in_step = s.transposed ? 1 : s.stride[a];
-        axis.out_step = s.transposed ? s.stride[a] : 1;
-        axis.positions = ceil_div(axis.out_size, axis.out_step);
-        axis.fold = s.transposed ? Fold::zeros : s.fold[a];
-        int64_t reach = s.dilation[a] * (s.kernel[a] - 1);
-        int64_t high;
-        if (s.transposed) {
-            axis.low = -floor_div(reach - s.before[a], s.stride[a]);
-            high = floor_div(s.stride[a] - 1 + s.before[a], s.stride[a]);
-        } else {
-            axis.low = -s.before[a];
-            high = reach - s.before[a];
-        }
-        span[a] = high - axis.low + 1;
-        job.in_strides[a] = s.in_strides[a + 2];
-        job.out_strides[a] = s.out_strides[a + 2];
-        job.taps *= s.kernel[a];
-        if (a + 1 < s.rank) job.outer_phases *= axis.out_step;
-        axis.block = 1;
-    }
-    const int64_t inner = s.rank - 1;
-    job.inner_phases = job.axes[inner].out_step;
-
+    plan_axes(s, job, false, span);
     job.panel_width = std::min(2 * lanes, round_up(std::max<int64_t>(job.out_channels, 1), lanes));
     job.panels = ceil_div(job.out_channels, job.panel_width);
 
@@ -179,17 +115,7 @@ bool plan_conv(const ConvShape& s, const ConvKernels& kernels, ConvPlan& plan) {
         return tile_elements() * job.chunk * element <= kTileBytes &&
                sums_elements() * element <= kSumsBytes;
     };
-    auto grow = [&](int64_t& block, int64_t limit) {
-        int64_t low = block, high = limit;
-        while (low < high) {
-            block = (low + high + 1) / 2;
-            if (fits())
-                low = block;
-            else
-                high = block - 1;
-        }
-        block = ceil_div(limit, ceil_div(limit, low));  // even blocks
-    };
+    auto grow = [&](int64_t& block, int64_t limit) { grow_block(block, limit, fits); };
     bool whole = true;
     for (int64_t a = inner; a >= 0 && whole; --a) {
         ConvAxis& axis = job.axes[a];
@@ -198,6 +124,7 @@ bool plan_conv(const ConvShape& s, const ConvKernels& kernels, ConvPlan& plan) {
     }
     if (whole && s.batch > 1) grow(job.block_batch, s.batch);
 
+    job.group_block = 1;
     job.blocks = ceil_div(s.batch, job.block_batch) * s.groups;
     int64_t stride = 1;
     for (int64_t a = inner; a >= 0; --a) {
@@ -218,16 +145,7 @@ bool plan_conv(const ConvShape& s, const ConvKernels& kernels, ConvPlan& plan) {
     make_tables(s, job, job.chunk, plan.full, job.full);
     make_tables(s, job, job.in_channels - (job.chunks - 1) * job.chunk, plan.tail, job.tail);
     job.panel_rows = (job.chunks - 1) * job.full.rows + job.tail.rows;
-    const int64_t per_group = s.transposed ? job.out_channels : job.in_channels;  // of the weight
-    if (s.transposed) {
-        job.weight_in_stride = per_group * job.taps;
-        job.weight_out_stride = job.taps;
-        job.weight_group_stride = job.in_channels * job.weight_in_stride;
-    } else {
-        job.weight_in_stride = job.taps;
-        job.weight_out_stride = per_group * job.taps;
-        job.weight_group_stride = job.out_channels * job.weight_out_stride;
-    }
+    plan.form = ConvPlan::panels;
     plan.packed_bytes = s.groups * job.panels * job.panel_rows * job.panel_width * element;
     plan.pack_items = s.groups * job.panels;
 
@@ -236,11 +154,38 @@ bool plan_conv(const ConvShape& s, const ConvKernels& kernels, ConvPlan& plan) {
     job.sums_bytes = round_up(sums_elements() * element, 64);
     job.list_bytes = 8 * round_up(positions + 8, 16);
     job.scratch_bytes = job.tile_bytes + job.sums_bytes + job.list_bytes;
-    int64_t size = s.element == Element::f64 ? 8 : s.element == Element::f32 ? 4 : 2;
-    int64_t output = s.batch * s.out_channels * size;
-    for (int64_t a = 0; a < s.rank; ++a) output *= s.out_size[a];
-    job.stream = output >= kStreamBytes;
     return job.scratch_bytes <= kScratchLimit;
+}
+
+}  // namespace
+
+bool plan_conv(const ConvShape& s, const ConvKernels& kernels, ConvPlan& plan) {
+    ConvJob& job = plan.job;
+    job.rank = s.rank;
+    job.batch = s.batch;
+    job.groups = s.groups;
+    job.in_channels = s.in_channels / s.groups;
+    job.out_channels = s.out_channels / s.groups;
+    job.in_batch_stride = s.in_strides[0];
+    job.in_channel_stride = s.in_strides[1];
+    job.out_batch_stride = s.out_strides[0];
+    job.out_channel_stride = s.out_strides[1];
+    job.taps = 1;
+    int64_t output = s.batch * s.out_channels;
+    for (int64_t a = 0; a < s.rank; ++a) {
+        job.in_strides[a] = s.in_strides[a + 2];
+        job.out_strides[a] = s.out_strides[a + 2];
+        job.taps *= s.kernel[a];
+        output *= s.out_size[a];
+    }
+    const int64_t size = s.element == Element::f64 ? 8 : s.element == Element::f32 ? 4 : 2;
+    job.stream = output * size >= kStreamBytes;
+    job.weight_in_stride = s.transposed ? job.out_channels * job.taps : job.taps;
+    job.weight_out_stride = s.transposed ? job.taps : job.in_channels * job.taps;
+    job.weight_group_stride = job.in_channels * job.out_channels * job.taps;
+    const int64_t lanes = kernels.vector_bytes / (s.element == Element::f64 ? 8 : 4);
+    if (job.out_channels < lanes && plan_planes(s, kernels, plan)) return true;
+    return plan_panels(s, kernels, plan);
 }
 
 }  // namespace unsample

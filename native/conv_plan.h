@@ -21,6 +21,7 @@ struct ConvShape {
 
 struct ConvPlan {
     ConvJob job{};
+    enum Form { panels, planes } form = panels;
     int64_t packed_bytes = 0;
     int64_t pack_items = 0;
 
@@ -30,6 +31,8 @@ struct ConvPlan {
         std::vector<Phase> phases;
         std::vector<int64_t> tap_rows;
     } full, tail;
+    std::vector<Columns> columns;
+    std::vector<int64_t> outer_columns, offsets, sources;
 
     ConvPlan() = default;
     ConvPlan(const ConvPlan&) = delete;  // the job points into the tables

@@ -122,9 +122,10 @@ void conv_run(ConvPlan* plan, int tier, int element, const void* input, const vo
     plan->job.output = output;
     plan->job.packed = packed;
     if (stages & 1)
-        pool().run(kernels.pack_weight[element], &plan->job, plan->pack_items, 0, threads);
-    if (stages & 2)
-        pool().run(kernels.gather[element], &plan->job, plan->job.items, plan->job.scratch_bytes,
+        pool().run(kernels.pack_weight[plan->form][element], &plan->job, plan->pack_items, 0,
                    threads);
+    if (stages & 2)
+        pool().run(kernels.multiply[plan->form][element], &plan->job, plan->job.items,
+                   plan->job.scratch_bytes, threads);
 }
 }

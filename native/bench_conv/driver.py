@@ -12,21 +12,28 @@ ELEMENTS = {"float32": 0, "float64": 1, "float16": 2, "bfloat16": 3}
 FOLDS = {"zeros": 0, "circular": 1, "reflect": 2, "replicate": 3}
 TIERS = {"baseline": 0, "avx2": 1, "avx512": 2}
 
-lib = ctypes.CDLL(str(Path(__file__).parents[2] / "build/bench_conv/libconv.so"))
+BUILT = Path(__file__).parents[2] / "build/bench_conv/libconv.so"
 I64 = ctypes.c_int64
 Axes = I64 * MAX_RANK
-lib.conv_plan_new.restype = ctypes.c_void_p
-lib.conv_plan_packed_bytes.restype = I64
-lib.conv_plan_packed_bytes.argtypes = [ctypes.c_void_p]
-lib.conv_plan_free.argtypes = [ctypes.c_void_p]
-lib.conv_run.argtypes = [
-    ctypes.c_void_p,
-    ctypes.c_int,
-    ctypes.c_int,
-    *[ctypes.c_void_p] * 5,
-    ctypes.c_int,
-    ctypes.c_int,
-]
+
+
+def load(path: Path = BUILT) -> ctypes.CDLL:
+    """The library that build.sh made, or an earlier one to compare with."""
+    lib = ctypes.CDLL(str(path))
+    lib.conv_plan_new.restype = ctypes.c_void_p
+    lib.conv_plan_packed_bytes.restype = I64
+    lib.conv_plan_packed_bytes.argtypes = [ctypes.c_void_p]
+    lib.conv_plan_free.argtypes = [ctypes.c_void_p]
+    lib.conv_run.argtypes = [
+        ctypes.c_void_p,
+        *[ctypes.c_int] * 2,
+        *[ctypes.c_void_p] * 5,
+        *[ctypes.c_int] * 2,
+    ]
+    return lib
+
+
+LIB = load()
 
 
 class Shape(ctypes.Structure):
@@ -64,8 +71,10 @@ class Call:
         transposed: bool,
         tier: str = "avx2",
         bias: np.ndarray | None = None,
+        lib: ctypes.CDLL = LIB,
     ) -> None:
         s = Shape()
+        self.lib = lib
         self.element = s.element = ELEMENTS[x.dtype.name]
         s.transposed = transposed
         s.rank, s.batch, s.groups = len(windows), x.shape[0], groups
@@ -78,22 +87,22 @@ class Call:
             s.in_strides[a] = x.strides[a] // x.itemsize
             s.out_strides[a] = out.strides[a] // out.itemsize
         self.tier = TIERS[tier]
-        self.plan = lib.conv_plan_new(ctypes.byref(s), self.tier)
+        self.plan = self.lib.conv_plan_new(ctypes.byref(s), self.tier)
         assert self.plan, "no plan"
         assert weight.flags.c_contiguous
         self.arrays = (x, weight, bias, out)
-        self.packed = np.empty(lib.conv_plan_packed_bytes(self.plan) // 4 + 16, np.float32)
+        self.packed = np.empty(self.lib.conv_plan_packed_bytes(self.plan) // 4 + 16, np.float32)
         self.packed_at = (self.packed.ctypes.data + 63) // 64 * 64
 
     def __del__(self) -> None:
         if getattr(self, "plan", None):
-            lib.conv_plan_free(self.plan)
+            self.lib.conv_plan_free(self.plan)
 
     def run(self, threads: int = 1, stages: int = 3) -> np.ndarray:
         """Stages: 1 packs the weight, 2 multiplies."""
         x, weight, bias, out = self.arrays
         pointers = [None if a is None else a.ctypes.data for a in (x, weight, bias, out)]
-        lib.conv_run(self.plan, self.tier, self.element, *pointers, self.packed_at, threads, stages)
+        self.lib.conv_run(self.plan, self.tier, self.element, *pointers, self.packed_at, threads, stages)
         return out
 
 

@@ -1,4 +1,6 @@
-"""Runs one workload over and over for perf: `perf record python profile.py NAME [tier] [layout] [seconds]`."""
+"""Runs one workload over and over, for perf: `profile.py NAME [tier] [layout] [seconds]`."""
+
+# ruff: noqa: T201
 
 import sys
 import time
@@ -18,6 +20,11 @@ options = {"stride": w.stride, "padding": w.padding, "output_padding": w.output_
 plan = plan_conv_transpose(y.shape, weight.shape, groups=w.groups, **options)
 out = driver.empty(plan.output_shape, np.float32, layout)
 call = driver.Call(plan.windows, y, weight, out, groups=w.groups, transposed=True, tier=tier)
+best = np.inf
 until = time.process_time() + float(seconds)
 while time.process_time() < until:
+    start = time.process_time()
     call.run(1)
+    best = min(best, time.process_time() - start)
+flops = 2 * driver.macs(plan.windows, y, weight)
+print(f"{w.name:32s} {tier} {layout:5s} {best * 1e3:8.3f} ms {flops / best / 1e9:7.1f} GFLOP/s")

@@ -2,6 +2,7 @@
 // defined.
 #pragma once
 #include "conv_gather.h"
+#include "conv_planes.h"
 #include "conv_table.h"
 
 namespace unsample {
@@ -12,8 +13,8 @@ namespace UNSAMPLE_TARGET {
 
 static const ConvKernels conv_kernels = {
     UNSAMPLE_VECTOR_BYTES,
-    UNSAMPLE_EACH_ELEMENT(pack_weight),
-    UNSAMPLE_EACH_ELEMENT(gather),
+    {UNSAMPLE_EACH_ELEMENT(pack_weight), UNSAMPLE_EACH_ELEMENT(pack_columns)},
+    {UNSAMPLE_EACH_ELEMENT(gather), UNSAMPLE_EACH_ELEMENT(planes)},
 };
 
 #undef UNSAMPLE_EACH_ELEMENT

@@ -1,5 +1,6 @@
 // Work items of conv and conv_transpose where many output channels share a pixel; see conv_job.h.
 #pragma once
+#include "conv_block.h"
 #include "conv_multiply.h"
 #include "conv_pack.h"
 #include "conv_store.h"
@@ -58,43 +59,17 @@ static void list_positions(const ConvJob& job, const int64_t* size, int64_t imag
 
 template <class T, int NV>
 static void multiply_slice(const T* tile, int64_t pitch, const Positions& list,
-                           const Segment* segments, int64_t count, const T* panel, T* sums,
-                           const T* start) {
+                           const Segment* segments, int64_t count, const T* panel, const T* next,
+                           T* sums, const T* start) {
     constexpr int MR = kPixels<NV>;
-    for (int64_t i = 0; i < list.count; i += MR)
+    // Each register tile fetches its share of the slice after this one.
+    const int64_t lines = next - panel, share = lines * MR / (list.count + MR - 1);
+    for (int64_t i = 0; i < list.count; i += MR) {
+        for (int64_t line = 0; line < share; line += 64 / sizeof(T))
+            __builtin_prefetch(next + i / MR * share + line, 0, 2);
         multiply_pixels<T, MR, NV>(tile, pitch, list.at + i, segments, count, panel, sums,
                                    list.to + i, start);
-}
-
-// What a work item knows about where it is.
-struct Block {
-    int64_t image, images, group;
-    int64_t origin[kMaxRank], size[kMaxRank];  // positions
-};
-
-static Block block_of(const ConvJob& job, int64_t index) {
-    Block block;
-    for (int64_t a = job.rank - 1; a >= 0; --a) {
-        const ConvAxis& axis = job.axes[a];
-        int64_t parts = (axis.positions + axis.block - 1) / axis.block;
-        block.origin[a] = index % parts * axis.block;
-        block.size[a] = axis.positions - block.origin[a] < axis.block
-                            ? axis.positions - block.origin[a]
-                            : axis.block;
-        index /= parts;
     }
-    block.group = index % job.groups;
-    block.image = index / job.groups * job.block_batch;
-    block.images =
-        job.batch - block.image < job.block_batch ? job.batch - block.image : job.block_batch;
-    return block;
-}
-
-// How many of the positions of a block phase r has along an axis: those with q * out_step + r
-// inside.
-static int64_t positions_of(const ConvAxis& axis, int64_t origin, int64_t size, int64_t r) {
-    int64_t all = (axis.out_size - r + axis.out_step - 1) / axis.out_step - origin;
-    return all < 0 ? 0 : all < size ? all : size;
 }
 
 // Stores the rows of one outer phase; `phase` is the phase along every axis but the last.
@@ -161,8 +136,8 @@ static void multiply_panel(const ConvJob& job, const Block& block, int64_t colum
                 for (int64_t s = 0; s < p.count; ++s) {
                     const Slice& slice = chunk.slices[p.first + s];
                     multiply_slice<T, NV>(tile, chunk.channels, list, chunk.segments + slice.first,
-                                          slice.count, rows, sums + r * width,
-                                          c == 0 && s == 0 ? start : nullptr);
+                                          slice.count, rows, rows + slice.rows * width,
+                                          sums + r * width, c == 0 && s == 0 ? start : nullptr);
                     rows += slice.rows * width;
                 }
             }

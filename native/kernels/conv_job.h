@@ -18,6 +18,14 @@
 //
 // is a matrix product whose left rows lie wherever their pixels lie. W is packed in *panels* of a
 // few output channels: panel, phase, tap, input channel, output channel.
+//
+// Where few output channels share a pixel (depthwise, last layers) the vectors lie along positions
+// instead: the tile is a plane per input channel, in which the positions of a block are
+// consecutive, junk between its rows included, and input element q * in_step + u lies in a plane of
+// its own for every u. The phases of the last axis that read the same elements are columns of one
+// product. They do so if counted from the padding on:
+//
+//     x = q * out_step + r - origin,    origin = before mod out_step
 #pragma once
 #include <cstdint>
 
@@ -31,12 +39,15 @@ enum class Fold : int32_t { zeros, circular, reflect, replicate };
 struct ConvAxis {
     int64_t in_size, out_size;
     int64_t in_step, out_step;
-    int64_t positions;    // ceil(out_size / out_step)
+    int64_t origin;       // 0, but for planes
+    int64_t positions;    // ceil((out_size + origin) / out_step)
     int64_t block;        // positions of one work item
     int64_t low;          // smallest shift of any tap
     int64_t tile_size;    // input elements under a block
     int64_t tile_stride;  // from one of them to the next, in elements of the tile, per channel
-    Fold fold;            // what input outside the axis holds
+    int64_t
+        split_stride;  // planes: from input element q * in_step + u to u + 1; tile_stride is for q
+    Fold fold;         // what input outside the axis holds
 };
 
 // `length` products with consecutive elements of the tile.
@@ -65,6 +76,16 @@ struct Chunk {
     int64_t channels;
 };
 
+// Planes: up to kMaxColumns (output channel, phase along the last axis) that the same taps reach.
+constexpr int kMaxColumns = 12;
+struct Columns {
+    int64_t first_tap, taps;  // of ConvJob::offsets
+    int64_t count;
+    int64_t rows[kMaxColumns];  // where their sums go: output channel * inner_phases + phase
+    int64_t first_source;       // of ConvJob::sources: their weights, tap by tap
+    int64_t weights;            // where these lie in the packed weight of a group
+};
+
 struct ConvJob {
     int64_t rank, batch, groups;
     int64_t in_channels, out_channels;  // of one group
@@ -85,6 +106,16 @@ struct ConvJob {
     int64_t chunk, chunks;  // input channels of a chunk; the last may be `tail`
     Chunk full, tail;
     int64_t inner_phases, outer_phases;
+
+    // Planes.
+    const Columns* columns;
+    const int64_t* outer_columns;  // [outer_phases + 1]: the columns of each outer phase
+    const int64_t* offsets;        // of taps, in the tile
+    const int64_t* sources;        // in the weight of a group, of its first input channel
+    int64_t group_block;           // groups of one work item
+    int64_t plane, image_stride;   // of the tile, in elements
+    int64_t sums_stride;           // between the sums of two columns
+    int64_t packed_group;          // packed weights of a group, in elements
 
     int64_t block_batch;       // images of one work item
     int64_t blocks, items;     // blocks of all images and groups; times panel ranges

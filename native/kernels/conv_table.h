@@ -9,8 +9,10 @@ typedef void (*ConvRange)(const ConvJob* job, int64_t begin, int64_t end, void* 
 
 struct ConvKernels {
     int64_t vector_bytes;
-    ConvRange pack_weight[kElements];  // items: groups * panels
-    ConvRange gather[kElements];  // items: job.items; scratch: job.scratch_bytes, 64-byte aligned
+    // By form: panels, planes. Items: ConvPlan::pack_items; no scratch.
+    ConvRange pack_weight[2][kElements];
+    // Items: ConvJob::items; scratch: ConvJob::scratch_bytes, 64-byte aligned.
+    ConvRange multiply[2][kElements];
 };
 
 }  // namespace unsample

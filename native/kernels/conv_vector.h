@@ -173,23 +173,37 @@ UNSAMPLE_INLINE Vec<double>::type load_pieces(const double* p, int64_t step) {
 #endif
 }
 
-// kLanes rows of kPiece elements, `step` apart, as kPiece columns: columns[j][i] = rows[i * step +
-// j].
-UNSAMPLE_INLINE void columns_of(const float* rows, int64_t step, Vec<float>::type (&columns)[4]) {
-    Vec<float>::type r0 = load_pieces(rows, step), r1 = load_pieces(rows + step, step);
-    Vec<float>::type r2 = load_pieces(rows + 2 * step, step),
-                     r3 = load_pieces(rows + 3 * step, step);
-    Vec<float>::type a = low(r0, r1), b = high(r0, r1), c = low(r2, r3), d = high(r2, r3);
-    columns[0] = low_pair(a, c);
-    columns[1] = high_pair(a, c);
-    columns[2] = low_pair(b, d);
-    columns[3] = high_pair(b, d);
+// The transpose inside every 16 bytes.
+UNSAMPLE_INLINE void turn(Vec<float>::type (&v)[4]) {
+    Vec<float>::type a = low(v[0], v[1]), b = high(v[0], v[1]);
+    Vec<float>::type c = low(v[2], v[3]), d = high(v[2], v[3]);
+    v[0] = low_pair(a, c);
+    v[1] = high_pair(a, c);
+    v[2] = low_pair(b, d);
+    v[3] = high_pair(b, d);
 }
 
-UNSAMPLE_INLINE void columns_of(const double* rows, int64_t step, Vec<double>::type (&columns)[2]) {
-    Vec<double>::type r0 = load_pieces(rows, step), r1 = load_pieces(rows + step, step);
-    columns[0] = low(r0, r1);
-    columns[1] = high(r0, r1);
+UNSAMPLE_INLINE void turn(Vec<double>::type (&v)[2]) {
+    Vec<double>::type a = low(v[0], v[1]), b = high(v[0], v[1]);
+    v[0] = a;
+    v[1] = b;
+}
+
+// kLanes rows of kPiece elements, `step` apart, as kPiece columns: columns[j][i] = rows[i * step +
+// j].
+template <class T>
+UNSAMPLE_INLINE void columns_of(const T* rows, int64_t step,
+                                typename Vec<T>::type (&columns)[kPiece<T>]) {
+    for (int i = 0; i < kPiece<T>; ++i) columns[i] = load_pieces(rows + i * step, step);
+    turn(columns);
+}
+
+// Each 16 bytes of a vector to a place of its own.
+template <class T>
+UNSAMPLE_INLINE void store_pieces(T* to, int64_t step, typename Vec<T>::type v) {
+    char bytes[sizeof v];
+    memcpy(bytes, &v, sizeof v);
+    for (int i = 0; i < UNSAMPLE_VECTOR_BYTES / 16; ++i) memcpy(to + i * step, bytes + 16 * i, 16);
 }
 
 // to[j * to_step + i] = from[i * from_step + j] for i < rows, j < columns. Blocks at the ends
