@@ -3,9 +3,10 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
-#include <memory>
+#include <atomic>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "targets.h"
@@ -30,8 +31,8 @@ struct Plan {
     std::vector<int64_t> tables;
     int64_t fine = 1, coarse = 1;  // elements of both sides
 
-    Plan(int64_t planes, const std::vector<std::vector<int64_t>>& axes, int64_t channels, bool blocks,
-         bool inside, bool tiles) {
+    Plan(int64_t planes, const std::vector<std::vector<int64_t>>& axes, int64_t channels,
+         bool blocks, bool inside, bool tiles) {
         if (axes.empty() || axes.size() > size_t(MAX_RANK) || planes < 0 || channels < 1)
             throw std::invalid_argument("no plan has these axes");
         geometry.rank = int(axes.size());
@@ -70,7 +71,7 @@ struct Plan {
 
 // Contiguous memory of a Python object for as long as this lives. Requires Python's lock.
 class Memory {
-   public:
+public:
     Memory(nb::handle object, bool writable, int64_t bytes) {
         if (PyObject_GetBuffer(object.ptr(), &view, writable ? PyBUF_WRITABLE : PyBUF_SIMPLE) != 0)
             throw nb::python_error();
@@ -87,37 +88,48 @@ class Memory {
 
     void* data() const { return view.buf; }
 
-   private:
+private:
     Py_buffer view;
 };
 
 thread_local const char* last_target = "";
+thread_local int threads_here = 0;       // of `with unsample.threads(n)`; 0: as everywhere
+std::atomic<int> threads_everywhere{0};  // of set_num_threads; 0: as many as there are CPUs for us
+std::atomic<int> quota{1 << 20};         // CPUs that the control group grants
+
+int threads_now() {
+    if (threads_here) return threads_here;
+    if (const int n = threads_everywhere.load(std::memory_order_relaxed)) return n;
+    const int cpus = usable_cpus(), granted = quota.load(std::memory_order_relaxed);
+    return cpus < granted ? cpus : granted;
+}
 
 bool interrupted() {
     nb::gil_scoped_acquire gil;
     return PyErr_CheckSignals() != 0;  // the exception stays set on this thread
 }
 
-// Run a kernel over the rows of an output of `elements` elements of `width` bytes.
-bool run(Range kernel, Job& job, int64_t elements, int64_t row, int64_t width, int threads) {
+// Run a kernel over an output of `elements` elements of `width` bytes in rows of `row`; `work` is
+// how many bytes each of them stands for. False where a switch pointed nowhere.
+template <class AnyJob>
+bool run(Range kernel, AnyJob& job, int64_t elements, int64_t row, int64_t width, int64_t block,
+         int64_t work) {
     if (elements == 0) return true;
     Report report{"", 0};
     job.report = &report;
-    job.columns = COLUMNS;
-    const int64_t bytes = elements * width;
-    job.stream = bytes >= STREAM;
-    const int64_t items = elements / row * ((row + COLUMNS - 1) / COLUMNS);
-    if (bytes < SMALL) {
+    job.columns = block <= COLUMNS ? COLUMNS / block * block : COLUMNS;  // whole blocks
+    job.stream = elements * width >= STREAM;
+    const int64_t items = elements / row * ((row + job.columns - 1) / job.columns);
+    const int64_t per_item = elements / items * work + 1;
+    if (items * per_item < SMALL) {
         kernel(&job, 0, items);
     } else {
-        const int64_t per_item = bytes / items;
         const int64_t grain = per_item < CHUNK ? CHUNK / per_item : 1;
-        const int cpus = usable_cpus();
+        const int threads = threads_now();
         bool finished;
         {
             nb::gil_scoped_release nogil;
-            finished = parallel(kernel, &job, items, grain, threads < cpus ? threads : cpus,
-                                interrupted);
+            finished = parallel(kernel, &job, items, grain, threads, interrupted);
         }
         if (!finished) throw nb::python_error();
     }
@@ -131,11 +143,129 @@ int width_of(int64_t bytes) {
     throw std::invalid_argument("elements must have 1, 2, 4, 8 or 16 bytes");
 }
 
-void nearest(const Plan& plan, nb::handle x, nb::handle out, int64_t bytes, int threads) {
-    const Memory from(x, false, plan.coarse * bytes), to(out, true, plan.fine * bytes);
-    Job job{&plan.geometry, from.data(), nullptr, to.data()};
-    const int64_t row = plan.geometry.axes[plan.geometry.rank - 1].fine;
-    run(current()->nearest[width_of(bytes)], job, plan.fine, row, bytes, threads);
+int tap_of(int64_t bytes) {
+    const int found = width_of(bytes);
+    if (found >= TAPS) throw std::invalid_argument("switches must have 1, 2 or 4 bytes");
+    return found;
+}
+
+constexpr int DTYPE_BYTES[DTYPES] = {4, 8, 2, 2, 1, 2, 4, 8, 1, 2, 4, 8};
+
+int dtype_of(int64_t dtype) {
+    if (dtype < 0 || dtype >= DTYPES) throw std::invalid_argument("no such dtype");
+    return int(dtype);
+}
+
+template <Range (Kernels::*TABLE)[WIDTHS], bool UP, bool SHUFFLE>
+void move(const Plan& plan, nb::handle x, nb::handle out, int64_t bytes) {
+    const Geometry& g = plan.geometry;
+    const Axis& last = g.axes[g.rank - 1];
+    const int64_t many = SHUFFLE ? plan.fine : UP ? plan.fine : plan.coarse;
+    const int64_t few = SHUFFLE ? plan.fine : UP ? plan.coarse : plan.fine;
+    const Memory from(x, false, few * bytes), to(out, true, many * bytes);
+    Job job{nullptr, &g, from.data(), nullptr, to.data()};
+    run((current()->*TABLE)[width_of(bytes)], job, many, UP ? last.fine : last.coarse, bytes,
+        UP ? last.stride : 1, bytes);
+}
+
+void pool(const Plan& plan, nb::handle x, nb::handle values, nb::handle taps, int64_t dtype,
+          int64_t tap_bytes) {
+    const Geometry& g = plan.geometry;
+    const int64_t width = DTYPE_BYTES[dtype_of(dtype)], row = g.axes[g.rank - 1].coarse;
+    const Memory from(x, false, plan.fine * width), to(values, true, plan.coarse * width);
+    Job job{nullptr, &g, from.data(), nullptr, to.data()};
+    if (taps.is_none()) {
+        run(current()->pool_values[dtype], job, plan.coarse, row, width, 1, width * g.taps);
+        return;
+    }
+    const Memory which(taps, true, plan.coarse * tap_bytes);
+    job.taps = which.data();
+    run(current()->pool[tap_of(tap_bytes)][dtype], job, plan.coarse, row, width, 1, width * g.taps);
+}
+
+// How unpooled values meet: the last one stays (and `dtype` is a width in bytes), sum, maximum.
+enum Rule { LAST, SUM, MAX };
+
+bool unpool(const Plan& plan, nb::handle values, nb::handle switches, nb::handle out, int64_t dtype,
+            int64_t tap_bytes, int rule) {
+    const Geometry& g = plan.geometry;
+    const Axis& last = g.axes[g.rank - 1];
+    const int64_t width = rule == LAST ? dtype : DTYPE_BYTES[dtype_of(dtype)];
+    const Memory from(values, false, plan.coarse * width), to(out, true, plan.fine * width);
+    const Memory which(switches, false, plan.coarse * tap_bytes);
+    Job job{nullptr, &g, from.data(), which.data(), to.data()};
+    const Kernels& k = *current();
+    const int tap = tap_of(tap_bytes);
+    const Range kernel = rule == LAST  ? k.unpool[tap][width_of(width)]
+                         : rule == SUM ? k.unpool_sum[tap][dtype]
+                                       : k.unpool_max[tap][dtype];
+    return run(kernel, job, plan.fine, last.fine, width, last.stride, 2 * width);
+}
+
+bool gather(const Plan& plan, nb::handle x, nb::handle switches, nb::handle out, int64_t width,
+            int64_t tap_bytes) {
+    const Geometry& g = plan.geometry;
+    const Memory from(x, false, plan.fine * width), to(out, true, plan.coarse * width);
+    const Memory which(switches, false, plan.coarse * tap_bytes);
+    Job job{nullptr, &g, from.data(), which.data(), to.data()};
+    return run(current()->gather[tap_of(tap_bytes)][width_of(width)], job, plan.coarse,
+               g.axes[g.rank - 1].coarse, width, 1, 4 * width);
+}
+
+void window_sum(const Plan& plan, nb::handle y, nb::handle out, int64_t dtype, int64_t out_bytes) {
+    const Geometry& g = plan.geometry;
+    const int64_t width = DTYPE_BYTES[dtype_of(dtype)];
+    if (out_bytes != (dtype < 4 ? width : 8) || g.rank > 8)
+        throw std::invalid_argument("no kernel sums like this");
+    const Memory from(y, false, plan.fine * width), to(out, true, plan.coarse * out_bytes);
+    Job job{nullptr, &g, from.data(), nullptr, to.data()};
+    run(current()->window_sum[dtype], job, plan.coarse, g.axes[g.rank - 1].coarse, out_bytes, 1,
+        width * g.taps);
+}
+
+// One axis of a resize: which inputs make an output, with what weights; none for copies.
+struct Terms {
+    int64_t n, m, longest = 0;
+    std::vector<int64_t> first, source;
+    std::vector<double> weights;
+    std::vector<float> rounded;
+
+    Terms(int64_t n, int64_t m, std::vector<int64_t> first, std::vector<int64_t> source,
+          std::vector<double> weights)
+        : n(n),
+          m(m),
+          first(std::move(first)),
+          source(std::move(source)),
+          weights(std::move(weights)) {
+        bool good = int64_t(this->first.size()) == m + 1 && this->first.front() == 0 &&
+                    this->first.back() == int64_t(this->source.size()) &&
+                    this->weights.size() == this->source.size();
+        for (int64_t o = 0; good && o < m; ++o) {
+            const int64_t length = this->first[o + 1] - this->first[o];
+            good = length >= 0;
+            longest = length > longest ? length : longest;
+        }
+        for (const int64_t i : this->source) good = good && i >= 0 && i < n;
+        if (!good) throw std::invalid_argument("no axis has these terms");
+        for (const double weight : this->weights) rounded.push_back(float(weight));
+    }
+};
+
+void resize(const Terms& terms, nb::handle x, nb::handle out, int64_t outer, int64_t inner,
+            int64_t width, bool copy) {
+    const Memory from(x, false, outer * terms.n * inner * width);
+    const Memory to(out, true, outer * terms.m * inner * width);
+    const Kernels& k = *current();
+    if (!copy && width != 4 && width != 8) throw std::invalid_argument("no kernel adds these");
+    if (copy && int64_t(terms.source.size()) != terms.m)
+        throw std::invalid_argument("a copy has one source");
+    const Range kernel = copy ? k.pick[width_of(width)] : k.resize[width == 8];
+    const void* weights = width == 8 ? static_cast<const void*>(terms.weights.data())
+                                     : static_cast<const void*>(terms.rounded.data());
+    ResizeJob job{nullptr, from.data(),        to.data(),           terms.n, terms.m,
+                  inner,   terms.first.data(), terms.source.data(), weights};
+    run(kernel, job, outer * terms.m * inner, inner == 1 ? terms.m : inner, width, 1,
+        width * (copy ? 1 : terms.longest));
 }
 
 }  // namespace
@@ -143,7 +273,20 @@ void nearest(const Plan& plan, nb::handle x, nb::handle out, int64_t bytes, int 
 NB_MODULE(_native, m) {
     nb::class_<Plan>(m, "Plan").def(
         nb::init<int64_t, const std::vector<std::vector<int64_t>>&, int64_t, bool, bool, bool>());
-    m.def("nearest", &nearest);
+    nb::class_<Terms>(m, "Terms")
+        .def(nb::init<int64_t, int64_t, std::vector<int64_t>, std::vector<int64_t>,
+                      std::vector<double>>());
+
+    m.def("nearest", &move<&Kernels::nearest, true, false>);
+    m.def("nails", &move<&Kernels::nails, true, false>);
+    m.def("decimate", &move<&Kernels::decimate, false, false>);
+    m.def("shuffle", &move<&Kernels::shuffle, true, true>);
+    m.def("unshuffle", &move<&Kernels::unshuffle, false, true>);
+    m.def("pool", &pool, nb::arg(), nb::arg(), nb::arg(), nb::arg().none(), nb::arg(), nb::arg());
+    m.def("unpool", &unpool);
+    m.def("gather", &gather);
+    m.def("window_sum", &window_sum);
+    m.def("resize", &resize);
 
     m.def("tiers", [] {
         int count;
@@ -153,7 +296,12 @@ NB_MODULE(_native, m) {
         return names;
     });
     m.def("tier", [] { return current()->name; });
+    m.def("vector_bytes", [] { return current()->vector; });
     m.def("use_tier", [](const std::string& name) { return use(name.c_str()); });
-    m.def("last_tier", [] { return last_target; });
-    m.def("usable_cpus", &usable_cpus);
+    m.def("last_tier", [] { return std::exchange(last_target, ""); });  // and forget it
+
+    m.def("threads", &threads_now);
+    m.def("set_threads", [](int n) { threads_everywhere.store(n); });
+    m.def("set_threads_here", [](int n) { return std::exchange(threads_here, n); });
+    m.def("set_quota", [](int n) { quota.store(n); });
 }

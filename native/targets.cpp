@@ -7,9 +7,9 @@
 
 namespace unsample {
 
-#define UNSAMPLE_DECLARE(name)     \
-    namespace name {               \
-    extern const Kernels KERNELS;  \
+#define UNSAMPLE_DECLARE(name)    \
+    namespace name {              \
+    extern const Kernels KERNELS; \
     }
 #ifdef UNSAMPLE_HAS_baseline
 UNSAMPLE_DECLARE(baseline)
@@ -31,7 +31,8 @@ struct Tiers {
     int count = 0;
 
     Tiers() {
-        // __builtin_cpu_supports also asks the operating system whether it keeps the wide registers.
+        // __builtin_cpu_supports also asks the operating system whether it keeps the wide
+        // registers.
 #ifdef UNSAMPLE_HAS_avx512
         __builtin_cpu_init();
         if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&

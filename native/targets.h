@@ -37,7 +37,9 @@ struct Report {
     int bad;             // whether a switch pointed nowhere
 };
 
+// Every job begins with its report.
 struct Job {
+    Report* report;
     const Geometry* geometry;
     const void* x;
     const void* switches;
@@ -45,19 +47,40 @@ struct Job {
     void* taps;       // of a pool that remembers, else null
     int64_t columns;  // of an output row that make one work item
     bool stream;      // write past the cache
+};
+
+struct ResizeJob {
     Report* report;
+    const void* x;
+    void* out;
+    int64_t n, m, inner;    // x is (outer, n, inner), the output (outer, m, inner)
+    const int64_t* first;   // output o is made of the terms first[o] to first[o + 1] - 1
+    const int64_t* source;  // of each term
+    const void* weights;
+    int64_t columns;
+    bool stream;
 };
 
 using Range = void (*)(const void* job, int64_t begin, int64_t end);
 
 // Elements that are only moved are told apart by width: 1, 2, 4, 8, 16 bytes.
 constexpr int WIDTHS = 5;
+// Elements that are compared or added, by dtype, in this order: float32, float64, float16,
+// bfloat16, int8, int16, int32, int64, uint8, uint16, uint32, uint64. bool is uint8.
+constexpr int DTYPES = 12;
+// Switches: one, two or four bytes each.
+constexpr int TAPS = 3;
 
 struct Kernels {
     const char* name;
-    int lanes;  // bytes of a vector
-    Range nearest[WIDTHS];
-    const void* conv;  // the convolutions' own table
+    int vector;  // bytes
+    Range nearest[WIDTHS], nails[WIDTHS], decimate[WIDTHS], shuffle[WIDTHS], unshuffle[WIDTHS];
+    Range pool[TAPS][DTYPES], pool_values[DTYPES];
+    Range unpool[TAPS][WIDTHS], gather[TAPS][WIDTHS];
+    Range unpool_sum[TAPS][DTYPES], unpool_max[TAPS][DTYPES];
+    Range window_sum[DTYPES];
+    Range resize[2], pick[WIDTHS];  // float32 and float64
+    const void* conv;               // the convolutions' own table
 };
 
 // The tiers that were compiled and that this machine can run, best first; `count` of them.

@@ -57,7 +57,7 @@ struct Watch {
 };
 
 class Pool {
-   public:
+public:
     std::mutex busy;  // held by the one call that the workers serve
 
     void run(Call& c, int helpers, Watch& watch) {
@@ -81,7 +81,7 @@ class Pool {
         call = nullptr;
     }
 
-   private:
+private:
     std::mutex mutex;
     std::condition_variable wake, idle;
     Call* call = nullptr;
@@ -122,8 +122,8 @@ class Pool {
     }
 };
 
-// Never destroyed: workers may still sleep on it while the process exits. After a fork the child has
-// none of the workers and perhaps a lock that nobody will open, so it starts a pool of its own.
+// Never destroyed: workers may still sleep on it while the process exits. After a fork the child
+// has none of the workers and perhaps a lock that nobody will open, so it starts a pool of its own.
 std::atomic<Pool*> pool{nullptr};
 
 #ifndef _WIN32

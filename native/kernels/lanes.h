@@ -184,7 +184,7 @@ UNSAMPLE_INLINE Lanes<T, L> widen(const uint8_t* from) {
 #endif
     }
 }
-template <int L, class T>
+template <class T, int L>
 UNSAMPLE_INLINE void store_narrow(uint8_t* to, Lanes<T, L> v) {
     if constexpr (L == 1) {
         to[0] = uint8_t(v);
@@ -196,8 +196,8 @@ UNSAMPLE_INLINE void store_narrow(uint8_t* to, Lanes<T, L> v) {
     }
 }
 
-// step(Count<L>, i) for i in [0, n): whole vectors, the last one moved back over its neighbour, half
-// vectors where there is no whole one, single elements where there is no half one.
+// step(Count<L>, i) for i in [0, n): whole vectors, the last one moved back over its neighbour,
+// half vectors where there is no whole one, single elements where there is no half one.
 template <int L, class Step>
 UNSAMPLE_INLINE void over(int64_t n, Step step) {
     if constexpr (L >= 2) {

@@ -19,7 +19,8 @@ UNSAMPLE_INLINE void repeat_row(const E* x, E* out, int64_t from, int64_t to, in
             int64_t q = p < 0 ? 0 : p;
             const int64_t stop = p + factor < to - from ? p + factor : to - from;
             const auto v = splat<FULL<E>>(value);
-            for (; q < stop; q += FULL<E>) store(out + q, v);  // over the end: the next one mends it
+            for (; q < stop; q += FULL<E>)
+                store(out + q, v);  // over the end: the next one mends it
         }
     }
 }

@@ -46,16 +46,16 @@ struct Walk {
     }
 };
 
-constexpr int64_t ROOM = 8192;   // bytes that one item may write
-constexpr int64_t SLACK = 64;    // and that a vector may overrun them by
+constexpr int64_t ROOM = 8192;  // bytes that one item may write
+constexpr int64_t SLACK = 64;   // and that a vector may overrun them by
 constexpr int64_t BUFFER = 2 * ROOM;
 
-// Rows are made in a buffer that stays in the first cache and leave it in whole cache lines, past the
-// caches where the output is large: 27 instead of 20 GB/s. Going through the buffer costs little even
-// where it is not needed, and lets vectors overrun the end of a row.
+// Rows are made in a buffer that stays in the first cache and leave it in whole cache lines, past
+// the caches where the output is large: 27 instead of 20 GB/s. Going through the buffer costs
+// little even where it is not needed, and lets vectors overrun the end of a row.
 template <class E>
 class Writer {
-   public:
+public:
     Writer(E* out, bool streaming) : to(reinterpret_cast<char*>(out)), stream(streaming) {
         head = end = streaming ? int64_t(reinterpret_cast<uintptr_t>(to) % 64) : 0;
     }
@@ -73,7 +73,7 @@ class Writer {
     }
     void wrote(int64_t n) { end += n * int64_t(sizeof(E)); }
 
-   private:
+private:
     alignas(64) char buffer[BUFFER + SLACK];
     char* to;           // where buffer[head] belongs; buffer and output agree on cache lines
     int64_t head, end;  // what is in the buffer
@@ -127,11 +127,11 @@ class Writer {
 // Every kernel of the table enters here and signs with the target it was built for.
 template <Range F>
 void signed_by_target(const void* job, int64_t begin, int64_t end) {
-    const Report* report = static_cast<const Job*>(job)->report;
+    Report* report = *static_cast<Report* const*>(job);
 #if defined(__GNUC__)
-    __atomic_store_n(&const_cast<Report*>(report)->target, NAME, __ATOMIC_RELAXED);
+    __atomic_store_n(&report->target, NAME, __ATOMIC_RELAXED);
 #else
-    const_cast<Report*>(report)->target = NAME;
+    report->target = NAME;
 #endif
     F(job, begin, end);
 }

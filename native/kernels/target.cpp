@@ -22,18 +22,67 @@ extern const Kernels KERNELS;
 namespace {
 constexpr const char* NAME = UNSAMPLE_NAME(UNSAMPLE_TARGET);
 
+// clang-format off: in the order they build on each other
+#include "elements.h"
 #include "lanes.h"
-#include "rows.h"
-// above all others
+#include "nails.h"
 #include "nearest.h"
+#include "pool.h"
+#include "resize.h"
+#include "rows.h"
+#include "shuffle.h"
+#include "unpool.h"
+#include "window_sum.h"
+#include "windows.h"
+// clang-format on
 
-#define UNSAMPLE_WIDTHS(kernel)                                                        \
-    {signed_by_target<kernel<uint8_t>>, signed_by_target<kernel<uint16_t>>,            \
-     signed_by_target<kernel<uint32_t>>, signed_by_target<kernel<uint64_t>>,           \
-     signed_by_target<kernel<Wide>>}
+#define S(...) signed_by_target<__VA_ARGS__>
+#define WIDTHS_OF(kernel)                                                                  \
+    {                                                                                      \
+        S(kernel<uint8_t>), S(kernel<uint16_t>), S(kernel<uint32_t>), S(kernel<uint64_t>), \
+            S(kernel<Wide>)                                                                \
+    }
+#define WIDTHS_WITH(kernel, Tap)                                                     \
+    {                                                                                \
+        S(kernel<uint8_t, Tap>), S(kernel<uint16_t, Tap>), S(kernel<uint32_t, Tap>), \
+            S(kernel<uint64_t, Tap>), S(kernel<Wide, Tap>)                           \
+    }
+#define DTYPES_OF(kernel)                                                                \
+    {                                                                                    \
+        S(kernel<Float32>), S(kernel<Float64>), S(kernel<Float16>), S(kernel<BFloat16>), \
+            S(kernel<Int8>), S(kernel<Int16>), S(kernel<Int32>), S(kernel<Int64>),       \
+            S(kernel<UInt8>), S(kernel<UInt16>), S(kernel<UInt32>), S(kernel<UInt64>)    \
+    }
+#define DTYPES_WITH(kernel, Tap)                                                   \
+    {                                                                              \
+        S(kernel<Float32, Tap>), S(kernel<Float64, Tap>), S(kernel<Float16, Tap>), \
+            S(kernel<BFloat16, Tap>), S(kernel<Int8, Tap>), S(kernel<Int16, Tap>), \
+            S(kernel<Int32, Tap>), S(kernel<Int64, Tap>), S(kernel<UInt8, Tap>),   \
+            S(kernel<UInt16, Tap>), S(kernel<UInt32, Tap>), S(kernel<UInt64, Tap>) \
+    }
+#define TAPS_OF(form, kernel) \
+    { form(kernel, uint8_t), form(kernel, uint16_t), form(kernel, uint32_t) }
 }  // namespace
 
-const Kernels KERNELS = {NAME, VECTOR, UNSAMPLE_WIDTHS(nearest), nullptr};
+const Kernels KERNELS = {
+    NAME,
+    VECTOR,
+    WIDTHS_OF(nearest),
+    WIDTHS_OF(nails),
+    WIDTHS_OF(decimate),
+    WIDTHS_OF(shuffle),
+    WIDTHS_OF(unshuffle),
+    TAPS_OF(DTYPES_WITH, pool),
+    DTYPES_OF(pool_values),
+    TAPS_OF(WIDTHS_WITH, unpool),
+    TAPS_OF(WIDTHS_WITH, gather),
+    TAPS_OF(DTYPES_WITH, unpool_sum),
+    TAPS_OF(DTYPES_WITH, unpool_max),
+    DTYPES_OF(window_sum_of),
+    {S(resize<float>), S(resize<double>)},
+    WIDTHS_OF(pick),
+    nullptr,
+};
 
 }  // namespace UNSAMPLE_TARGET
 }  // namespace unsample
