@@ -159,8 +159,7 @@ bool plan_panels(const ConvShape& s, const ConvKernels& kernels, ConvPlan& plan)
 
 }  // namespace
 
-bool plan_conv(const ConvShape& s, const ConvKernels& kernels, ConvPlan& plan) {
-    ConvJob& job = plan.job;
+void plan_shape(const ConvShape& s, ConvJob& job) {
     job.rank = s.rank;
     job.batch = s.batch;
     job.groups = s.groups;
@@ -171,13 +170,18 @@ bool plan_conv(const ConvShape& s, const ConvKernels& kernels, ConvPlan& plan) {
     job.out_batch_stride = s.out_strides[0];
     job.out_channel_stride = s.out_strides[1];
     job.taps = 1;
-    int64_t output = s.batch * s.out_channels;
     for (int64_t a = 0; a < s.rank; ++a) {
         job.in_strides[a] = s.in_strides[a + 2];
         job.out_strides[a] = s.out_strides[a + 2];
         job.taps *= s.kernel[a];
-        output *= s.out_size[a];
     }
+}
+
+bool plan_conv(const ConvShape& s, const ConvKernels& kernels, ConvPlan& plan) {
+    ConvJob& job = plan.job;
+    plan_shape(s, job);
+    int64_t output = s.batch * s.out_channels;
+    for (int64_t a = 0; a < s.rank; ++a) output *= s.out_size[a];
     const int64_t size = s.element == Element::f64 ? 8 : s.element == Element::f32 ? 4 : 2;
     job.stream = output * size >= kStreamBytes;
     job.weight_in_stride = s.transposed ? job.out_channels * job.taps : job.taps;

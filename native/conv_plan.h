@@ -38,7 +38,18 @@ struct ConvPlan {
     ConvPlan(const ConvPlan&) = delete;  // the job points into the tables
 };
 
+struct WeightGradPlan {
+    WeightGradJob job{};
+    int64_t partial_bytes = 0, reduce_items = 0;
+    std::vector<int64_t> offsets;
+
+    WeightGradPlan() = default;
+    WeightGradPlan(const WeightGradPlan&) = delete;
+};
+
 // False where a block cannot be made to fit the scratch memory: the definition takes over.
 bool plan_conv(const ConvShape& shape, const ConvKernels& kernels, ConvPlan& plan);
+// The shape is that of the convolution, from x to y.
+bool plan_weight_grad(const ConvShape& shape, const ConvKernels& kernels, WeightGradPlan& plan);
 
 }  // namespace unsample

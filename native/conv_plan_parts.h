@@ -42,6 +42,13 @@ inline int64_t tile_size(const ConvAxis& axis, int64_t span, int64_t block) {
     return (block - 1) * axis.in_step + span;
 }
 
+// Planes: where input element `shift` of position 0 lies in the tile.
+int64_t offset_of(const ConvAxis& axis, int64_t shift);
+int64_t lay_out_planes(ConvJob& job, const int64_t* span, int64_t lanes);
+
+// What job and shape share.
+void plan_shape(const ConvShape& s, ConvJob& job);
+
 bool plan_planes(const ConvShape& s, const ConvKernels& kernels, ConvPlan& plan);
 
 }  // namespace unsample

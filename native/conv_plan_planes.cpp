@@ -44,6 +44,35 @@ void plan_axes(const ConvShape& s, ConvJob& job, bool from_padding, int64_t* spa
     job.inner_phases = job.axes[s.rank - 1].out_step;
 }
 
+// Where input element `shift` of position 0 lies in the tile.
+int64_t offset_of(const ConvAxis& axis, int64_t shift) {
+    int64_t i = shift - axis.low;
+    return i % axis.in_step * axis.split_stride + i / axis.in_step * axis.tile_stride;
+}
+
+// Strides of the planes of the tile for the blocks chosen; returns how many positions they have,
+// junk included.
+int64_t lay_out_planes(ConvJob& job, const int64_t* span, int64_t lanes) {
+    int64_t box = 1, splits = 1, positions = 0;
+    for (int64_t a = (job.rank - 1); a >= 0; --a) {
+        ConvAxis& axis = job.axes[a];
+        axis.tile_size = tile_size(axis, span[a], axis.block);
+        axis.tile_stride = box;
+        positions += (axis.block - 1) * box;
+        box *= ceil_div(axis.tile_size, axis.in_step);
+    }
+    job.image_stride = box;
+    positions += (job.block_batch - 1) * box + 1;
+    for (int64_t a = (job.rank - 1); a >= 0; --a) {
+        job.axes[a].split_stride = splits * box * job.block_batch;
+        splits *= job.axes[a].in_step;
+    }
+    // Multiples of a page collide in the cache.
+    job.plane = round_up(splits * box * job.block_batch + lanes, lanes);
+    if (job.plane % 256 == 0) job.plane += 2 * lanes;
+    return positions;
+}
+
 namespace {
 
 constexpr int64_t kTileBytes = 192 << 10;
@@ -72,12 +101,6 @@ std::vector<Class> classes_of(const ConvShape& s, const ConvAxis& axis) {
         found->taps.push_back(std::move(taps));
     }
     return classes;
-}
-
-// Where input element `shift` of position 0 lies in the tile.
-int64_t offset_of(const ConvAxis& axis, int64_t shift) {
-    int64_t i = shift - axis.low;
-    return i % axis.in_step * axis.split_stride + i / axis.in_step * axis.tile_stride;
 }
 
 void make_columns(const ConvShape& s, ConvPlan& plan) {
@@ -151,23 +174,7 @@ bool plan_planes(const ConvShape& s, const ConvKernels& kernels, ConvPlan& plan)
 
     // Sizes for the current blocks.
     auto lay_out = [&] {
-        int64_t box = 1, splits = 1, positions = 0;
-        for (int64_t a = inner; a >= 0; --a) {
-            ConvAxis& axis = job.axes[a];
-            axis.tile_size = tile_size(axis, span[a], axis.block);
-            axis.tile_stride = box;
-            positions += (axis.block - 1) * box;
-            box *= ceil_div(axis.tile_size, axis.in_step);
-        }
-        job.image_stride = box;
-        positions += (job.block_batch - 1) * box + 1;
-        for (int64_t a = inner; a >= 0; --a) {
-            job.axes[a].split_stride = splits * box * job.block_batch;
-            splits *= job.axes[a].in_step;
-        }
-        // Multiples of a page collide in the cache.
-        job.plane = round_up(splits * box * job.block_batch + lanes, lanes);
-        if (job.plane % 256 == 0) job.plane += 2 * lanes;
+        const int64_t positions = lay_out_planes(job, span, lanes);
         job.sums_stride = round_up(positions, lanes) + lanes;
         if (job.sums_stride % 256 == 0) job.sums_stride += 2 * lanes;
         job.tile_bytes =

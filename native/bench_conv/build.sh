@@ -10,6 +10,7 @@ g++ $flags -DUNSAMPLE_TARGET=avx2 -mavx2 -mfma -c target.cpp -o $out/avx2.o &
 g++ $flags -DUNSAMPLE_TARGET=avx512 -mavx512f -mavx512vl -mavx512bw -mavx512dq -mfma -c target.cpp -o $out/avx512.o &
 g++ $flags -c ../conv_plan.cpp -o $out/plan.o &
 g++ $flags -c ../conv_plan_planes.cpp -o $out/plan_planes.o &
+g++ $flags -c ../conv_plan_weight_grad.cpp -o $out/plan_weight_grad.o &
 g++ $flags -c driver.cpp -o $out/driver.o &
 wait
 g++ -shared -o $out/libconv.so $out/*.o -pthread

@@ -48,8 +48,23 @@ def laid_out(a, layout, dtype, rng):
     return view
 
 
+def compare(what, call, out, want, size, terms, name):
+    """The call's result against `want`, and the same bits from two threads."""
+    call.run(threads=1)
+    eps = EPS["float64" if name == "float64" else "float32"]
+    bound = terms * eps * size + STORED.get(name, 0) * abs(want) + (2.0**-24 if name == "float16" else 0)
+    error = abs(out.astype(np.float64) - want)
+    if not (error <= bound).all():
+        bad = np.argwhere(~(error <= bound))
+        first = tuple(bad[0])
+        raise SystemExit(f"{what}: {len(bad)} wrong of {out.size}, {first}: {out[first]} for {want[first]}")
+    once = out.tobytes()
+    call.run(threads=2)
+    assert out.tobytes() == once, f"{what}: threads change the result"
+
+
 def check(rng, tier):
-    """One random call of both directions; True where it was possible."""
+    """One random call of all three; True where it was possible."""
     batch, groups, c_x, c_y, kernel, fine, stride, dilation, padding = sample(rng)
     mode = str(rng.choice(["zeros", "zeros", "circular", "reflect", "replicate"]))
     options = {"stride": stride, "dilation": dilation, "padding": padding, "groups": groups}
@@ -61,37 +76,31 @@ def check(rng, tier):
         return False
     name = str(rng.choice(["float32", "float32", "float64", "float16", "bfloat16"]))
     dtype = DTYPES[name]
+
+    def random(shape):
+        layout = str(rng.choice(["first", "last", "strided"]))
+        return laid_out(rng.standard_normal(shape).astype(dtype), layout, dtype, rng)
+
+    what = f"{tier} {name} {mode} {(batch, c_x, *fine)} {wshape} {options}"
     for plan, transposed in ((down, False), (up, True)):
         extra = {"output_size": fine} if transposed else {"padding_mode": mode}
         f = us.conv_transpose if transposed else us.conv
-        x = rng.standard_normal(plan.input_shape).astype(dtype)
+        x, out = random(plan.input_shape), random(plan.output_shape)
         w = rng.standard_normal(wshape).astype(dtype)
         bias = rng.standard_normal(plan.output_shape[1]).astype(dtype) if rng.random() < 0.5 else None
-        x = laid_out(x, rng.choice(["first", "last", "strided"]), dtype, rng)
-        layout = str(rng.choice(["first", "last", "strided"]))
-        out = laid_out(np.full(plan.output_shape, np.nan), layout, dtype, rng)
-        call = driver.Call(
-            plan.windows, x, w, out, groups=groups, transposed=transposed, tier=tier, bias=bias
-        )
-        call.run(threads=1)
-        x64, w64 = x.astype(np.float64), w.astype(np.float64)
-        b64 = None if bias is None else bias.astype(np.float64)
-        want = f(x64, w64, b64, **options, **extra)
-        size = f(abs(x64), abs(w64), None if b64 is None else abs(b64), **options, **extra)
-        terms = math.prod(wshape) + 2
-        eps = EPS["float64" if name == "float64" else "float32"]
-        bound = terms * eps * size + STORED.get(name, 0) * abs(want) + (2.0**-24 if name == "float16" else 0)
-        error = abs(out.astype(np.float64) - want)
-        if not (error <= bound).all():
-            bad = np.argwhere(~(error <= bound))
-            raise SystemExit(
-                f"{'up' if transposed else 'down'} {tier} {name} {layout} {mode} x {x.shape} w {wshape} "
-                f"-> {out.shape} {options}: {len(bad)} wrong of {out.size}, first {bad[0]}: "
-                f"{out[tuple(bad[0])]} for {want[tuple(bad[0])]}"
-            )
-        once = out.tobytes()
-        call.run(threads=2)
-        assert out.tobytes() == once, "threads change the result"
+        same = {"groups": groups, "transposed": transposed, "tier": tier, "bias": bias}
+        call = driver.Call(plan.windows, x, w, out, **same)
+        doubles = [None if a is None else a.astype(np.float64) for a in (x, w, bias)]
+        want = f(*doubles, **options, **extra)
+        size = f(*(None if a is None else abs(a) for a in doubles), **options, **extra)
+        compare(f"{what} {f.__name__}", call, out, want, size, math.prod(wshape) + 2, name)
+    x, y = random(down.input_shape), random(down.output_shape)
+    out = np.full(wshape, np.nan).astype(dtype)
+    call = driver.WeightGrad(down.windows, x, y, out, groups=groups, tier=tier)
+    doubles = [a.astype(np.float64) for a in (x, y)]
+    want = us.conv_weight_grad(*doubles, kernel, padding_mode=mode, **options)
+    size = us.conv_weight_grad(*(abs(a) for a in doubles), kernel, padding_mode=mode, **options)
+    compare(f"{what} weight_grad", call, out, want, size, y.size // c_y + 2 if c_y else 2, name)
     return True
 
 
@@ -101,4 +110,4 @@ if __name__ == "__main__":
     for tier in driver.TIERS:
         rng = np.random.default_rng(seed)
         done = sum(check(rng, tier) for _ in range(count))
-        print(f"{tier}: {done} of {count} random calls, both directions, agree with the definition")
+        print(f"{tier}: {done} of {count} random calls of all three agree with the definition")

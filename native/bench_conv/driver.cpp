@@ -13,8 +13,8 @@
 using unsample::ConvJob;
 using unsample::ConvKernels;
 using unsample::ConvPlan;
-using unsample::ConvRange;
 using unsample::ConvShape;
+using unsample::WeightGradPlan;
 
 const ConvKernels& baseline_conv_kernels();
 const ConvKernels& avx2_conv_kernels();
@@ -45,17 +45,17 @@ struct Pool {
     std::vector<std::thread> threads;
     std::atomic<int> generation{0}, working{0};
     std::atomic<int64_t> next{0};
-    ConvRange range = nullptr;
-    const ConvJob* job = nullptr;
-    int64_t items = 0, grain = 1, scratch = 0;
+    typedef void (*Range)(const void*, int64_t, int64_t, void*);
+    Range range = nullptr;
+    const void* job = nullptr;
+    int64_t items = 0, scratch = 0;
     int wanted = 1;
     std::mutex mutex;
     std::condition_variable wake;
 
     void work() {
         char* memory = scratch_of_thread(scratch);
-        for (int64_t i; (i = next.fetch_add(grain)) < items;)
-            range(job, i, i + grain < items ? i + grain : items, memory);
+        for (int64_t i; (i = next.fetch_add(1)) < items;) range(job, i, i + 1, memory);
     }
     void loop(int index) {
         int seen = 0;
@@ -71,9 +71,10 @@ struct Pool {
             working.fetch_sub(1);
         }
     }
-    void run(ConvRange f, const ConvJob* j, int64_t n, int64_t bytes, int count) {
-        range = f, job = j, items = n, scratch = bytes, wanted = count;
-        grain = 1;
+    template <class Job>
+    void run(void (*f)(const Job*, int64_t, int64_t, void*), const Job* j, int64_t n, int64_t bytes,
+             int count) {
+        range = reinterpret_cast<Range>(f), job = j, items = n, scratch = bytes, wanted = count;
         next = 0;
         if (count == 1) return work();
         while (int(threads.size()) + 1 < count) {
@@ -127,5 +128,29 @@ void conv_run(ConvPlan* plan, int tier, int element, const void* input, const vo
     if (stages & 2)
         pool().run(kernels.multiply[plan->form][element], &plan->job, plan->job.items,
                    plan->job.scratch_bytes, threads);
+}
+
+WeightGradPlan* weight_grad_plan_new(const ConvShape* shape, int tier) {
+    WeightGradPlan* plan = new WeightGradPlan;
+    if (unsample::plan_weight_grad(*shape, kernels_of(tier), *plan)) return plan;
+    delete plan;
+    return nullptr;
+}
+
+void weight_grad_plan_free(WeightGradPlan* plan) { delete plan; }
+
+void weight_grad_run(WeightGradPlan* plan, int tier, int element, const void* x, const void* y,
+                     void* weight, int threads) {
+    const ConvKernels& kernels = kernels_of(tier);
+    static std::vector<char> partial;
+    if (int64_t(partial.size()) < plan->partial_bytes) partial.resize(size_t(plan->partial_bytes));
+    plan->job.conv.input = x;
+    plan->job.y = y;
+    plan->job.weight = weight;
+    plan->job.partial = partial.data();
+    pool().run(kernels.weight_grad[element], &plan->job, plan->job.items, plan->job.scratch_bytes,
+               threads);
+    if (plan->reduce_items)
+        pool().run(kernels.add_parts[element], &plan->job, plan->reduce_items, 0, threads);
 }
 }

@@ -30,6 +30,14 @@ def load(path: Path = BUILT) -> ctypes.CDLL:
         *[ctypes.c_void_p] * 5,
         *[ctypes.c_int] * 2,
     ]
+    lib.weight_grad_plan_new.restype = ctypes.c_void_p
+    lib.weight_grad_plan_free.argtypes = [ctypes.c_void_p]
+    lib.weight_grad_run.argtypes = [
+        ctypes.c_void_p,
+        *[ctypes.c_int] * 2,
+        *[ctypes.c_void_p] * 3,
+        ctypes.c_int,
+    ]
     return lib
 
 
@@ -57,6 +65,21 @@ def empty(shape: tuple[int, ...], dtype: Any, layout: str) -> np.ndarray:
     return np.empty(shape, dtype)
 
 
+def _shape(windows: Any, source: np.ndarray, out: np.ndarray, groups: int, transposed: bool) -> Shape:
+    s = Shape()
+    s.element, s.transposed = ELEMENTS[source.dtype.name], transposed
+    s.rank, s.batch, s.groups = len(windows), source.shape[0], groups
+    s.in_channels, s.out_channels = source.shape[1], out.shape[1]
+    for a, w in enumerate(windows):
+        s.in_size[a], s.out_size[a] = (w.coarse, w.fine) if transposed else (w.fine, w.coarse)
+        s.kernel[a], s.stride[a], s.dilation[a], s.before[a] = w.size, w.stride, w.dilation, w.before
+        s.fold[a] = FOLDS[w.mode]
+    for a in range(source.ndim):
+        s.in_strides[a] = source.strides[a] // source.itemsize
+        s.out_strides[a] = out.strides[a] // out.itemsize
+    return s
+
+
 class Call:
     """One planned call of conv or conv_transpose."""
 
@@ -73,20 +96,9 @@ class Call:
         bias: np.ndarray | None = None,
         lib: ctypes.CDLL = LIB,
     ) -> None:
-        s = Shape()
         self.lib = lib
-        self.element = s.element = ELEMENTS[x.dtype.name]
-        s.transposed = transposed
-        s.rank, s.batch, s.groups = len(windows), x.shape[0], groups
-        s.in_channels, s.out_channels = x.shape[1], out.shape[1]
-        for a, w in enumerate(windows):
-            s.in_size[a], s.out_size[a] = (w.coarse, w.fine) if transposed else (w.fine, w.coarse)
-            s.kernel[a], s.stride[a], s.dilation[a], s.before[a] = w.size, w.stride, w.dilation, w.before
-            s.fold[a] = FOLDS[w.mode]
-        for a in range(x.ndim):
-            s.in_strides[a] = x.strides[a] // x.itemsize
-            s.out_strides[a] = out.strides[a] // out.itemsize
-        self.tier = TIERS[tier]
+        s = _shape(windows, x, out, groups, transposed)
+        self.tier, self.element = TIERS[tier], s.element
         self.plan = self.lib.conv_plan_new(ctypes.byref(s), self.tier)
         assert self.plan, "no plan"
         assert weight.flags.c_contiguous
@@ -104,6 +116,39 @@ class Call:
         pointers = [None if a is None else a.ctypes.data for a in (x, weight, bias, out)]
         self.lib.conv_run(self.plan, self.tier, self.element, *pointers, self.packed_at, threads, stages)
         return out
+
+
+class WeightGrad:
+    """One planned call of conv_weight_grad."""
+
+    def __init__(
+        self,
+        windows: Any,
+        x: np.ndarray,
+        y: np.ndarray,
+        out: np.ndarray,
+        *,
+        groups: int = 1,
+        tier: str = "avx2",
+        lib: ctypes.CDLL = LIB,
+    ) -> None:
+        self.lib = lib
+        s = _shape(windows, x, y, groups, False)
+        self.tier, self.element = TIERS[tier], s.element
+        self.plan = self.lib.weight_grad_plan_new(ctypes.byref(s), self.tier)
+        assert self.plan, "no plan"
+        assert out.flags.c_contiguous
+        self.arrays = (x, y, out)
+
+    def __del__(self) -> None:
+        if getattr(self, "plan", None):
+            self.lib.weight_grad_plan_free(self.plan)
+
+    def run(self, threads: int = 1) -> np.ndarray:
+        """The weight's gradient."""
+        pointers = [a.ctypes.data for a in self.arrays]
+        self.lib.weight_grad_run(self.plan, self.tier, self.element, *pointers, threads)
+        return self.arrays[-1]
 
 
 def macs(windows: Any, x: np.ndarray, weight: np.ndarray) -> int:

@@ -4,6 +4,7 @@
 #include "conv_gather.h"
 #include "conv_planes.h"
 #include "conv_table.h"
+#include "conv_weight_grad.h"
 
 namespace unsample {
 namespace UNSAMPLE_TARGET {
@@ -15,6 +16,8 @@ static const ConvKernels conv_kernels = {
     UNSAMPLE_VECTOR_BYTES,
     {UNSAMPLE_EACH_ELEMENT(pack_weight), UNSAMPLE_EACH_ELEMENT(pack_columns)},
     {UNSAMPLE_EACH_ELEMENT(gather), UNSAMPLE_EACH_ELEMENT(planes)},
+    UNSAMPLE_EACH_ELEMENT(weight_grad),
+    UNSAMPLE_EACH_ELEMENT(add_parts),
 };
 
 #undef UNSAMPLE_EACH_ELEMENT

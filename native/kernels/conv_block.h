@@ -12,7 +12,8 @@ struct Block {
     int64_t origin[kMaxRank], size[kMaxRank];  // positions
 };
 
-UNSAMPLE_INLINE Block block_of(const ConvJob& job, int64_t index) {
+// Blocks count through positions, then `group_blocks`, then images.
+UNSAMPLE_INLINE Block block_of(const ConvJob& job, int64_t group_blocks, int64_t index) {
     Block block;
     for (int64_t a = job.rank - 1; a >= 0; --a) {
         const ConvAxis& axis = job.axes[a];
@@ -23,7 +24,6 @@ UNSAMPLE_INLINE Block block_of(const ConvJob& job, int64_t index) {
                             : axis.block;
         index /= parts;
     }
-    const int64_t group_blocks = (job.groups + job.group_block - 1) / job.group_block;
     block.group = index % group_blocks * job.group_block;
     block.image = index / group_blocks * job.block_batch;
     block.images =

@@ -160,7 +160,7 @@ static void gather(const ConvJob* given, int64_t begin, int64_t end, void* scrat
     const int64_t ranges = job.items / job.blocks;
     int64_t packed = -1;
     for (int64_t item = begin; item < end; ++item) {
-        Block block = block_of(job, item / ranges);
+        Block block = block_of(job, job.groups, item / ranges);
         if (packed != item / ranges) {
             packed = item / ranges;
             list.count = -1;

@@ -124,4 +124,23 @@ struct ConvJob {
     int64_t stream;  // large output: write past the caches
 };
 
+// x is the input of `conv`, whose tile is planes; its out_* strides are those of y.
+struct WeightGradJob {
+    ConvJob conv;
+    const void* y;
+    void* weight;
+    void* partial;  // the sums of every part, where there are several
+
+    int64_t lines;              // vectors along positions: y has few channels
+    int64_t panel_width;        // channels of y side by side
+    int64_t x_range, x_ranges;  // channels of x of a work item
+    int64_t y_range, y_ranges;  // of y
+    int64_t parts, blocks;      // parts of the blocks; a part has a sum of its own
+    int64_t positions;          // of a block
+    int64_t slice_rows;         // of a panel of y that the first-level cache keeps
+    int64_t items, y_bytes, sums_bytes, segment_bytes, combo_bytes, scratch_bytes;
+};
+
+constexpr int64_t kReduceItem = 4096;
+
 }  // namespace unsample
