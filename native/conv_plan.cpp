@@ -177,9 +177,18 @@ void plan_shape(const ConvShape& s, ConvJob& job) {
     }
 }
 
+int64_t multiply_adds(const ConvShape& s, const int64_t* coarse) {
+    int64_t count = s.batch * s.in_channels * (s.out_channels / s.groups);
+    for (int64_t a = 0; a < s.rank; ++a) count *= coarse[a] * s.kernel[a];
+    return count;
+}
+
 bool plan_conv(const ConvShape& s, const ConvKernels& kernels, ConvPlan& plan) {
     ConvJob& job = plan.job;
+    plan.kernels = &kernels;
+    plan.element = s.element;
     plan_shape(s, job);
+    plan.multiply_adds = multiply_adds(s, s.transposed ? s.in_size : s.out_size);
     int64_t output = s.batch * s.out_channels;
     for (int64_t a = 0; a < s.rank; ++a) output *= s.out_size[a];
     const int64_t size = s.element == Element::f64 ? 8 : s.element == Element::f32 ? 4 : 2;

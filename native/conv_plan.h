@@ -20,7 +20,10 @@ struct ConvShape {
 };
 
 struct ConvPlan {
+    const ConvKernels* kernels = nullptr;
+    Element element = Element::f32;
     ConvJob job{};
+    int64_t multiply_adds = 0;  // about
     enum Form { panels, planes } form = panels;
     int64_t packed_bytes = 0;
     int64_t pack_items = 0;
@@ -39,7 +42,10 @@ struct ConvPlan {
 };
 
 struct WeightGradPlan {
+    const ConvKernels* kernels = nullptr;
+    Element element = Element::f32;
     WeightGradJob job{};
+    int64_t multiply_adds = 0;
     int64_t partial_bytes = 0, reduce_items = 0;
     std::vector<int64_t> offsets;
 

@@ -20,6 +20,9 @@ bool plan_weight_grad(const ConvShape& s, const ConvKernels& kernels, WeightGrad
     const int64_t element = s.element == Element::f64 ? 8 : 4, inner = s.rank - 1;
     const int64_t lanes = kernels.vector_bytes / element;
     int64_t span[kMaxRank];
+    plan.kernels = &kernels;
+    plan.element = s.element;
+    plan.multiply_adds = multiply_adds(s, s.out_size);
     plan_shape(s, conv);
     plan_axes(s, conv, false, span);
     conv.block_batch = conv.group_block = 1;

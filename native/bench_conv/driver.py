@@ -24,20 +24,10 @@ def load(path: Path = BUILT) -> ctypes.CDLL:
     lib.conv_plan_packed_bytes.restype = I64
     lib.conv_plan_packed_bytes.argtypes = [ctypes.c_void_p]
     lib.conv_plan_free.argtypes = [ctypes.c_void_p]
-    lib.conv_run.argtypes = [
-        ctypes.c_void_p,
-        *[ctypes.c_int] * 2,
-        *[ctypes.c_void_p] * 5,
-        *[ctypes.c_int] * 2,
-    ]
+    lib.conv_run.argtypes = [*[ctypes.c_void_p] * 6, *[ctypes.c_int] * 2]
     lib.weight_grad_plan_new.restype = ctypes.c_void_p
     lib.weight_grad_plan_free.argtypes = [ctypes.c_void_p]
-    lib.weight_grad_run.argtypes = [
-        ctypes.c_void_p,
-        *[ctypes.c_int] * 2,
-        *[ctypes.c_void_p] * 3,
-        ctypes.c_int,
-    ]
+    lib.weight_grad_run.argtypes = [*[ctypes.c_void_p] * 4, ctypes.c_int]
     return lib
 
 
@@ -98,8 +88,7 @@ class Call:
     ) -> None:
         self.lib = lib
         s = _shape(windows, x, out, groups, transposed)
-        self.tier, self.element = TIERS[tier], s.element
-        self.plan = self.lib.conv_plan_new(ctypes.byref(s), self.tier)
+        self.plan = self.lib.conv_plan_new(ctypes.byref(s), TIERS[tier])
         assert self.plan, "no plan"
         assert weight.flags.c_contiguous
         self.arrays = (x, weight, bias, out)
@@ -114,7 +103,7 @@ class Call:
         """Stages: 1 packs the weight, 2 multiplies."""
         x, weight, bias, out = self.arrays
         pointers = [None if a is None else a.ctypes.data for a in (x, weight, bias, out)]
-        self.lib.conv_run(self.plan, self.tier, self.element, *pointers, self.packed_at, threads, stages)
+        self.lib.conv_run(self.plan, *pointers, self.packed_at, threads, stages)
         return out
 
 
@@ -134,8 +123,7 @@ class WeightGrad:
     ) -> None:
         self.lib = lib
         s = _shape(windows, x, y, groups, False)
-        self.tier, self.element = TIERS[tier], s.element
-        self.plan = self.lib.weight_grad_plan_new(ctypes.byref(s), self.tier)
+        self.plan = self.lib.weight_grad_plan_new(ctypes.byref(s), TIERS[tier])
         assert self.plan, "no plan"
         assert out.flags.c_contiguous
         self.arrays = (x, y, out)
@@ -147,7 +135,7 @@ class WeightGrad:
     def run(self, threads: int = 1) -> np.ndarray:
         """The weight's gradient."""
         pointers = [a.ctypes.data for a in self.arrays]
-        self.lib.weight_grad_run(self.plan, self.tier, self.element, *pointers, threads)
+        self.lib.weight_grad_run(self.plan, *pointers, threads)
         return self.arrays[-1]
 
 

@@ -87,6 +87,7 @@ struct Columns {
 };
 
 struct ConvJob {
+    const char** ran;  // kernels leave the name of their target here
     int64_t rank, batch, groups;
     int64_t in_channels, out_channels;  // of one group
     ConvAxis axes[kMaxRank];
@@ -126,6 +127,7 @@ struct ConvJob {
 
 // x is the input of `conv`, whose tile is planes; its out_* strides are those of y.
 struct WeightGradJob {
+    const char** ran;
     ConvJob conv;
     const void* y;
     void* weight;
