@@ -90,14 +90,24 @@ UNSAMPLE_INLINE void store(T* to, V v) {
     memcpy(to, &v, sizeof v);
 }
 
+// Ask for memory that will be read soon; may lie outside any array.
+UNSAMPLE_INLINE void prefetch(const void* where) {
+#if defined(__GNUC__)
+    __builtin_prefetch(where);
+#else
+    (void)where;
+#endif
+}
+
+// Integers only: -0.0 would not stay what it is. (Writing the lanes one by one, GCC 12 inserts them
+// one by one: an unpool took three times as long.)
 template <int L, class T>
 UNSAMPLE_INLINE Lanes<T, L> splat(T value) {
     if constexpr (L == 1) {
         return value;
     } else {
-        Lanes<T, L> v;  // `V{} + value` would turn -0.0 into 0.0
-        for (int i = 0; i < L; ++i) v[i] = value;
-        return v;
+        static_assert(T(1) / T(2) == T(0), "a whole number");
+        return Lanes<T, L>{} + value;
     }
 }
 
@@ -140,6 +150,29 @@ UNSAMPLE_INLINE void store_pairs(T* to, Lanes<T, L> a, Lanes<T, L> b) {
     }
 }
 
+#if defined(__GNUC__)
+template <int F, int J, class V, int... I>
+UNSAMPLE_INLINE V repeated(V v, Indices<I...>) {
+    return __builtin_shufflevector(v, v, (J * int(sizeof...(I)) + I) / F...);
+}
+template <int F, int L, class T, int... J>
+UNSAMPLE_INLINE void store_each(T* to, Lanes<T, L> v, Indices<J...>) {
+    (store(to + J * L, repeated<F, J>(v, typename UpTo<L>::Type{})), ...);
+}
+#endif
+
+// out[i] = v[i / F]
+template <int F, int L, class T>
+UNSAMPLE_INLINE void store_repeated(T* to, Lanes<T, L> v) {
+    if constexpr (L == 1) {
+        for (int i = 0; i < F; ++i) to[i] = v;
+    } else {
+#if defined(__GNUC__)
+        store_each<F, L>(to, v, typename UpTo<F>::Type{});
+#endif
+    }
+}
+
 // a[i] = from[2 i], b[i] = from[2 i + 1]
 template <int L, class T>
 UNSAMPLE_INLINE void load_pairs(const T* from, Lanes<T, L>& a, Lanes<T, L>& b) {
@@ -151,6 +184,53 @@ UNSAMPLE_INLINE void load_pairs(const T* from, Lanes<T, L>& a, Lanes<T, L>& b) {
         a = every_other<0>(low, high, typename UpTo<L>::Type{});
         b = every_other<1>(low, high, typename UpTo<L>::Type{});
     }
+}
+
+// Lanes in the order in which a whole vector's pairs are cheapest to tell apart: within each 16
+// bytes. `in_order` puts them right at the end of a computation, once instead of for every load.
+template <class T, int L>
+constexpr bool LOCAL = VECTOR == 32 && sizeof(T) >= 4 && int(sizeof(T)) * L == 32;
+
+#if defined(__GNUC__)
+template <int FIRST, class V, int... I>
+UNSAMPLE_INLINE V every_other_local(V a, V b, Indices<I...>) {
+    constexpr int L = sizeof...(I), B = L / 2;  // two blocks of B lanes
+    return __builtin_shufflevector(
+        a, b,
+        (I % B < B / 2 ? I / B * B + 2 * (I % B) : L + I / B * B + 2 * (I % B - B / 2)) + FIRST...);
+}
+template <class V, int... I>
+UNSAMPLE_INLINE V ordered(V v, Indices<I...>) {
+    constexpr int L = sizeof...(I), B = L / 2;
+    return __builtin_shufflevector(v, v, I % B / (B / 2) * B + I % (B / 2) + I / B * (B / 2)...);
+}
+#endif
+
+template <int L, class T>
+UNSAMPLE_INLINE void load_pairs_local(const T* from, Lanes<T, L>& a, Lanes<T, L>& b) {
+    if constexpr (LOCAL<T, L>) {
+        const auto low = load<L>(from), high = load<L>(from + L);
+        a = every_other_local<0>(low, high, typename UpTo<L>::Type{});
+        b = every_other_local<1>(low, high, typename UpTo<L>::Type{});
+    } else {
+        load_pairs<L>(from, a, b);
+    }
+}
+template <class T, int L>
+UNSAMPLE_INLINE Lanes<T, L> in_order(Lanes<T, L> v) {
+    if constexpr (LOCAL<T, L>)
+        return ordered(v, typename UpTo<L>::Type{});
+    else
+        return v;
+}
+
+// `number`, one more where the comparison held.
+template <class T, int L, class Mask>
+UNSAMPLE_INLINE Lanes<T, L> counted(Lanes<T, L> number, Mask mask) {
+    if constexpr (L == 1)
+        return T(number + (mask ? 1 : 0));
+    else
+        return number - Lanes<T, L>(mask);  // true is -1
 }
 
 // from[i * stride], reading nothing behind the last of them. STRIDE is 1, 2 or 0 for any other.
@@ -198,7 +278,7 @@ UNSAMPLE_INLINE void store_narrow(uint8_t* to, Lanes<T, L> v) {
 
 // step(Count<L>, i) for i in [0, n): whole vectors, the last one moved back over its neighbour,
 // half vectors where there is no whole one, single elements where there is no half one.
-template <int L, class Step>
+template <int L, int LEVEL = 0, class Step>
 UNSAMPLE_INLINE void over(int64_t n, Step step) {
     if constexpr (L >= 2) {
         if (n >= L) {
@@ -207,14 +287,7 @@ UNSAMPLE_INLINE void over(int64_t n, Step step) {
             if (i < n) step(Count<L>{}, n - L);
             return;
         }
-        if constexpr (L >= 4) {
-            constexpr int HALF = L / 2;
-            if (n >= HALF) {
-                step(Count<HALF>{}, 0);
-                if (n > HALF) step(Count<HALF>{}, n - HALF);
-                return;
-            }
-        }
+        if constexpr (LEVEL < 2 && L >= 4) return over<L / 2, LEVEL + 1>(n, step);
     }
     for (int64_t i = 0; i < n; ++i) step(Count<1>{}, i);
 }

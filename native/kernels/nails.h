@@ -32,10 +32,9 @@ void nails(const void* untyped, int64_t begin, int64_t end) {
         int64_t row = walk.plane;
         bool nailed = true;
         for (int axis = 0; axis < g.rank - 1; ++axis) {
-            const Axis& a = g.axes[axis];
-            const int64_t p = walk.at[axis] + a.before;  // minus the nail
-            nailed = nailed && p >= 0 && p % a.stride == 0;
-            row = row * a.coarse + p / a.stride;
+            nailed =
+                nailed && walk.tap[axis] == 0 && walk.window[axis] >= 0;  // before: minus the nail
+            row = row * g.axes[axis].coarse + walk.window[axis];
         }
         const int64_t n = walk.to() - walk.from();
         E* to = out.room(n);

@@ -1,24 +1,28 @@
 // The way through an output: row after row, in the order of memory, written once.
 
 // Which row an item is. Axes are those of the output side but the last, which the row runs along.
+// On a way up, element at[axis] is tap[axis] of window[axis], were the windows `stride` taps long;
+// counted along, because divisions for every row cost as much as a short row itself.
 template <bool UP>
 struct Walk {
     const Job& job;
+    const int outer;
     int64_t width, pieces;  // elements of a row, items that make one
     int64_t plane, piece;
-    int64_t at[MAX_RANK];
+    int64_t at[MAX_RANK], window[MAX_RANK], tap[MAX_RANK];
 
     static int64_t size(const Axis& axis) { return UP ? axis.fine : axis.coarse; }
 
-    Walk(const Job& j, int64_t item) : job(j) {
+    Walk(const Job& j, int64_t item) : job(j), outer(j.geometry->rank - 1) {
         const Geometry& g = *job.geometry;
-        width = size(g.axes[g.rank - 1]);
+        width = size(g.axes[outer]);
         pieces = (width + job.columns - 1) / job.columns;
         piece = item % pieces;
         item /= pieces;
-        for (int axis = g.rank - 2; axis >= 0; --axis) {
+        for (int axis = outer - 1; axis >= 0; --axis) {
             at[axis] = item % size(g.axes[axis]);
             item /= size(g.axes[axis]);
+            count(axis);
         }
         plane = item;
     }
@@ -26,10 +30,17 @@ struct Walk {
     void next() {
         if (++piece < pieces) return;
         piece = 0;
-        const Geometry& g = *job.geometry;
-        for (int axis = g.rank - 2; axis >= 0; --axis) {
-            if (++at[axis] < size(g.axes[axis])) return;
+        for (int axis = outer - 1; axis >= 0; --axis) {
+            const Axis& a = job.geometry->axes[axis];
+            if (++at[axis] < size(a)) {
+                if (UP && ++tap[axis] == a.stride) {
+                    tap[axis] = 0;
+                    ++window[axis];
+                }
+                return;
+            }
             at[axis] = 0;
+            count(axis);
         }
         ++plane;
     }
@@ -39,10 +50,19 @@ struct Walk {
 
     // Where the item starts in the output.
     int64_t offset() const {
-        const Geometry& g = *job.geometry;
         int64_t row = plane;
-        for (int axis = 0; axis < g.rank - 1; ++axis) row = row * size(g.axes[axis]) + at[axis];
+        for (int axis = 0; axis < outer; ++axis)
+            row = row * size(job.geometry->axes[axis]) + at[axis];
         return row * width + from();
+    }
+
+private:
+    void count(int axis) {
+        if (!UP) return;
+        const Axis& a = job.geometry->axes[axis];
+        const int64_t p = at[axis] + a.before;
+        window[axis] = p >= 0 ? p / a.stride : -((-p + a.stride - 1) / a.stride);
+        tap[axis] = p - window[axis] * a.stride;
     }
 };
 

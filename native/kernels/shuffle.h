@@ -54,8 +54,8 @@ void shuffle(const void* untyped, int64_t begin, int64_t end) {
         int64_t row = 0, t = 0;
         for (int axis = 0; axis < g.rank - 1; ++axis) {
             const Axis& a = g.axes[axis];
-            row = row * a.coarse + walk.at[axis] / a.stride;
-            t = t * a.stride + walk.at[axis] % a.stride;
+            row = row * a.coarse + walk.window[axis];
+            t = t * a.stride + walk.tap[axis];
         }
         t *= last.stride;
         const int64_t batch = walk.plane / g.channels, c = walk.plane % g.channels;

@@ -10,6 +10,7 @@
 #endif
 
 #include "../targets.h"
+#include "conv_table.h"
 
 #define UNSAMPLE_QUOTED(name) #name
 #define UNSAMPLE_NAME(name) UNSAMPLE_QUOTED(name)
@@ -18,22 +19,24 @@ namespace unsample {
 namespace UNSAMPLE_TARGET {
 
 extern const Kernels KERNELS;
+extern const ConvKernels CONV_KERNELS;  // conv.cpp
 
 namespace {
 constexpr const char* NAME = UNSAMPLE_NAME(UNSAMPLE_TARGET);
 
-// clang-format off: in the order they build on each other
-#include "elements.h"
+// In the order in which they build on each other:
+// clang-format off
 #include "lanes.h"
-#include "nails.h"
-#include "nearest.h"
-#include "pool.h"
-#include "resize.h"
 #include "rows.h"
+#include "elements.h"
+#include "windows.h"
+#include "nearest.h"
+#include "nails.h"
 #include "shuffle.h"
+#include "pool.h"
 #include "unpool.h"
 #include "window_sum.h"
-#include "windows.h"
+#include "resize.h"
 // clang-format on
 
 #define S(...) signed_by_target<__VA_ARGS__>
@@ -81,7 +84,7 @@ const Kernels KERNELS = {
     DTYPES_OF(window_sum_of),
     {S(resize<float>), S(resize<double>)},
     WIDTHS_OF(pick),
-    nullptr,
+    &CONV_KERNELS,
 };
 
 }  // namespace UNSAMPLE_TARGET

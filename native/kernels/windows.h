@@ -19,9 +19,10 @@ UNSAMPLE_INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
 // Taps of window o that meet an element.
 UNSAMPLE_INLINE Span taps_inside(const Axis& axis, int64_t o) {
-    const int64_t first = axis.first(o);
+    const int64_t first = axis.first(o), room = axis.fine - 1 - first;
+    if (axis.dilation == 1) return {first < 0 ? -first : 0, smaller(axis.taps(o), room + 1)};
     return {first < 0 ? ceil_div(-first, axis.dilation) : 0,
-            smaller(axis.taps(o), floor_div(axis.fine - 1 - first, axis.dilation) + 1)};
+            smaller(axis.taps(o), floor_div(room, axis.dilation) + 1)};
 }
 
 UNSAMPLE_INLINE bool whole(const Axis& axis, int64_t o) {
@@ -38,43 +39,82 @@ UNSAMPLE_INLINE Span whole_windows(const Axis& axis, int64_t from, int64_t to) {
     return first < stop ? Span{first, stop} : Span{from, from};
 }
 
-// The rows under the outer taps of the windows at `at`, in C order, in batches.
+// The rows under the outer taps of windows, in C order, in batches. Rows count from `base`.
 class TapRows {
 public:
     static constexpr int BATCH = 64;
-    TapRow rows[BATCH];
+    const TapRow* rows;
     int count;
+    int64_t base;
 
-    TapRows(const Geometry& geometry, int64_t plane, const int64_t* at)
-        : g(geometry), outer(geometry.rank - 1), plane(plane) {
+    explicit TapRows(const Geometry& geometry) : g(geometry), outer(geometry.rank - 1) {
+        int64_t taps = 1;
+        planes = 1;
+        for (int axis = outer - 1; axis >= 0; --axis) {
+            rows_of[axis] = planes;
+            planes *= g.axes[axis].fine;
+            whole_span[axis] = whole_windows(g.axes[axis], 0, g.axes[axis].coarse);
+            taps *= g.axes[axis].size;
+            span[axis] = {0, g.axes[axis].size};
+            tap[axis] = 0;
+        }
+        if (taps <= BATCH) {  // the same for all whole windows
+            fill(all);
+            alike = count;
+        }
+    }
+
+    void windows_at(int64_t plane, const int64_t* at) {
+        base = plane * planes;
+        bool whole = alike > 0;
+        for (int axis = 0; axis < outer; ++axis) {
+            base += g.axes[axis].first(at[axis]) * rows_of[axis];
+            whole = whole && at[axis] >= whole_span[axis].first && at[axis] < whole_span[axis].stop;
+        }
+        left = true;
+        rows = whole ? all : some;
+        if (whole) return;
         for (int axis = 0; axis < outer; ++axis) {
             span[axis] = taps_inside(g.axes[axis], at[axis]);
-            first[axis] = g.axes[axis].first(at[axis]);
             tap[axis] = span[axis].first;
         }
     }
 
     bool next() {
-        for (count = 0; count < BATCH && !done; ++count) {
-            int64_t row = plane, number = 0;
-            for (int axis = 0; axis < outer; ++axis) {
-                const Axis& a = g.axes[axis];
-                row = row * a.fine + first[axis] + tap[axis] * a.dilation;
-                number = number * a.size + tap[axis];
-            }
-            rows[count] = {row, number * g.axes[outer].size};
-            done = !advance();
+        if (!left) return false;
+        if (rows == all) {
+            count = alike;
+            left = false;
+        } else {
+            left = fill(some);
         }
-        return count > 0;
+        return true;
     }
+
+    bool last() const { return !left; }
 
 private:
     const Geometry& g;
-    int outer;
-    int64_t plane;
-    Span span[MAX_RANK];
-    int64_t first[MAX_RANK], tap[MAX_RANK];
-    bool done = false;
+    const int outer;
+    int alike = 0;
+    int64_t planes;
+    bool left = false;
+    TapRow all[BATCH], some[BATCH];
+    Span span[MAX_RANK], whole_span[MAX_RANK];
+    int64_t tap[MAX_RANK], rows_of[MAX_RANK];
+
+    bool fill(TapRow* batch) {  // whether there are more
+        for (count = 0; count < BATCH;) {
+            int64_t row = 0, number = 0;
+            for (int axis = 0; axis < outer; ++axis) {
+                row += tap[axis] * g.axes[axis].dilation * rows_of[axis];
+                number = number * g.axes[axis].size + tap[axis];
+            }
+            batch[count++] = {row, number * g.axes[outer].size};
+            if (!advance()) return false;
+        }
+        return true;
+    }
 
     bool advance() {
         for (int axis = outer - 1; axis >= 0; --axis) {
@@ -104,22 +144,45 @@ UNSAMPLE_INLINE int64_t first_window(const Axis& axis, int64_t p) {
 
 UNSAMPLE_INLINE int64_t tap_at(const Axis& axis, int64_t o, int64_t p) {  // -1: none
     const int64_t offset = p - axis.first(o);
+    if (axis.dilation == 1) return offset >= 0 && offset < axis.taps(o) ? offset : -1;
     if (offset < 0 || offset % axis.dilation) return -1;
     const int64_t t = offset / axis.dilation;
     return t < axis.taps(o) ? t : -1;
 }
 
+// Whether each row of elements belongs to one row of windows at most, that which the walk counts.
+inline bool one_each(const Geometry& g) {
+    bool result = true;
+    for (int axis = 0; axis < g.rank - 1; ++axis) {
+        const Axis& a = g.axes[axis];
+        result = result && !a.start && a.dilation == 1 && a.size <= a.stride;
+    }
+    return result;
+}
+
 // visit(row of windows, number of its first tap along the row, outer windows) for every row of
-// windows that reaches the row of elements at `at`, in C order of the windows.
+// windows that reaches the row of elements of the walk, in C order of the windows.
 template <class Visit>
-void over_windows(const Geometry& g, int64_t plane, const int64_t* at, Visit visit) {
+UNSAMPLE_INLINE void over_windows(const Geometry& g, const Walk<true>& walk, bool one,
+                                  Visit visit) {
     const int outer = g.rank - 1;
+    if (one) {
+        int64_t row = walk.plane, number = 0;
+        for (int axis = 0; axis < outer; ++axis) {
+            const Axis& a = g.axes[axis];
+            if (walk.tap[axis] >= a.size || walk.window[axis] >= a.coarse) return;
+            row = row * a.coarse + walk.window[axis];
+            number = number * a.size + walk.tap[axis];
+        }
+        visit(row, number * g.axes[outer].size, walk.window);
+        return;
+    }
     int64_t o[MAX_RANK], t[MAX_RANK];
     int axis = 0;
-    if (outer) o[0] = first_window(g.axes[0], at[0]) - 1;
+    o[0] = first_window(g.axes[0], walk.at[0]) - 1;
     while (axis >= 0) {
         if (axis == outer) {
-            int64_t row = plane, number = 0;
+            int64_t row = walk.plane, number = 0;
             for (int i = 0; i < outer; ++i) {
                 row = row * g.axes[i].coarse + o[i];
                 number = number * g.axes[i].size + t[i];
@@ -130,14 +193,14 @@ void over_windows(const Geometry& g, int64_t plane, const int64_t* at, Visit vis
         }
         const Axis& a = g.axes[axis];
         int64_t tap = -1;
-        while (++o[axis] < a.coarse && a.first(o[axis]) <= at[axis])
-            if ((tap = tap_at(a, o[axis], at[axis])) >= 0) break;
+        while (++o[axis] < a.coarse && a.first(o[axis]) <= walk.at[axis])
+            if ((tap = tap_at(a, o[axis], walk.at[axis])) >= 0) break;
         if (tap < 0) {
             --axis;
             continue;
         }
         t[axis] = tap;
-        if (++axis < outer) o[axis] = first_window(g.axes[axis], at[axis]) - 1;
+        if (++axis < outer) o[axis] = first_window(g.axes[axis], walk.at[axis]) - 1;
     }
 }
 
@@ -154,15 +217,30 @@ UNSAMPLE_INLINE bool points_inside(const Geometry& g, const int64_t* outer, int6
     return number == 0;
 }
 
+// Whether any of n switches is no number of `taps`.
+template <class Tap>
+UNSAMPLE_INLINE bool any_from(const Tap* switches, int64_t n, int64_t taps) {
+    if (taps > int64_t(Tap(-1))) return false;
+    Tap bad = 0;
+    over<FULL<Tap>>(n, [&](auto lanes, int64_t i) {
+        constexpr int L = decltype(lanes)::value;
+        if constexpr (L == 1) {
+            bad |= Tap(switches[i] >= taps);
+        } else {
+            const auto found = load<L>(switches + i) >= splat<L>(Tap(taps));
+            uint32_t words[sizeof found / 4];
+            memcpy(words, &found, sizeof found);
+            for (uint32_t word : words) bad |= Tap(word != 0);
+        }
+    });
+    return bad != 0;
+}
+
 // Whether the switches of windows [from, to) of a row all point at elements.
 template <class Tap>
 bool all_point_inside(const Geometry& g, const Tap* switches, const int64_t* outer, int64_t from,
                       int64_t to) {
-    if (g.taps <= int64_t(Tap(-1))) {
-        Tap bad = 0;
-        for (int64_t o = from; o < to; ++o) bad |= Tap(switches[o] >= Tap(g.taps));
-        if (bad) return false;
-    }
+    if (any_from(switches + from, to - from, g.taps)) return false;
     if (g.inside) return true;
     bool border = false;
     for (int axis = 0; axis < g.rank - 1; ++axis) border |= !whole(g.axes[axis], outer[axis]);
