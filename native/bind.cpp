@@ -4,11 +4,13 @@
 #include <nanobind/stl/vector.h>
 
 #include <atomic>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "conv_call.h"
 #include "targets.h"
 #include "threads.h"
 
@@ -268,6 +270,128 @@ void resize(const Terms& terms, nb::handle x, nb::handle out, int64_t outer, int
         width * (copy ? 1 : terms.longest));
 }
 
+// The memory of a Python object in whatever strides its plan knows, or an address from who vouches
+// for it.
+class Elements {
+public:
+    Elements(nb::handle object, bool writable, int64_t bytes) {
+        if (nb::isinstance<nb::int_>(object)) {
+            view.buf = reinterpret_cast<void*>(nb::cast<uintptr_t>(object));
+            return;
+        }
+        const int flags = writable ? PyBUF_STRIDED : PyBUF_STRIDED_RO;
+        if (PyObject_GetBuffer(object.ptr(), &view, flags) != 0) throw nb::python_error();
+        if (view.len == bytes) return;
+        const auto found = view.len;
+        PyBuffer_Release(&view);
+        throw std::invalid_argument("expected " + std::to_string(bytes) + " bytes, got " +
+                                    std::to_string(found));
+    }
+    ~Elements() {
+        if (view.obj) PyBuffer_Release(&view);
+    }
+    Elements(const Elements&) = delete;
+    Elements& operator=(const Elements&) = delete;
+
+    void* data() const { return view.buf; }
+
+private:
+    Py_buffer view{};
+};
+
+// A planned convolution, of either direction or of its weight's gradient.
+template <class AnyPlan, bool (*plan_it)(const ConvShape&, const ConvKernels&, AnyPlan&)>
+struct Convolution {
+    AnyPlan plan;
+    int64_t in_bytes, out_bytes, weight_bytes, bias_bytes;
+
+    Convolution(int element, bool transposed, int64_t batch, int64_t groups, int64_t in_channels,
+                int64_t out_channels, const std::vector<std::vector<int64_t>>& axes,
+                const std::vector<int64_t>& in_strides, const std::vector<int64_t>& out_strides) {
+        const ConvKernels& kernels = *static_cast<const ConvKernels*>(current()->conv);
+        const size_t rank = axes.size();
+        if (!kernels.vector_bytes || element < 0 || element >= kElements || rank < 1 ||
+            rank > size_t(kMaxRank) || in_strides.size() != rank + 2 ||
+            out_strides.size() != rank + 2 || batch < 0 || groups < 1)
+            throw std::invalid_argument("no plan has these axes");
+        ConvShape shape{};
+        shape.element = Element(element);
+        shape.transposed = transposed;
+        shape.rank = int64_t(rank);
+        shape.batch = batch;
+        shape.groups = groups;
+        shape.in_channels = in_channels;
+        shape.out_channels = out_channels;
+        const int64_t width = element == 0 ? 4 : element == 1 ? 8 : 2;
+        in_bytes = batch * in_channels * width;
+        out_bytes = batch * out_channels * width;
+        weight_bytes = in_channels * (out_channels / groups) * width;
+        bias_bytes = out_channels * width;
+        for (size_t a = 0; a < rank; ++a) {
+            if (axes[a].size() != 7) throw std::invalid_argument("an axis is seven numbers");
+            shape.in_size[a] = axes[a][0];
+            shape.out_size[a] = axes[a][1];
+            shape.kernel[a] = axes[a][2];
+            shape.stride[a] = axes[a][3];
+            shape.dilation[a] = axes[a][4];
+            shape.before[a] = axes[a][5];
+            shape.fold[a] = Fold(axes[a][6]);
+            in_bytes *= axes[a][0];
+            out_bytes *= axes[a][1];
+            weight_bytes *= axes[a][2];
+        }
+        for (size_t a = 0; a < rank + 2; ++a) {
+            shape.in_strides[a] = in_strides[a];
+            shape.out_strides[a] = out_strides[a];
+        }
+        if (!plan_it(shape, kernels, plan))
+            throw std::invalid_argument("no plan fits the scratch memory");
+    }
+};
+typedef Convolution<ConvPlan, plan_conv> Conv;
+typedef Convolution<WeightGradPlan, plan_weight_grad> WeightGrad;
+
+template <class Call>
+void convolve(Call call) {
+    const char* ran = "";
+    bool finished;
+    {
+        nb::gil_scoped_release nogil;
+        finished = call(Workers{threads_now(), interrupted}, &ran);
+    }
+    if (!finished) throw nb::python_error();
+    last_target = ran;
+}
+
+// `packed`: the weight is what `pack` made of one.
+void run_conv_of(const Conv& conv, nb::handle x, nb::handle weight, nb::handle bias, nb::handle out,
+                 bool packed) {
+    const Elements from(x, false, conv.in_bytes), to(out, true, conv.out_bytes);
+    const Elements w(weight, packed, packed ? conv.plan.packed_bytes : conv.weight_bytes);
+    const std::unique_ptr<Elements> b(bias.is_none() ? nullptr
+                                                     : new Elements(bias, false, conv.bias_bytes));
+    const ConvArguments given{from.data(), packed ? nullptr : w.data(), b ? b->data() : nullptr,
+                              packed ? w.data() : nullptr, to.data()};
+    convolve([&](Workers workers, const char** ran) {
+        return run_conv(conv.plan, given, workers, ran);
+    });
+}
+
+void pack_conv(const Conv& conv, nb::handle weight, nb::handle packed) {
+    const Elements from(weight, false, conv.weight_bytes), to(packed, true, conv.plan.packed_bytes);
+    convolve([&](Workers workers, const char** ran) {
+        return pack_weight(conv.plan, from.data(), to.data(), workers, ran);
+    });
+}
+
+void run_weight_grad_of(const WeightGrad& grad, nb::handle x, nb::handle y, nb::handle out) {
+    const Elements fine(x, false, grad.in_bytes), coarse(y, false, grad.out_bytes);
+    const Elements to(out, true, grad.weight_bytes);
+    convolve([&](Workers workers, const char** ran) {
+        return run_weight_grad(grad.plan, fine.data(), coarse.data(), to.data(), workers, ran);
+    });
+}
+
 }  // namespace
 
 NB_MODULE(_native, m) {
@@ -287,6 +411,19 @@ NB_MODULE(_native, m) {
     m.def("gather", &gather);
     m.def("window_sum", &window_sum);
     m.def("resize", &resize);
+
+    typedef std::vector<int64_t> Numbers;
+    nb::class_<Conv>(m, "Conv")
+        .def(nb::init<int, bool, int64_t, int64_t, int64_t, int64_t, const std::vector<Numbers>&,
+                      const Numbers&, const Numbers&>())
+        .def("run", &run_conv_of, nb::arg(), nb::arg(), nb::arg().none(), nb::arg(),
+             nb::arg("packed") = false)
+        .def("pack", &pack_conv)
+        .def_prop_ro("packed_bytes", [](const Conv& conv) { return conv.plan.packed_bytes; });
+    nb::class_<WeightGrad>(m, "WeightGrad")
+        .def(nb::init<int, bool, int64_t, int64_t, int64_t, int64_t, const std::vector<Numbers>&,
+                      const Numbers&, const Numbers&>())
+        .def("run", &run_weight_grad_of);
 
     m.def("tiers", [] {
         int count;

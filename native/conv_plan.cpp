@@ -191,6 +191,7 @@ bool plan_conv(const ConvShape& s, const ConvKernels& kernels, ConvPlan& plan) {
     plan.multiply_adds = multiply_adds(s, s.transposed ? s.in_size : s.out_size);
     int64_t output = s.batch * s.out_channels;
     for (int64_t a = 0; a < s.rank; ++a) output *= s.out_size[a];
+    if (output == 0) return true;  // no items
     const int64_t size = s.element == Element::f64 ? 8 : s.element == Element::f32 ? 4 : 2;
     job.stream = output * size >= kStreamBytes;
     job.weight_in_stride = s.transposed ? job.out_channels * job.taps : job.taps;

@@ -25,6 +25,7 @@ bool plan_weight_grad(const ConvShape& s, const ConvKernels& kernels, WeightGrad
     plan.multiply_adds = multiply_adds(s, s.out_size);
     plan_shape(s, conv);
     plan_axes(s, conv, false, span);
+    if (conv.in_channels * conv.out_channels == 0) return true;  // no items
     conv.block_batch = conv.group_block = 1;
     const int64_t out = conv.out_channels, in = conv.in_channels, taps = conv.taps;
     job.lines = out < lanes;

@@ -43,6 +43,50 @@ def window_sum(plan: Plan, y: Buffer, out: Buffer, dtype: int, out_width: int, /
 def resize(
     terms: Terms, x: Buffer, out: Buffer, outer: int, inner: int, width: int, copy: bool, /
 ) -> None: ...
+
+class Conv:
+    """Here, as in WeightGrad, memory may have the strides of the plan, or be an address."""
+
+    packed_bytes: int
+    def __init__(
+        self,
+        element: int,
+        transposed: bool,
+        batch: int,
+        groups: int,
+        in_channels: int,
+        out_channels: int,
+        axes: Sequence[Sequence[int]],
+        in_strides: Sequence[int],
+        out_strides: Sequence[int],
+        /,
+    ) -> None: ...
+    def run(
+        self,
+        x: Buffer | int,
+        weight: Buffer | int,
+        bias: Buffer | int | None,
+        out: Buffer | int,
+        packed: bool = ...,
+    ) -> None: ...
+    def pack(self, weight: Buffer | int, packed: Buffer | int, /) -> None: ...
+
+class WeightGrad:
+    def __init__(
+        self,
+        element: int,
+        transposed: bool,
+        batch: int,
+        groups: int,
+        in_channels: int,
+        out_channels: int,
+        axes: Sequence[Sequence[int]],
+        in_strides: Sequence[int],
+        out_strides: Sequence[int],
+        /,
+    ) -> None: ...
+    def run(self, x: Buffer | int, y: Buffer | int, out: Buffer | int, /) -> None: ...
+
 def tiers() -> list[str]: ...
 def tier() -> str: ...
 def vector_bytes() -> int: ...

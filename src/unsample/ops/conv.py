@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from unsample import native_conv
 from unsample.arrays import SUMS, ArrayT, namespace, result_dtype, sum_dtype, zeros
 from unsample.geometry.arguments import (
     PADDING_MODES,
@@ -25,7 +26,7 @@ from unsample.geometry.arguments import (
     wanted_size,
 )
 from unsample.geometry.errors import ShapeError
-from unsample.geometry.plan import Plan, meetings
+from unsample.geometry.plan import Plan, kept, meetings
 from unsample.geometry.sizes import windows_over, windows_under
 from unsample.geometry.window import Tap
 from unsample.out import check_out, placed
@@ -263,7 +264,8 @@ def conv(
     array([[210, 432,  54]])
     """
     xp = namespace("conv", SUMS, x=x, weight=weight, bias=bias)
-    plan = plan_conv(
+    plan = kept(
+        plan_conv,
         x.shape,
         weight.shape,
         None if bias is None else bias.shape,
@@ -275,6 +277,9 @@ def conv(
     )
     dtype, total = _dtypes(xp, x, weight, bias)
     check_out("conv", out, plan.output_shape, result_dtype(total, dtype), x=x, weight=weight, bias=bias)
+    compiled = native_conv.conv(x, weight, bias, plan, groups, dtype, out)
+    if compiled is not None:
+        return compiled  # type: ignore[no-any-return]
     source = _batched(xp.astype(x, total), plan.rank)
     matrices = _matrices(xp, xp.astype(weight, total), groups)
     done = zeros(source, (source.shape[0], weight.shape[0], *plan.coarse))
@@ -359,7 +364,8 @@ def conv_transpose(
     array([[ 2,  3, 24, 30, 40,  0]])
     """
     xp = namespace("conv_transpose", SUMS, y=y, weight=weight, bias=bias)
-    plan = plan_conv_transpose(
+    plan = kept(
+        plan_conv_transpose,
         y.shape,
         weight.shape,
         None if bias is None else bias.shape,
@@ -376,6 +382,9 @@ def conv_transpose(
     check_out(
         "conv_transpose", out, plan.output_shape, result_dtype(total, dtype), y=y, weight=weight, bias=bias
     )
+    compiled = native_conv.conv_transpose(y, weight, bias, plan, groups, dtype, out)
+    if compiled is not None:
+        return compiled  # type: ignore[no-any-return]
     source = _batched(xp.astype(y, total), plan.rank)
     matrices = _matrices(xp, xp.astype(weight, total), groups)
     done = zeros(source, (source.shape[0], weight.shape[1] * groups, *plan.fine))
@@ -436,7 +445,8 @@ def conv_weight_grad(
     array([[[21, 32, 43]]])
     """
     xp = namespace("conv_weight_grad", SUMS, x=x, y=y)
-    plan = plan_conv_weight_grad(
+    plan = kept(
+        plan_conv_weight_grad,
         x.shape,
         y.shape,
         kernel_size,
@@ -448,6 +458,9 @@ def conv_weight_grad(
     )
     dtype, total = _dtypes(xp, x, y)
     check_out("conv_weight_grad", out, plan.output_shape, result_dtype(total, dtype), x=x, y=y)
+    compiled = native_conv.conv_weight_grad(x, y, plan, groups, dtype, out)
+    if compiled is not None:
+        return compiled  # type: ignore[no-any-return]
     fine = _batched(xp.astype(x, total), plan.rank)
     coarse = _batched(xp.astype(y, total), plan.rank)
     c_y, c_x = plan.output_shape[:2]
