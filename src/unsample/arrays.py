@@ -109,10 +109,17 @@ def dtype_name(dtype: Any) -> str:
     return str(getattr(dtype, "name", dtype)).rpartition(".")[2]
 
 
-@lru_cache(maxsize=256)
 def dtype_kind(dtype: Any) -> str:
     """One of "bool", "integer", "real", "complex", "other", for the dtypes of every library."""
-    name = dtype_name(dtype)
+    return _numpy_kind(dtype) if isinstance(dtype, np.dtype) else _kind_of(dtype_name(dtype))
+
+
+@lru_cache(maxsize=256)
+def _numpy_kind(dtype: Any) -> str:
+    return _kind_of(dtype_name(dtype))
+
+
+def _kind_of(name: str) -> str:
     if name == "bool":
         return "bool"
     if name.startswith(("int", "uint")) and name.lstrip("uint").isdigit():

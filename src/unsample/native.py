@@ -214,7 +214,7 @@ def window_sum(y: ArrayT, plan: Plan, dtype: Any, out: ArrayT | None) -> ArrayT:
     return placed(target, out)
 
 
-def max_pool(x: Any, plan: Plan, taps_dtype: str | None, out: tuple[Any, Any]) -> tuple[Any, Any]:
+def max_pool(x: Any, plan: Plan, taps_dtype: Any, out: tuple[Any, Any]) -> tuple[Any, Any]:
     """The largest of every window, and (unless `taps_dtype` is None) which it was."""
     x = _ready(x)
     values = _target(out[0], plan.output_shape, x.dtype)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from unsample.arrays import COPIES, ArrayT, has_values, namespace
+from unsample.arrays import COPIES, ArrayT, dtype_name, has_values, namespace
 from unsample.geometry.arguments import describe
 from unsample.geometry.errors import ShapeError
 
@@ -27,7 +27,7 @@ def check_out(
     if tuple(out.shape) != shape:
         raise ShapeError(f"{operation}: {name} must have the shape {shape}, got {tuple(out.shape)}")
     if out.dtype != dtype:
-        raise TypeError(f"{operation}: {name} must be {dtype}, got {out.dtype}")
+        raise TypeError(f"{operation}: {name} must be {dtype_name(dtype)}, got {out.dtype}")
     if hasattr(out, "at"):
         raise TypeError(f"{operation}: {name} must be an array that can be written, jax arrays cannot")
     if not has_values(out) or (hasattr(out, "requires_grad") and _recorded(out, *inputs.values())):

@@ -216,16 +216,20 @@ def _pool(xp: Any, x: Any, plan: Plan, remember: bool, out: Any) -> Any:
     """Values and switches, or the values alone."""
     if not isinstance(remember, bool | np.bool_):
         raise TypeError(f"{plan.operation}: return_switches must be a bool, got {describe(remember)}")
-    dtype = switch_dtype(plan.windows)
+    dtype = _dtype_of(xp, switch_dtype(plan.windows))
     values, taps = check_pair(plan.operation, out) if remember else (out, None)
     check_out(plan.operation, values, plan.output_shape, native_order(x.dtype), "out", x=x)
-    check_out(plan.operation, taps, plan.output_shape, getattr(xp, dtype), "out[1]", x=x, values=values)
+    check_out(plan.operation, taps, plan.output_shape, dtype, "out[1]", x=x, values=values)
     if native.reckons(x):
         values, taps = native.max_pool(x, plan, dtype if remember else None, (values, taps))
     else:
-        best, winner = _definition(xp, x, plan, getattr(xp, dtype))
+        best, winner = _definition(xp, x, plan, dtype)
         values, taps = placed(best, values), placed(winner, taps)
     return (values, Switches(taps, plan.windows)) if remember else values
+
+
+def _dtype_of(xp: Any, name: str) -> Any:
+    return np.dtype(name) if xp is np else getattr(xp, name)
 
 
 def _definition(xp: Any, x: Any, plan: Plan, dtype: Any) -> tuple[Any, Any]:
