@@ -419,11 +419,14 @@ NB_MODULE(_native, m) {
         .def("run", &run_conv_of, nb::arg(), nb::arg(), nb::arg().none(), nb::arg(),
              nb::arg("packed") = false)
         .def("pack", &pack_conv)
-        .def_prop_ro("packed_bytes", [](const Conv& conv) { return conv.plan.packed_bytes; });
+        .def_prop_ro("packed_bytes", [](const Conv& conv) { return conv.plan.packed_bytes; })
+        .def_prop_ro("scratch_bytes", [](const Conv& conv) { return conv.plan.job.scratch_bytes; });
     nb::class_<WeightGrad>(m, "WeightGrad")
         .def(nb::init<int, bool, int64_t, int64_t, int64_t, int64_t, const std::vector<Numbers>&,
                       const Numbers&, const Numbers&>())
-        .def("run", &run_weight_grad_of);
+        .def("run", &run_weight_grad_of)
+        .def_prop_ro("scratch_bytes",
+                     [](const WeightGrad& grad) { return grad.plan.job.scratch_bytes; });
 
     m.def("tiers", [] {
         int count;

@@ -48,6 +48,7 @@ class Conv:
     """Here, as in WeightGrad, memory may have the strides of the plan, or be an address."""
 
     packed_bytes: int
+    scratch_bytes: int
     def __init__(
         self,
         element: int,
@@ -72,6 +73,7 @@ class Conv:
     def pack(self, weight: Buffer | int, packed: Buffer | int, /) -> None: ...
 
 class WeightGrad:
+    scratch_bytes: int
     def __init__(
         self,
         element: int,

@@ -114,11 +114,9 @@ def _compiled(
     tier: str,
 ) -> Any:
     """The plan on the C++ side, for arrays of these strides in bytes; None where it has none."""
-    axes = [
-        [*((w.coarse, w.fine) if transposed else (w.fine, w.coarse))]
-        + [w.size, w.stride, w.dilation, w.before, _FOLDS[w.mode]]
-        for w in _windows(plan)
-    ]
+    sides = [(w.coarse, w.fine) if transposed else (w.fine, w.coarse) for w in _windows(plan)]
+    steps = [(w.size, w.stride, w.dilation, w.before, _FOLDS[w.mode]) for w in _windows(plan)]
+    axes = [[*side, *step] for side, step in zip(sides, steps, strict=True)]
     batched = len(plan.input_shape) == plan.rank + 2
     unbatched = () if batched else (0,)
     batch = plan.input_shape[0] if batched else 1
