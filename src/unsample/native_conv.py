@@ -17,7 +17,7 @@ from unsample.stamp import add_tap, slice_tap
 
 _native = native._native
 _MAX_RANK = 6  # native/kernels/conv_job.h
-_ELEMENTS = {"float32": 0, "float64": 1, "float16": 2}
+_ELEMENTS = {np.dtype(name): i for i, name in enumerate(("float32", "float64", "float16"))}
 _FOLDS = {"zeros": 0, "circular": 1, "reflect": 2, "replicate": 3}
 
 
@@ -64,8 +64,9 @@ def conv_weight_grad(x: Any, y: Any, plan: Plan, groups: int, dtype: Any, out: A
 
 
 def _takes(plan: Plan, dtype: Any, *arrays: Any) -> bool:
-    given = [array for array in arrays if array is not None]
-    return native.takes(*given) and plan.rank <= _MAX_RANK and dtype.name in _ELEMENTS
+    if dtype not in _ELEMENTS or len(plan.windows) > _MAX_RANK:
+        return False
+    return native.takes(*arrays) if arrays[-1] is not None else native.takes(*arrays[:-1])
 
 
 def _multiply(
@@ -73,11 +74,12 @@ def _multiply(
 ) -> Any:
     if not _takes(plan, dtype, x, weight, bias):
         return None
-    source = _source(x, dtype)
-    kernel = native._ready(weight.astype(dtype, copy=False))
-    start = None if bias is None else native._ready(bias.astype(dtype, copy=False))
-    target = out if out is not None and out.flags.aligned else np.empty(plan.output_shape, dtype)
-    channels = (plan.input_shape[-plan.rank - 1], plan.output_shape[-plan.rank - 1])
+    source, kernel = _source(x, dtype), native._ready(_cast(weight, dtype))
+    start = None if bias is None else native._ready(_cast(bias, dtype))
+    shape = plan.output_shape
+    target = out if out is not None and out.flags.aligned else np.empty(shape, dtype)
+    channel = len(shape) - len(plan.windows) - 1
+    channels = (plan.input_shape[channel], shape[channel])
     compiled = _compiled(
         _native.Conv,
         transposed,
@@ -95,9 +97,13 @@ def _multiply(
     return placed(target, out)
 
 
+def _cast(x: Any, dtype: Any) -> Any:
+    return x if x.dtype is dtype else x.astype(dtype, copy=False)
+
+
 def _source(x: Any, dtype: Any) -> Any:
     """`x` as the kernels read it: any strides, but every element at a multiple of its size."""
-    x = x.astype(dtype, copy=False)
+    x = _cast(x, dtype)
     return x if x.flags.aligned else x.copy()
 
 
@@ -124,7 +130,7 @@ def _compiled(
         [*unbatched, *(stride // dtype.itemsize for stride in strides)] for strides in (source, target)
     ]
     try:
-        return kind(_ELEMENTS[dtype.name], transposed, batch, groups, *channels, axes, *strides)
+        return kind(_ELEMENTS[dtype], transposed, batch, groups, *channels, axes, *strides)
     except ValueError:
         return None
 

@@ -10,7 +10,10 @@ so the derivatives of any of them, of every order, are the others. One weight la
 
 import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
+
+import numpy as np
 
 from unsample import native_conv
 from unsample.arrays import SUMS, ArrayT, namespace, result_dtype, sum_dtype, zeros
@@ -476,8 +479,16 @@ def conv_weight_grad(
 
 def _dtypes(xp: Any, *arrays: Any) -> tuple[Any, Any]:
     """The common dtype of the arguments, and the one sums are taken in."""
+    if xp is np:
+        return _numpy_dtypes(*(array.dtype for array in arrays if array is not None))
     dtype = xp.result_type(*(array for array in arrays if array is not None))
     return dtype, sum_dtype(xp, dtype)
+
+
+@lru_cache(maxsize=256)
+def _numpy_dtypes(*dtypes: Any) -> tuple[Any, Any]:
+    dtype = np.result_type(*dtypes)
+    return dtype, sum_dtype(np, dtype)
 
 
 def _batched(x: Any, rank: int) -> Any:
