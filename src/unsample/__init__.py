@@ -6,14 +6,17 @@ Any array in (NumPy, PyTorch, JAX), the same kind out. Start with `unsample.near
 from unsample import geometry
 from unsample.geometry import ShapeError
 from unsample.matrix import matrix
+from unsample.native import show_config
 from unsample.ops.conv import conv, conv_transpose, conv_weight_grad
 from unsample.ops.nails import bed_of_nails, decimate
 from unsample.ops.nearest import nearest, window_sum
-from unsample.ops.pool import adaptive_max_pool, max_gather, max_pool, max_unpool
+from unsample.ops.pool import adaptive_max_pool, max_pool
 from unsample.ops.resize import resize, resize_transpose
 from unsample.ops.shuffle import pixel_shuffle, pixel_unshuffle
+from unsample.ops.unpool import max_gather, max_unpool
 from unsample.pairs import PAIRS, Pair
 from unsample.switches import PackedSwitches, Switches
+from unsample.thread_count import get_num_threads, set_num_threads, threads
 
 __version__ = "0.1.0"
 
@@ -30,6 +33,7 @@ __all__ = [
     "conv_weight_grad",
     "decimate",
     "geometry",
+    "get_num_threads",
     "matrix",
     "max_gather",
     "max_pool",
@@ -39,5 +43,8 @@ __all__ = [
     "pixel_unshuffle",
     "resize",
     "resize_transpose",
+    "set_num_threads",
+    "show_config",
+    "threads",
     "window_sum",
 ]

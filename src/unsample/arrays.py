@@ -6,6 +6,7 @@ PyTorch does through array-api-compat.
 """
 
 import sys
+from functools import lru_cache
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -110,7 +111,15 @@ def dtype_name(dtype: Any) -> str:
 
 def dtype_kind(dtype: Any) -> str:
     """One of "bool", "integer", "real", "complex", "other", for the dtypes of every library."""
-    name = dtype_name(dtype)
+    return _numpy_kind(dtype) if isinstance(dtype, np.dtype) else _kind_of(dtype_name(dtype))
+
+
+@lru_cache(maxsize=256)
+def _numpy_kind(dtype: Any) -> str:
+    return _kind_of(dtype_name(dtype))
+
+
+def _kind_of(name: str) -> str:
     if name == "bool":
         return "bool"
     if name.startswith(("int", "uint")) and name.lstrip("uint").isdigit():
@@ -129,16 +138,22 @@ def sum_dtype(xp: Any, dtype: Any) -> Any:
     if dtype_name(dtype) in ("float16", "bfloat16"):
         return xp.float32
     if dtype_kind(dtype) in ("bool", "integer"):
-        return xp.sum(xp.zeros((1,), dtype=dtype)).dtype
-    return native(dtype)
+        # jax may be told meanwhile to keep to 32 bits
+        return _numpy_sum(dtype) if xp is np else xp.sum(xp.zeros((1,), dtype=dtype)).dtype
+    return native_order(dtype)
+
+
+@lru_cache(maxsize=256)
+def _numpy_sum(dtype: Any) -> Any:
+    return np.sum(np.zeros(1, dtype)).dtype
 
 
 def result_dtype(total: Any, dtype: Any) -> Any:
     """What a sum accumulated in dtype `total` over elements of `dtype` is returned as."""
-    return total if dtype_kind(dtype) in ("bool", "integer") else native(dtype)
+    return total if dtype_kind(dtype) in ("bool", "integer") else native_order(dtype)
 
 
-def native(dtype: Any) -> Any:
+def native_order(dtype: Any) -> Any:
     """The dtype in this machine's byte order; only NumPy has others."""
     return dtype.newbyteorder("=") if isinstance(dtype, np.dtype) else dtype
 
@@ -156,7 +171,7 @@ def zeros(x: Any, shape: tuple[int, ...], dtype: Any = None) -> Any:
     if hasattr(x, "new_zeros"):  # torch: stays batched under vmap, which torch.zeros would not
         return x.new_zeros(shape, dtype=dtype)
     if isinstance(x, np.ndarray):
-        return np.zeros(shape, dtype=native(dtype))
+        return np.zeros(shape, dtype=native_order(dtype))
     return x.__array_namespace__().zeros(shape, dtype=dtype)
 
 

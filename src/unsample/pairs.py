@@ -20,7 +20,6 @@ from unsample.ops.conv import (
 )
 from unsample.ops.nails import bed_of_nails, decimate, plan_bed_of_nails, plan_decimate
 from unsample.ops.nearest import nearest, plan_nearest, plan_window_sum, window_sum
-from unsample.ops.pool import max_gather, max_unpool, plan_max_gather, plan_max_unpool
 from unsample.ops.resize import plan_resize, plan_resize_transpose, resize, resize_transpose
 from unsample.ops.shuffle import (
     pixel_shuffle,
@@ -28,6 +27,7 @@ from unsample.ops.shuffle import (
     plan_pixel_shuffle,
     plan_pixel_unshuffle,
 )
+from unsample.ops.unpool import max_gather, max_unpool, plan_max_gather, plan_max_unpool
 
 Shape = tuple[int, ...]
 Call = tuple[tuple[Any, ...], dict[str, Any]]

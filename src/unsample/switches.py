@@ -100,16 +100,20 @@ class Switches:
         ShapeError, TypeError
             Where the switches are no integers or not as many as the windows.
         """
+        self.check_shape(operation)
+        if has_values(self.taps):
+            interop.check_taps(operation, self.taps, self.windows)
+
+    def check_shape(self, operation: str = "Switches.check_shape") -> None:
+        """Raise where the switches are no integers, or not as many as the windows."""
         namespace(operation, ("integer",), switches=self.taps)
-        coarse = tuple(window.coarse for window in self.windows)
+        coarse = tuple([window.coarse for window in self.windows])
         rank = len(coarse)
         if self.taps.ndim < rank or self.shape[self.taps.ndim - rank :] != coarse:
             raise ShapeError(
                 f"{operation}: switches must end in the {coarse} windows they belong to, "
                 f"got shape {self.shape}"
             )
-        if has_values(self.taps):
-            interop.check_taps(operation, self.taps, self.windows)
 
     def to_torch(self) -> Any:
         """The indices that `torch.nn.MaxPool*d(return_indices=True)` gives: int64, flat in one input plane.

@@ -1,12 +1,14 @@
 """What one call will do, known before it is done."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 from unsample.geometry.arguments import check_allocation
 from unsample.geometry.resample import Resample
-from unsample.geometry.window import AnyWindow, Tap, cached_axis_taps, taps
+from unsample.geometry.window import AdaptiveWindow, AnyWindow, Tap, Window, cached_axis_taps, taps
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,10 @@ class Plan:
     windows: tuple[AnyWindow, ...] = ()
     resamples: tuple[Resample, ...] = ()
     multiply_adds: int = 0
+
+    def __hash__(self) -> int:
+        """Of the shapes, which tell most plans apart: hashing the windows takes 1 us more."""
+        return hash((self.operation, self.input_shape, self.output_shape))
 
     def __post_init__(self) -> None:
         check_allocation(self.operation, self.output_shape)
@@ -69,6 +75,31 @@ class Plan:
     def output_bytes(self, itemsize: int) -> int:
         """Bytes of the result for elements of `itemsize` bytes."""
         return math.prod(self.output_shape) * itemsize
+
+
+def kept(plan: Callable[..., Plan], shape: Sequence[int], *args: Any, **kwargs: Any) -> Plan:
+    """`plan(shape, *args, **kwargs)`, kept: a network makes the same few calls again and again.
+
+    Only arguments that are told apart by value alone are looked up: True, 1.0 and 1 would be one.
+    """
+    if _plain(shape) and all(map(_plain, args)) and all(map(_plain, kwargs.values())):
+        return _kept(plan, shape, *args, **kwargs)
+    return plan(shape, *args, **kwargs)
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _kept(plan: Callable[..., Plan], *args: Any, **kwargs: Any) -> Plan:
+    return plan(*args, **kwargs)
+
+
+def _plain(value: Any) -> bool:
+    kind = type(value)
+    if kind is tuple:
+        return all(type(each) in _PLAIN or (type(each) is tuple and _plain(each)) for each in value)
+    return kind in _PLAIN or kind is bool  # `typed` tells these apart, but not inside a tuple
+
+
+_PLAIN = (int, str, type(None), Window, AdaptiveWindow)
 
 
 def meetings(windows: Sequence[AnyWindow]) -> int:

@@ -10,8 +10,12 @@ so the derivatives of any of them, of every order, are the others. One weight la
 
 import math
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
+import numpy as np
+
+from unsample import native_conv
 from unsample.arrays import SUMS, ArrayT, namespace, result_dtype, sum_dtype, zeros
 from unsample.geometry.arguments import (
     PADDING_MODES,
@@ -25,9 +29,10 @@ from unsample.geometry.arguments import (
     wanted_size,
 )
 from unsample.geometry.errors import ShapeError
-from unsample.geometry.plan import Plan, meetings
+from unsample.geometry.plan import Plan, kept, meetings
 from unsample.geometry.sizes import windows_over, windows_under
 from unsample.geometry.window import Tap
+from unsample.out import check_out, placed
 from unsample.stamp import add_tap, slice_tap
 
 IntOrInts = int | Sequence[int]
@@ -205,6 +210,7 @@ def conv(
     dilation: IntOrInts = 1,
     groups: int = 1,
     padding_mode: str = "zeros",
+    out: ArrayT | None = None,
 ) -> ArrayT:
     """Convolution: every window's elements, weighted by a matrix per tap, summed.
 
@@ -230,6 +236,8 @@ def conv(
         Channel groups that do not see each other.
     padding_mode : "zeros", "circular", "reflect" or "replicate"
         What padding holds.
+    out : array, optional
+        As in `nearest`.
 
     Returns
     -------
@@ -259,7 +267,8 @@ def conv(
     array([[210, 432,  54]])
     """
     xp = namespace("conv", SUMS, x=x, weight=weight, bias=bias)
-    plan = plan_conv(
+    plan = kept(
+        plan_conv,
         x.shape,
         weight.shape,
         None if bias is None else bias.shape,
@@ -270,14 +279,17 @@ def conv(
         padding_mode=padding_mode,
     )
     dtype, total = _dtypes(xp, x, weight, bias)
+    check_out("conv", out, plan.output_shape, result_dtype(total, dtype), x=x, weight=weight, bias=bias)
+    compiled = native_conv.conv(x, weight, bias, plan, groups, dtype, out)
+    if compiled is not None:
+        return compiled  # type: ignore[no-any-return]
     source = _batched(xp.astype(x, total), plan.rank)
     matrices = _matrices(xp, xp.astype(weight, total), groups)
-    out = zeros(source, (source.shape[0], weight.shape[0], *plan.coarse))
+    done = zeros(source, (source.shape[0], weight.shape[0], *plan.coarse))
     for tap in plan.taps():
         value = _multiply(xp, matrices(tap), slice_tap(source, tap.fine), groups)
-        out = add_tap(out, tap.coarse, value)
-    result: ArrayT = _finish(xp, out, bias, plan, dtype)
-    return result
+        done = add_tap(done, tap.coarse, value)
+    return placed(_finish(xp, done, bias, plan, dtype), out)
 
 
 def conv_transpose(
@@ -293,6 +305,7 @@ def conv_transpose(
     dilation: IntOrInts = 1,
     groups: int = 1,
     padding_mode: str = "zeros",
+    out: ArrayT | None = None,
 ) -> ArrayT:
     """Transposed convolution: every element stamps its window, weighted by a matrix per tap; overlaps add.
 
@@ -308,7 +321,7 @@ def conv_transpose(
         The weight of the convolution this is the transpose of; torch's ConvTranspose layout.
     bias : array, (C_x,), optional
         Added to every output element.
-    stride, dilation, groups, padding_mode
+    stride, dilation, groups, padding_mode, out
         As in `conv`. Other modes than "zeros" fold what falls into the padding back onto the element the
         convolution read there: the true adjoint.
     padding : int, sequence of int or of pairs (before, after), "valid", "same", "full"
@@ -354,7 +367,8 @@ def conv_transpose(
     array([[ 2,  3, 24, 30, 40,  0]])
     """
     xp = namespace("conv_transpose", SUMS, y=y, weight=weight, bias=bias)
-    plan = plan_conv_transpose(
+    plan = kept(
+        plan_conv_transpose,
         y.shape,
         weight.shape,
         None if bias is None else bias.shape,
@@ -368,15 +382,20 @@ def conv_transpose(
         padding_mode=padding_mode,
     )
     dtype, total = _dtypes(xp, y, weight, bias)
+    check_out(
+        "conv_transpose", out, plan.output_shape, result_dtype(total, dtype), y=y, weight=weight, bias=bias
+    )
+    compiled = native_conv.conv_transpose(y, weight, bias, plan, groups, dtype, out)
+    if compiled is not None:
+        return compiled  # type: ignore[no-any-return]
     source = _batched(xp.astype(y, total), plan.rank)
     matrices = _matrices(xp, xp.astype(weight, total), groups)
-    out = zeros(source, (source.shape[0], weight.shape[1] * groups, *plan.fine))
+    done = zeros(source, (source.shape[0], weight.shape[1] * groups, *plan.fine))
     for tap in plan.taps():
         transposed = xp.matrix_transpose(matrices(tap))
         value = _multiply(xp, transposed, slice_tap(source, tap.coarse), groups)
-        out = add_tap(out, tap.fine, value)
-    result: ArrayT = _finish(xp, out, bias, plan, dtype)
-    return result
+        done = add_tap(done, tap.fine, value)
+    return placed(_finish(xp, done, bias, plan, dtype), out)
 
 
 def conv_weight_grad(
@@ -389,6 +408,7 @@ def conv_weight_grad(
     dilation: IntOrInts = 1,
     groups: int = 1,
     padding_mode: str = "zeros",
+    out: ArrayT | None = None,
 ) -> ArrayT:
     """The third of the triple: how x and y meet under each tap.
 
@@ -404,7 +424,7 @@ def conv_weight_grad(
         The smaller side: its output, or the gradient of it.
     kernel_size : int or sequence of int
         Taps per axis; a sequence also fixes the number of spatial axes.
-    stride, padding, dilation, groups, padding_mode
+    stride, padding, dilation, groups, padding_mode, out
         As in `conv`.
 
     Returns
@@ -428,7 +448,8 @@ def conv_weight_grad(
     array([[[21, 32, 43]]])
     """
     xp = namespace("conv_weight_grad", SUMS, x=x, y=y)
-    plan = plan_conv_weight_grad(
+    plan = kept(
+        plan_conv_weight_grad,
         x.shape,
         y.shape,
         kernel_size,
@@ -439,24 +460,35 @@ def conv_weight_grad(
         padding_mode=padding_mode,
     )
     dtype, total = _dtypes(xp, x, y)
+    check_out("conv_weight_grad", out, plan.output_shape, result_dtype(total, dtype), x=x, y=y)
+    compiled = native_conv.conv_weight_grad(x, y, plan, groups, dtype, out)
+    if compiled is not None:
+        return compiled  # type: ignore[no-any-return]
     fine = _batched(xp.astype(x, total), plan.rank)
     coarse = _batched(xp.astype(y, total), plan.rank)
     c_y, c_x = plan.output_shape[:2]
-    out = zeros(fine, plan.output_shape)
+    done = zeros(fine, plan.output_shape)
     for tap in plan.taps():
         columns = _grouped(xp, slice_tap(fine, tap.fine), groups)
         rows = _grouped(xp, slice_tap(coarse, tap.coarse), groups)
         outer = xp.matmul(rows, xp.matrix_transpose(columns))  # (N, groups, C_y / groups, C_x / groups)
         value = xp.reshape(xp.sum(outer, axis=0), (c_y, c_x, *(1,) * plan.rank))
-        out = add_tap(out, tuple(range(t, t + 1) for t in tap.index), value)
-    result: ArrayT = xp.astype(out, result_dtype(total, dtype))
-    return result
+        done = add_tap(done, tuple(range(t, t + 1) for t in tap.index), value)
+    return placed(xp.astype(done, result_dtype(total, dtype)), out)
 
 
 def _dtypes(xp: Any, *arrays: Any) -> tuple[Any, Any]:
     """The common dtype of the arguments, and the one sums are taken in."""
+    if xp is np:
+        return _numpy_dtypes(*(array.dtype for array in arrays if array is not None))
     dtype = xp.result_type(*(array for array in arrays if array is not None))
     return dtype, sum_dtype(xp, dtype)
+
+
+@lru_cache(maxsize=256)
+def _numpy_dtypes(*dtypes: Any) -> tuple[Any, Any]:
+    dtype = np.result_type(*dtypes)
+    return dtype, sum_dtype(np, dtype)
 
 
 def _batched(x: Any, rank: int) -> Any:

@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
-from unsample.arrays import ArrayT, namespace, zeros
+from unsample import native
+from unsample.arrays import ArrayT, namespace, native_order, zeros
 from unsample.geometry.arguments import choice, is_sequence, per_axis, rank_of, wanted_size
 from unsample.geometry.errors import ShapeError
-from unsample.geometry.plan import Plan
+from unsample.geometry.plan import Plan, kept
 from unsample.geometry.window import Window
+from unsample.out import check_out, placed
 from unsample.stamp import place_tap, slice_tap
 
 At = int | Sequence[int] | str
@@ -82,6 +84,7 @@ def bed_of_nails(
     at: At = 0,
     output_size: Any = None,
     like: Any = None,
+    out: ArrayT | None = None,
 ) -> ArrayT:
     """Put every element at one place of its block, and zeros around it.
 
@@ -103,6 +106,8 @@ def bed_of_nails(
         unless given.
     like : array, optional
         Take the spatial size of this array, such as a skip connection.
+    out : array, optional
+        As in `nearest`.
 
     Returns
     -------
@@ -131,14 +136,17 @@ def bed_of_nails(
     array([0, 1, 0, 0, 2, 0])
     """
     namespace("bed_of_nails", x=x)
-    plan = plan_bed_of_nails(x.shape, factor, at=at, output_size=output_size, like=like)
-    out: ArrayT = zeros(x, plan.output_shape)
+    plan = kept(plan_bed_of_nails, x.shape, factor, at=at, output_size=output_size, like=like)
+    check_out("bed_of_nails", out, plan.output_shape, native_order(x.dtype), x=x)
+    if native.takes(x):
+        return native.move("nails", x, plan, out)
+    done = zeros(x, plan.output_shape)
     for tap in plan.taps():
-        out = place_tap(out, tap.fine, slice_tap(x, tap.coarse))
-    return out
+        done = place_tap(done, tap.fine, slice_tap(x, tap.coarse))
+    return placed(done, out)
 
 
-def decimate(y: ArrayT, factor: int | Sequence[int], *, at: At = 0) -> ArrayT:
+def decimate(y: ArrayT, factor: int | Sequence[int], *, at: At = 0, out: ArrayT | None = None) -> ArrayT:
     """Keep one element of every block.
 
         out[..., i] = y[..., i * factor + at]
@@ -149,7 +157,7 @@ def decimate(y: ArrayT, factor: int | Sequence[int], *, at: At = 0) -> ArrayT:
     ----------
     y : array, (..., *spatial)
         Any library, any dtype; the last block may be cut short.
-    factor, at
+    factor, at, out
         As in `bed_of_nails`.
 
     Returns
@@ -173,8 +181,11 @@ def decimate(y: ArrayT, factor: int | Sequence[int], *, at: At = 0) -> ArrayT:
     array([1, 4])
     """
     namespace("decimate", y=y)
-    plan = plan_decimate(y.shape, factor, at=at)
-    out: ArrayT = zeros(y, plan.output_shape)
+    plan = kept(plan_decimate, y.shape, factor, at=at)
+    check_out("decimate", out, plan.output_shape, native_order(y.dtype), y=y)
+    if native.takes(y):
+        return native.move("decimate", y, plan, out)
+    done = zeros(y, plan.output_shape)
     for tap in plan.taps():
-        out = place_tap(out, tap.coarse, slice_tap(y, tap.fine))
-    return out
+        done = place_tap(done, tap.coarse, slice_tap(y, tap.fine))
+    return placed(done, out)

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 
-from unsample.arrays import ArrayT, namespace, result_dtype, sum_dtype, zeros
+from unsample import native
+from unsample.arrays import ArrayT, namespace, native_order, result_dtype, sum_dtype, zeros
 from unsample.geometry.arguments import count, per_axis, rank_of
 from unsample.geometry.errors import ShapeError
-from unsample.geometry.plan import Plan
+from unsample.geometry.plan import Plan, kept
 from unsample.geometry.window import AnyWindow, Window
+from unsample.out import check_out, placed
 from unsample.stamp import add_tap, along, place_tap, slice_tap
 
 
@@ -38,7 +40,7 @@ def _plan(operation: str, array: str, shape: tuple[int, ...], factor: int | Sequ
     return Plan(operation, shape, leading + output, windows)
 
 
-def nearest(x: ArrayT, factor: int | Sequence[int]) -> ArrayT:
+def nearest(x: ArrayT, factor: int | Sequence[int], *, out: ArrayT | None = None) -> ArrayT:
     """Repeat every element over a block of `factor` elements per axis.
 
         out[..., i] = x[..., i // factor]
@@ -52,6 +54,9 @@ def nearest(x: ArrayT, factor: int | Sequence[int]) -> ArrayT:
     factor : int or sequence of int
         Elements per element, >= 1. A sequence holds one per spatial axis and any axes may lead; an int
         means x is (N, C, *spatial).
+    out : array, optional
+        Where to write the result: of its shape and dtype, and sharing no memory with x. Every function that
+        computes takes it; NumPy arrays in C order are written directly, others copied to.
 
     Returns
     -------
@@ -79,18 +84,21 @@ def nearest(x: ArrayT, factor: int | Sequence[int]) -> ArrayT:
            [3, 3, 4, 4]])
     """
     namespace("nearest", x=x)
-    plan = plan_nearest(x.shape, factor)
-    out = x
-    for axis, window, shape in _axis_by_axis(out.shape, plan, up=True):
-        fresh = zeros(out, shape)
+    plan = kept(plan_nearest, x.shape, factor)
+    check_out("nearest", out, plan.output_shape, native_order(x.dtype), x=x)
+    if native.takes(x):
+        return native.move("nearest", x, plan, out)
+    done = x
+    for axis, window, shape in _axis_by_axis(x.shape, plan, up=True):
+        fresh = zeros(done, shape)
         for tap in window.axis_taps():
-            value = slice_tap(out, along(axis, tap.coarse, plan.rank))
+            value = slice_tap(done, along(axis, tap.coarse, plan.rank))
             fresh = place_tap(fresh, along(axis, tap.fine, plan.rank), value)
-        out = fresh
-    return out
+        done = fresh
+    return placed(done, out)
 
 
-def window_sum(y: ArrayT, factor: int | Sequence[int]) -> ArrayT:
+def window_sum(y: ArrayT, factor: int | Sequence[int], *, out: ArrayT | None = None) -> ArrayT:
     """Sum every block of `factor` elements per axis: average pooling times the block size.
 
         out[..., i] = sum over t < factor of y[..., i * factor + t]
@@ -101,7 +109,7 @@ def window_sum(y: ArrayT, factor: int | Sequence[int]) -> ArrayT:
     ----------
     y : array, (..., *spatial)
         Any library, any dtype; each spatial size must be divisible by its factor.
-    factor : int or sequence of int
+    factor, out
         As in `nearest`.
 
     Returns
@@ -127,17 +135,20 @@ def window_sum(y: ArrayT, factor: int | Sequence[int]) -> ArrayT:
            [42, 50]])
     """
     xp = namespace("window_sum", y=y)
-    plan = plan_window_sum(y.shape, factor)
+    plan = kept(plan_window_sum, y.shape, factor)
     total = sum_dtype(xp, y.dtype)
-    out = xp.astype(y, total)
-    for axis, window, shape in _axis_by_axis(out.shape, plan, up=False):
-        fresh = zeros(out, shape)
+    dtype = result_dtype(total, y.dtype)
+    check_out("window_sum", out, plan.output_shape, dtype, y=y)
+    if native.reckons(y) and plan.rank <= 8:
+        return native.window_sum(y, plan, dtype, out)
+    done = xp.astype(y, total)
+    for axis, window, shape in _axis_by_axis(y.shape, plan, up=False):
+        fresh = zeros(done, shape)
         for tap in window.axis_taps():
-            value = slice_tap(out, along(axis, tap.fine, plan.rank))
+            value = slice_tap(done, along(axis, tap.fine, plan.rank))
             fresh = add_tap(fresh, along(axis, tap.coarse, plan.rank), value)
-        out = fresh
-    result: ArrayT = xp.astype(out, result_dtype(total, y.dtype))
-    return result
+        done = fresh
+    return placed(xp.astype(done, dtype), out)
 
 
 def _axis_by_axis(

@@ -1,34 +1,29 @@
-"""Max pooling with switches; max unpooling and its transpose, the gather: weight 1 on a remembered tap."""
+"""Max pooling: the largest element of every window, and the tap it was found on."""
 
 import sys
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 
+from unsample import native
 from unsample.arrays import (
     ORDERED,
     ArrayT,
     constant,
-    dtype_kind,
-    has_values,
     namespace,
-    native,
+    native_order,
     position_dtype,
-    sum_dtype,
-    to_numpy,
     zeros,
 )
-from unsample.geometry.arguments import choice, rank_of
-from unsample.geometry.errors import ShapeError
-from unsample.geometry.plan import Plan
+from unsample.geometry.arguments import describe, rank_of
+from unsample.geometry.plan import Plan, kept
 from unsample.geometry.window import AnyWindow, positions
 from unsample.interop import pool_windows
-from unsample.stamp import add_tap, along, place_tap, slice_tap
+from unsample.out import check_out, check_pair, placed
+from unsample.stamp import along, place_tap, slice_tap
 from unsample.switches import Switches, switch_dtype
-
-DUPLICATES = ("last", "sum", "max", "error")
 
 
 def plan_max_pool(
@@ -55,36 +50,7 @@ def plan_adaptive_max_pool(shape: Sequence[int], output_size: int | Sequence[int
     return Plan("adaptive_max_pool", shape, shape[:-rank] + tuple(w.coarse for w in windows), windows)
 
 
-def plan_max_unpool(shape: Sequence[int], switches: Switches, *, duplicates: str = "last") -> Plan:
-    """The plan of `max_unpool` for values of `shape`."""
-    choice("max_unpool", "duplicates", duplicates, DUPLICATES)
-    _check_switches("max_unpool", switches)
-    if tuple(shape) != switches.shape:
-        raise ShapeError(
-            f"max_unpool: values must have the shape {switches.shape} of the switches, got {tuple(shape)}"
-        )
-    return Plan("max_unpool", tuple(shape), switches.input_shape, switches.windows)
-
-
-def plan_max_gather(shape: Sequence[int], switches: Switches) -> Plan:
-    """The plan of `max_gather` for an input of `shape`."""
-    _check_switches("max_gather", switches)
-    if tuple(shape) != switches.input_shape:
-        raise ShapeError(
-            f"max_gather: x must have the shape {switches.input_shape} that was pooled, got {tuple(shape)}"
-        )
-    return Plan("max_gather", tuple(shape), switches.shape, switches.windows)
-
-
-def _check_switches(operation: str, switches: Any) -> None:
-    if not isinstance(switches, Switches):
-        raise TypeError(
-            f"{operation}: switches must be Switches, as max_pool returns them, got "
-            f"{type(switches).__name__}; Switches.from_torch, from_tf and from_onnx convert indices"
-        )
-    switches.check(operation)
-
-
+@overload
 def max_pool(
     x: ArrayT,
     kernel_size: int | Sequence[int],
@@ -93,7 +59,32 @@ def max_pool(
     padding: Any = 0,
     dilation: int | Sequence[int] = 1,
     ceil_mode: bool = False,
-) -> tuple[ArrayT, Switches]:
+    return_switches: Literal[True] = True,
+    out: Any = None,
+) -> tuple[ArrayT, Switches]: ...
+@overload
+def max_pool(
+    x: ArrayT,
+    kernel_size: int | Sequence[int],
+    *,
+    stride: int | Sequence[int] | None = None,
+    padding: Any = 0,
+    dilation: int | Sequence[int] = 1,
+    ceil_mode: bool = False,
+    return_switches: Literal[False],
+    out: Any = None,
+) -> ArrayT: ...
+def max_pool(
+    x: ArrayT,
+    kernel_size: int | Sequence[int],
+    *,
+    stride: int | Sequence[int] | None = None,
+    padding: Any = 0,
+    dilation: int | Sequence[int] = 1,
+    ceil_mode: bool = False,
+    return_switches: bool = True,
+    out: Any = None,
+) -> tuple[ArrayT, Switches] | ArrayT:
     """Keep the largest element of every window, and remember which tap it was.
 
         values[..., o] = max over t of x[..., o * stride + t * dilation - before]
@@ -116,12 +107,17 @@ def max_pool(
         Step from tap to tap.
     ceil_mode : bool
         Whether a last window may hang over the end (it must start inside the input or the padding before).
+    return_switches : bool
+        False returns the values alone.
+    out : (array, Switches or array), optional
+        Where to write values and switches, such as what an earlier call returned; an array for the values
+        alone. Otherwise as in `nearest`.
 
     Returns
     -------
     values : array, (..., *windows)
     switches : Switches
-        One byte per window, with the windows.
+        One byte per window, with the windows. Only the values with `return_switches=False`.
 
     Raises
     ------
@@ -143,7 +139,8 @@ def max_pool(
     (array([[4, 5]]), array([[2, 3]], dtype=uint8))
     """
     xp = namespace("max_pool", ORDERED, x=x)
-    plan = plan_max_pool(
+    plan = kept(
+        plan_max_pool,
         x.shape,
         kernel_size,
         stride=stride,
@@ -151,10 +148,25 @@ def max_pool(
         dilation=dilation,
         ceil_mode=ceil_mode,
     )
-    return _pool(xp, x, plan)
+    pooled: tuple[ArrayT, Switches] | ArrayT = _pool(xp, x, plan, return_switches, out)
+    return pooled
 
 
-def adaptive_max_pool(x: ArrayT, output_size: int | Sequence[int]) -> tuple[ArrayT, Switches]:
+@overload
+def adaptive_max_pool(
+    x: ArrayT,
+    output_size: int | Sequence[int],
+    *,
+    return_switches: Literal[True] = True,
+    out: Any = None,
+) -> tuple[ArrayT, Switches]: ...
+@overload
+def adaptive_max_pool(
+    x: ArrayT, output_size: int | Sequence[int], *, return_switches: Literal[False], out: Any = None
+) -> ArrayT: ...
+def adaptive_max_pool(
+    x: ArrayT, output_size: int | Sequence[int], *, return_switches: bool = True, out: Any = None
+) -> tuple[ArrayT, Switches] | ArrayT:
     """Max pooling into a given number of windows, whatever the size.
 
         values[..., o] = max of x[..., floor(o * n / m) : ceil((o + 1) * n / m)]        (n elements, m
@@ -168,11 +180,14 @@ def adaptive_max_pool(x: ArrayT, output_size: int | Sequence[int]) -> tuple[Arra
         Any library; real, integer or bool.
     output_size : int or sequence of int
         Windows per axis; a sequence holds one per spatial axis, an int means x is (N, C, *spatial).
+    return_switches, out
+        As in `max_pool`.
 
     Returns
     -------
     values : array, (..., *output_size)
     switches : Switches
+        Only the values with `return_switches=False`.
 
     Raises
     ------
@@ -192,10 +207,32 @@ def adaptive_max_pool(x: ArrayT, output_size: int | Sequence[int]) -> tuple[Arra
     (array([9, 9, 8]), array([1, 0, 0], dtype=uint8))
     """
     xp = namespace("adaptive_max_pool", ORDERED, x=x)
-    return _pool(xp, x, plan_adaptive_max_pool(x.shape, output_size))
+    plan = kept(plan_adaptive_max_pool, x.shape, output_size)
+    pooled: tuple[ArrayT, Switches] | ArrayT = _pool(xp, x, plan, return_switches, out)
+    return pooled
 
 
-def _pool(xp: Any, x: Any, plan: Plan) -> tuple[Any, Switches]:
+def _pool(xp: Any, x: Any, plan: Plan, remember: bool, out: Any) -> Any:
+    """Values and switches, or the values alone."""
+    if not isinstance(remember, bool | np.bool_):
+        raise TypeError(f"{plan.operation}: return_switches must be a bool, got {describe(remember)}")
+    dtype = _dtype_of(xp, switch_dtype(plan.windows))
+    values, taps = check_pair(plan.operation, out) if remember else (out, None)
+    check_out(plan.operation, values, plan.output_shape, native_order(x.dtype), "out", x=x)
+    check_out(plan.operation, taps, plan.output_shape, dtype, "out[1]", x=x, values=values)
+    if native.reckons(x):
+        values, taps = native.max_pool(x, plan, dtype if remember else None, (values, taps))
+    else:
+        best, winner = _definition(xp, x, plan, dtype)
+        values, taps = placed(best, values), placed(winner, taps)
+    return (values, Switches(taps, plan.windows)) if remember else values
+
+
+def _dtype_of(xp: Any, name: str) -> Any:
+    return np.dtype(name) if xp is np else getattr(xp, name)
+
+
+def _definition(xp: Any, x: Any, plan: Plan, dtype: Any) -> tuple[Any, Any]:
     """One axis after the other, the last first: rows by their first maximum, then the first best row.
 
     That order finds the same winner as a walk over all taps in C order, ties and NaN included, and takes the
@@ -203,14 +240,13 @@ def _pool(xp: Any, x: Any, plan: Plan) -> tuple[Any, Switches]:
     """
     if xp is sys.modules.get("jax.numpy"):
         _make_pytree(sys.modules["jax"])
-    dtype = getattr(xp, switch_dtype(plan.windows))
     # torch cannot add uint16 and uint32: wide windows count in int64 until the end.
     taps = zeros(x, tuple(x.shape), dtype if dtype == xp.uint8 else position_dtype(x))
     weight = 1
     for axis in reversed(range(plan.rank)):
         x, taps = _pool_axis(xp, x, taps, axis, plan.windows[axis], plan.rank, weight)
         weight *= plan.windows[axis].size
-    return x, Switches(xp.astype(taps, dtype), plan.windows)
+    return x, xp.astype(taps, dtype)
 
 
 def _pool_axis(
@@ -239,162 +275,6 @@ def _pool_axis(
         best = place_tap(best, coarse, xp.where(wins, value, old))
         winner = place_tap(winner, coarse, xp.where(wins, number, slice_tap(winner, coarse)))
     return best, winner
-
-
-def max_unpool(values: ArrayT, switches: Switches, *, duplicates: str = "last") -> ArrayT:
-    """Put every value back where its maximum came from, and zeros elsewhere.
-
-        out[..., p(o, switches[..., o])] = values[..., o]        p(o, t) as in `max_pool`
-
-    Transpose: `max_gather` (of duplicates="sum"; where windows do not overlap all four are the same).
-
-    Parameters
-    ----------
-    values : array, (..., *windows)
-        Any library, any dtype; of the shape of the switches.
-    switches : Switches
-        From `max_pool`, `adaptive_max_pool`, or `Switches.from_torch`, `from_tf`, `from_onnx`.
-    duplicates : "last", "sum", "max" or "error"
-        What becomes of an element that several overlapping windows remember: the last window in C
-        order wins; the values add; the largest wins (the first of equals, NaN over numbers); or
-        ValueError. Each is deterministic and its gradient is exact: only what reaches the output gets one.
-
-    Returns
-    -------
-    array, (..., *input size)
-        Exactly the size that was pooled.
-
-    Raises
-    ------
-    ShapeError, TypeError
-        Where values and switches do not belong together, or are not of one library.
-    IndexError
-        At the first switch that does not point into its window.
-    ValueError
-        With duplicates="error", at the first element that two windows remember.
-
-    Notes
-    -----
-    Source: the article, section 2.3; Zeiler, Taylor & Fergus (ICCV 2011); Badrinarayanan et al. (1511.00561).
-    Sums of float16 and bfloat16 are taken in float32; sums of integers keep their dtype and may wrap.
-
-    Examples
-    --------
-    >>> import numpy as np, unsample as us
-    >>> values, switches = us.max_pool(np.array([1, 9, 2, 8, 3]), (3,), stride=1)
-    >>> values
-    array([9, 9, 8])
-    >>> us.max_unpool(values, switches)
-    array([0, 9, 0, 8, 0])
-    >>> us.max_unpool(values, switches, duplicates="sum")
-    array([ 0, 18,  0,  8,  0])
-    """
-    xp = namespace("max_unpool", values=values)
-    plan = plan_max_unpool(values.shape, switches, duplicates=duplicates)
-    namespace("max_unpool", values=values, switches=switches.taps)
-    taps = switches.taps
-    if duplicates == "error" and not plan.tiles:
-        _refuse_duplicates(taps, plan)
-    # Backwards through the taps is forwards through the windows, see geometry.window.taps.
-    walk = reversed(list(plan.taps()))
-    if plan.tiles or duplicates in ("last", "error"):
-        out = zeros(values, plan.output_shape)
-        for tap in walk:
-            hit = slice_tap(taps, tap.coarse) == tap.number
-            value = xp.where(hit, slice_tap(values, tap.coarse), slice_tap(out, tap.fine))
-            out = place_tap(out, tap.fine, value)
-    elif duplicates == "sum":
-        namespace("max_unpool", ("integer", "real", "complex"), values=values)
-        whole = dtype_kind(values.dtype) == "integer"
-        total = native(values.dtype) if whole else sum_dtype(xp, values.dtype)
-        terms = xp.astype(values, total)
-        nothing = zeros(terms, (1,) * terms.ndim)
-        out = zeros(terms, plan.output_shape)
-        for tap in walk:
-            hit = slice_tap(taps, tap.coarse) == tap.number
-            out = add_tap(out, tap.fine, xp.where(hit, slice_tap(terms, tap.coarse), nothing))
-        out = xp.astype(out, native(values.dtype))
-    else:
-        namespace("max_unpool", ORDERED, values=values)
-        out = zeros(values, plan.output_shape)
-        taken = zeros(taps, plan.output_shape, xp.bool)
-        for tap in walk:
-            hit = slice_tap(taps, tap.coarse) == tap.number
-            value, old = slice_tap(values, tap.coarse), slice_tap(out, tap.fine)
-            before = slice_tap(taken, tap.fine)
-            wins = hit & (~before | (value > old) | ((value != value) & (old == old)))
-            out = place_tap(out, tap.fine, xp.where(wins, value, old))
-            taken = place_tap(taken, tap.fine, before | hit)
-    result: ArrayT = out
-    return result
-
-
-def _refuse_duplicates(taps: Any, plan: Plan) -> None:
-    if not has_values(taps):
-        raise TypeError(
-            "max_unpool: duplicates='error' must look at the switches, "
-            "which have no values while a framework traces or maps"
-        )
-    one = constant(taps, 1)
-    meets = zeros(taps, plan.output_shape, one.dtype)
-    for tap in plan.taps():
-        hit = slice_tap(taps, tap.coarse) == tap.number
-        meets = add_tap(meets, tap.fine, hit * one)
-    found = np.argwhere(to_numpy(meets) > 1)
-    if len(found):
-        where = tuple(int(i) for i in found[0])
-        raise ValueError(
-            f"max_unpool: with duplicates='error' every element must be remembered by one window at most, "
-            f"the element at {where} is by {int(meets[where])}"
-        )
-
-
-def max_gather(x: ArrayT, switches: Switches) -> ArrayT:
-    """Take from every window the element at its switch: max pooling with the switches held fixed.
-
-        out[..., o] = x[..., p(o, switches[..., o])]        p(o, t) as in `max_pool`
-
-    Transpose: `max_unpool` with duplicates="sum".
-
-    Parameters
-    ----------
-    x : array, (..., *spatial)
-        Any library, any dtype; of the shape that was pooled.
-    switches : Switches
-        As in `max_unpool`.
-
-    Returns
-    -------
-    array, (..., *windows)
-        Bit-for-bit copies.
-
-    Raises
-    ------
-    ShapeError, TypeError
-        Where x and switches do not belong together, or are not of one library.
-    IndexError
-        At the first switch that does not point into its window.
-
-    Notes
-    -----
-    Source: the adjoint of the article's section 2.3.
-
-    Examples
-    --------
-    >>> import numpy as np, unsample as us
-    >>> _, switches = us.max_pool(np.array([1, 9, 2, 8]), (2,))
-    >>> us.max_gather(np.array([10, 20, 30, 40]), switches)
-    array([20, 40])
-    """
-    xp = namespace("max_gather", x=x)
-    plan = plan_max_gather(x.shape, switches)
-    namespace("max_gather", x=x, switches=switches.taps)
-    out: ArrayT = zeros(x, plan.output_shape)
-    for tap in plan.taps():
-        hit = slice_tap(switches.taps, tap.coarse) == tap.number
-        value = xp.where(hit, slice_tap(x, tap.fine), slice_tap(out, tap.coarse))
-        out = place_tap(out, tap.coarse, value)
-    return out
 
 
 @cache

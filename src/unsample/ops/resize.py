@@ -8,6 +8,7 @@ from numbers import Rational
 from operator import index
 from typing import Any, SupportsIndex
 
+from unsample import native
 from unsample.arrays import (
     COPIES,
     SUMS,
@@ -16,15 +17,16 @@ from unsample.arrays import (
     contiguous,
     dtype_kind,
     namespace,
-    native,
+    native_order,
     result_dtype,
     sum_dtype,
     zeros,
 )
 from unsample.geometry.arguments import choice, describe, is_sequence, per_axis, rank_of
 from unsample.geometry.errors import ShapeError
-from unsample.geometry.plan import Plan
+from unsample.geometry.plan import Plan, kept
 from unsample.geometry.resample import CONVENTIONS, METHODS, Resample, check_axis
+from unsample.out import check_out, placed
 from unsample.stamp import add_tap, along, place_tap, slice_tap
 
 
@@ -147,6 +149,7 @@ def resize(
     method: str = "linear",
     convention: str = "half_pixel",
     antialias: bool = False,
+    out: ArrayT | None = None,
 ) -> ArrayT:
     """Interpolate to another size, axis by axis.
 
@@ -175,6 +178,8 @@ def resize(
     antialias : bool
         Stretch the kernel to the step between targets where an axis shrinks, and renormalise it at the
         border.
+    out : array, optional
+        As in `nearest`.
 
     Returns
     -------
@@ -206,7 +211,8 @@ def resize(
     """
     kinds = COPIES if method == "nearest" else SUMS
     xp = namespace("resize", kinds, x=x)
-    plan = plan_resize(
+    plan = kept(
+        plan_resize,
         x.shape,
         output_size,
         factor=factor,
@@ -214,23 +220,23 @@ def resize(
         convention=convention,
         antialias=antialias,
     )
-    result: ArrayT
+    dtype, whole = native_order(x.dtype), dtype_kind(x.dtype) == "integer"
+    if whole and method != "nearest" and xp.iinfo(x.dtype).bits > 16:
+        raise TypeError(
+            f"resize: x must be real, complex or an integer of up to 16 bits for method {method!r}, "
+            f"got dtype {x.dtype}"
+        )
+    check_out("resize", out, plan.output_shape, dtype, x=x)
     if method == "nearest":
-        result = _walk(xp, xp.astype(x, native(x.dtype)), plan, up=True, copy=True)
-        return result
-    if dtype_kind(x.dtype) == "integer":
+        done = _walk(xp, xp.astype(x, dtype, copy=False), plan, up=True, copy=True)
+    elif whole:
         limits = xp.iinfo(x.dtype)
-        if limits.bits > 16:
-            raise TypeError(
-                f"resize: x must be real, complex or an integer of up to 16 bits for method {method!r}, "
-                f"got dtype {x.dtype}"
-            )
-        out = xp.round(_walk(xp, xp.astype(x, xp.float32), plan, up=True))
-        result = xp.astype(xp.clip(out, limits.min, limits.max), native(x.dtype))
-        return result
-    total = sum_dtype(xp, x.dtype)
-    result = xp.astype(_walk(xp, xp.astype(x, total), plan, up=True), native(x.dtype))
-    return result
+        done = xp.round(_walk(xp, xp.astype(x, xp.float32, copy=False), plan, up=True))
+        done = xp.astype(xp.clip(done, limits.min, limits.max), dtype)
+    else:
+        done = _walk(xp, xp.astype(x, sum_dtype(xp, x.dtype), copy=False), plan, up=True)
+        done = xp.astype(done, dtype, copy=False)
+    return placed(_apart(xp, done, x), out)
 
 
 def resize_transpose(
@@ -240,6 +246,7 @@ def resize_transpose(
     method: str = "linear",
     convention: str = "half_pixel",
     antialias: bool = False,
+    out: ArrayT | None = None,
 ) -> ArrayT:
     """The exact transpose of `resize`: every target hands its value back to the sources it was made of.
 
@@ -254,7 +261,7 @@ def resize_transpose(
     input_size : int or sequence of int
         The size of the x that `resize` started from; as many numbers as spatial axes, or one for all of
         (N, C, *spatial).
-    method, convention, antialias
+    method, convention, antialias, out
         As in `resize`.
 
     Returns
@@ -281,13 +288,24 @@ def resize_transpose(
     """
     kinds = COPIES if method == "nearest" else ("real", "complex")
     xp = namespace("resize_transpose", kinds, y=y)
-    plan = plan_resize_transpose(
-        y.shape, input_size, method=method, convention=convention, antialias=antialias
+    plan = kept(
+        plan_resize_transpose,
+        y.shape,
+        input_size,
+        method=method,
+        convention=convention,
+        antialias=antialias,
     )
     total = sum_dtype(xp, y.dtype)
-    out = _walk(xp, xp.astype(y, total), plan, up=False, copy=method == "nearest")
-    result: ArrayT = xp.astype(out, result_dtype(total, y.dtype))
-    return result
+    dtype = result_dtype(total, y.dtype)
+    check_out("resize_transpose", out, plan.output_shape, dtype, y=y)
+    done = _walk(xp, xp.astype(y, total, copy=False), plan, up=False, copy=method == "nearest")
+    return placed(_apart(xp, xp.astype(done, dtype, copy=False), y), out)
+
+
+def _apart(xp: Any, done: Any, x: Any) -> Any:
+    """A copy where no axis has changed: results never share memory with their arguments."""
+    return xp.astype(x, x.dtype, copy=True) if done is x else done
 
 
 def _walk(xp: Any, x: Any, plan: Plan, *, up: bool, copy: bool = False) -> Any:
@@ -295,9 +313,14 @@ def _walk(xp: Any, x: Any, plan: Plan, *, up: bool, copy: bool = False) -> Any:
 
     `copy` stands for weights that are all 1: elements are moved, not multiplied.
     """
+    if all(resample.source == resample.target for resample in plan.resamples):
+        return x
     x = contiguous(x)
     for axis, resample in enumerate(plan.resamples):
         if resample.source == resample.target:
+            continue
+        if native.resizes(x, copy, up):
+            x = native.resize(x, axis - plan.rank, resample, up, copy)
             continue
         shape = list(x.shape)
         shape[axis - plan.rank] = resample.target if up else resample.source

@@ -3,11 +3,13 @@
 import math
 from collections.abc import Sequence
 
-from unsample.arrays import ArrayT, namespace, zeros
+from unsample import native
+from unsample.arrays import ArrayT, namespace, native_order, zeros
 from unsample.geometry.arguments import choice, count, per_axis, rank_of
 from unsample.geometry.errors import ShapeError
-from unsample.geometry.plan import Plan
+from unsample.geometry.plan import Plan, kept
 from unsample.geometry.window import Window
+from unsample.out import check_out, placed
 from unsample.stamp import place_tap, slice_tap
 
 ORDERS = ("CRD", "DCR")
@@ -64,7 +66,9 @@ def _group(tap: int, plan_channels: int, taps: int, order: str) -> range:
     return range(tap * plan_channels, (tap + 1) * plan_channels)
 
 
-def pixel_shuffle(x: ArrayT, factor: int | Sequence[int], *, order: str = "CRD") -> ArrayT:
+def pixel_shuffle(
+    x: ArrayT, factor: int | Sequence[int], *, order: str = "CRD", out: ArrayT | None = None
+) -> ArrayT:
     """Lay groups of channels out as the elements of a block.
 
         out[..., c, i * factor + t] = x[..., c * T + t, i]       (order "CRD", T taps in a block)
@@ -82,6 +86,8 @@ def pixel_shuffle(x: ArrayT, factor: int | Sequence[int], *, order: str = "CRD")
     order : "CRD" or "DCR"
         Which channels form a group: torch's `pixel_shuffle`, or TensorFlow's and ONNX's default
         `depth_to_space`.
+    out : array, optional
+        As in `nearest`.
 
     Returns
     -------
@@ -112,16 +118,21 @@ def pixel_shuffle(x: ArrayT, factor: int | Sequence[int], *, order: str = "CRD")
            [3, 7]])
     """
     namespace("pixel_shuffle", x=x)
-    plan = plan_pixel_shuffle(x.shape, factor, order=order)
+    plan = kept(plan_pixel_shuffle, x.shape, factor, order=order)
+    check_out("pixel_shuffle", out, plan.output_shape, native_order(x.dtype), x=x)
     channels, taps = plan.output_shape[-plan.rank - 1], math.prod(plan.kernel_size)
-    out: ArrayT = zeros(x, plan.output_shape)
+    if native.takes(x):
+        return native.move("shuffle", x, plan, out, channels, order == "DCR")
+    done = zeros(x, plan.output_shape)
     for tap in plan.taps():
         group = _group(tap.number, channels, taps, order)
-        out = place_tap(out, tap.fine, slice_tap(x, (group, *tap.coarse)))
-    return out
+        done = place_tap(done, tap.fine, slice_tap(x, (group, *tap.coarse)))
+    return placed(done, out)
 
 
-def pixel_unshuffle(y: ArrayT, factor: int | Sequence[int], *, order: str = "CRD") -> ArrayT:
+def pixel_unshuffle(
+    y: ArrayT, factor: int | Sequence[int], *, order: str = "CRD", out: ArrayT | None = None
+) -> ArrayT:
     """Gather the elements of every block into channels.
 
         out[..., c * T + t, i] = y[..., c, i * factor + t]       (order "CRD"; "DCR": channel t * C + c)
@@ -132,7 +143,7 @@ def pixel_unshuffle(y: ArrayT, factor: int | Sequence[int], *, order: str = "CRD
     ----------
     y : array, (..., C, *spatial)
         Any library, any dtype; each spatial size must be divisible by its factor.
-    factor, order
+    factor, order, out
         As in `pixel_shuffle`.
 
     Returns
@@ -158,10 +169,13 @@ def pixel_unshuffle(y: ArrayT, factor: int | Sequence[int], *, order: str = "CRD
            [2, 5]])
     """
     namespace("pixel_unshuffle", y=y)
-    plan = plan_pixel_unshuffle(y.shape, factor, order=order)
+    plan = kept(plan_pixel_unshuffle, y.shape, factor, order=order)
+    check_out("pixel_unshuffle", out, plan.output_shape, native_order(y.dtype), y=y)
     channels, taps = plan.input_shape[-plan.rank - 1], math.prod(plan.kernel_size)
-    out: ArrayT = zeros(y, plan.output_shape)
+    if native.takes(y):
+        return native.move("unshuffle", y, plan, out, channels, order == "DCR")
+    done = zeros(y, plan.output_shape)
     for tap in plan.taps():
         group = _group(tap.number, channels, taps, order)
-        out = place_tap(out, (group, *tap.coarse), slice_tap(y, tap.fine))
-    return out
+        done = place_tap(done, (group, *tap.coarse), slice_tap(y, tap.fine))
+    return placed(done, out)

@@ -1,0 +1,141 @@
+#include "conv_call.h"
+
+#include <stdlib.h>
+
+#include <new>
+
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
+
+#include "threads.h"
+
+namespace unsample {
+namespace {
+
+constexpr int64_t kLine = 64;
+constexpr int64_t kHugePage = 2 << 20;
+constexpr int64_t kKept = 64 << 20;  // a larger workspace is given back after the call
+constexpr int64_t kSmallCall =
+    1 << 18;  // multiply-adds that are over before a second thread wakes up
+
+// Aligned memory that grows. In huge pages where it is large: the packed weight of 512 x 256
+// channels and 4 x 4 taps is 2000 small pages.
+class Workspace {
+public:
+    Workspace() = default;
+    Workspace(const Workspace&) = delete;
+    Workspace& operator=(const Workspace&) = delete;
+    ~Workspace() { release(); }
+
+    void* at_least(int64_t bytes) {
+        if (bytes <= size) return memory;
+        release();
+        const int64_t unit = bytes >= kHugePage ? kHugePage : kLine;
+        const int64_t wanted = (bytes + unit - 1) / unit * unit;
+#ifdef _WIN32
+        memory = _aligned_malloc(size_t(wanted), size_t(unit));
+#else
+        if (posix_memalign(&memory, size_t(unit), size_t(wanted)) != 0) memory = nullptr;
+#endif
+        if (!memory) throw std::bad_alloc();
+#ifdef __linux__
+        if (unit == kHugePage) madvise(memory, size_t(wanted), MADV_HUGEPAGE);
+#endif
+        size = wanted;
+        return memory;
+    }
+    void release_if_large() {
+        if (size > kKept) release();
+    }
+
+private:
+    void* memory = nullptr;
+    int64_t size = 0;
+
+    void release() {
+#ifdef _WIN32
+        _aligned_free(memory);
+#else
+        free(memory);
+#endif
+        memory = nullptr;
+        size = 0;
+    }
+};
+
+thread_local Workspace scratch;    // of a work item, at most 4 MB
+thread_local Workspace workspace;  // of a call: the packed weight, or partial sums
+
+template <class AnyJob>
+struct Task {
+    void (*range)(const AnyJob*, int64_t, int64_t, void*);
+    const AnyJob* job;
+    int64_t scratch_bytes;
+};
+
+template <class AnyJob>
+void run_task(const void* given, int64_t begin, int64_t end) {
+    const Task<AnyJob>& task = *static_cast<const Task<AnyJob>*>(given);
+    task.range(task.job, begin, end,
+               task.scratch_bytes ? scratch.at_least(task.scratch_bytes) : nullptr);
+}
+
+template <class AnyJob>
+bool run(void (*range)(const AnyJob*, int64_t, int64_t, void*), const AnyJob& job, int64_t items,
+         int64_t scratch_bytes, Workers workers) {
+    if (items == 0) return true;
+    const Task<AnyJob> task{range, &job, scratch_bytes};
+    if (workers.threads == 1 && !workers.interrupted) {
+        run_task<AnyJob>(&task, 0, items);
+        return true;
+    }
+    return parallel(run_task<AnyJob>, &task, items, 1, workers.threads, workers.interrupted);
+}
+
+}  // namespace
+
+bool pack_weight(const ConvPlan& plan, const void* weight, void* packed, Workers workers,
+                 const char** ran) {
+    ConvJob job = plan.job;
+    job.ran = ran;
+    job.weight = weight;
+    job.packed = packed;
+    return run(plan.kernels->pack_weight[plan.form][int(plan.element)], job, plan.pack_items, 0,
+               workers);
+}
+
+bool run_conv(const ConvPlan& plan, const ConvArguments& given, Workers workers, const char** ran) {
+    if (plan.multiply_adds < kSmallCall) workers = {1, nullptr};
+    ConvJob job = plan.job;
+    job.ran = ran;
+    job.input = given.x;
+    job.bias = given.bias;
+    job.output = given.out;
+    job.packed = given.packed ? given.packed : workspace.at_least(plan.packed_bytes);
+    const bool done =
+        (!given.weight || pack_weight(plan, given.weight, job.packed, workers, ran)) &&
+        run(plan.kernels->multiply[plan.form][int(plan.element)], job, job.items, job.scratch_bytes,
+            workers);
+    workspace.release_if_large();
+    return done;
+}
+
+bool run_weight_grad(const WeightGradPlan& plan, const void* x, const void* y, void* weight,
+                     Workers workers, const char** ran) {
+    if (plan.multiply_adds < kSmallCall) workers = {1, nullptr};
+    WeightGradJob job = plan.job;
+    job.ran = ran;
+    job.conv.input = x;
+    job.y = y;
+    job.weight = weight;
+    job.partial = plan.partial_bytes ? workspace.at_least(plan.partial_bytes) : nullptr;
+    const int element = int(plan.element);
+    const bool done =
+        run(plan.kernels->weight_grad[element], job, job.items, job.scratch_bytes, workers) &&
+        run(plan.kernels->add_parts[element], job, plan.reduce_items, 0, workers);
+    workspace.release_if_large();
+    return done;
+}
+
+}  // namespace unsample

@@ -1,0 +1,27 @@
+// Runs planned convolutions on the pool of threads.
+#pragma once
+#include "conv_plan.h"
+
+namespace unsample {
+
+struct ConvArguments {
+    const void* x;       // the input: y of a conv_transpose
+    const void* weight;  // null: `packed` holds it already
+    const void* bias;    // null: none
+    void* packed;        // null: memory of our own
+    void* out;
+};
+
+struct Workers {
+    int threads;
+    bool (*interrupted)();  // asked on the calling thread now and then
+};
+
+// False where it was interrupted. `ran` gets the name of the target that computed.
+bool pack_weight(const ConvPlan& plan, const void* weight, void* packed, Workers workers,
+                 const char** ran);
+bool run_conv(const ConvPlan& plan, const ConvArguments& given, Workers workers, const char** ran);
+bool run_weight_grad(const WeightGradPlan& plan, const void* x, const void* y, void* weight,
+                     Workers workers, const char** ran);
+
+}  // namespace unsample

@@ -1,0 +1,61 @@
+// Chooses blocks and lays out panels: everything about one call of conv or conv_transpose that is
+// known before its data.
+#pragma once
+#include <vector>
+
+#include "kernels/conv_table.h"
+
+namespace unsample {
+
+struct ConvShape {
+    Element element;
+    bool transposed;
+    int64_t rank, batch, groups;
+    int64_t in_channels, out_channels;  // of all groups
+    int64_t in_size[kMaxRank], out_size[kMaxRank];
+    int64_t kernel[kMaxRank], stride[kMaxRank], dilation[kMaxRank], before[kMaxRank];
+    Fold fold[kMaxRank];
+    // In elements: batch, channel, then the spatial axes.
+    int64_t in_strides[kMaxRank + 2], out_strides[kMaxRank + 2];
+};
+
+struct ConvPlan {
+    const ConvKernels* kernels = nullptr;
+    Element element = Element::f32;
+    ConvJob job{};
+    int64_t multiply_adds = 0;  // about
+    enum Form { panels, planes } form = panels;
+    int64_t packed_bytes = 0;
+    int64_t pack_items = 0;
+
+    struct Tables {
+        std::vector<Segment> segments;
+        std::vector<Slice> slices;
+        std::vector<Phase> phases;
+        std::vector<int64_t> tap_rows;
+    } full, tail;
+    std::vector<Columns> columns;
+    std::vector<int64_t> outer_columns, offsets, sources;
+
+    ConvPlan() = default;
+    ConvPlan(const ConvPlan&) = delete;  // the job points into the tables
+};
+
+struct WeightGradPlan {
+    const ConvKernels* kernels = nullptr;
+    Element element = Element::f32;
+    WeightGradJob job{};
+    int64_t multiply_adds = 0;
+    int64_t partial_bytes = 0, reduce_items = 0;
+    std::vector<int64_t> offsets;
+
+    WeightGradPlan() = default;
+    WeightGradPlan(const WeightGradPlan&) = delete;
+};
+
+// False where a block cannot be made to fit the scratch memory: the definition takes over.
+bool plan_conv(const ConvShape& shape, const ConvKernels& kernels, ConvPlan& plan);
+// The shape is that of the convolution, from x to y.
+bool plan_weight_grad(const ConvShape& shape, const ConvKernels& kernels, WeightGradPlan& plan);
+
+}  // namespace unsample

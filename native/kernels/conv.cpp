@@ -1,0 +1,14 @@
+// The convolution kernels, built once per target like those of target.cpp: no STL, no nanobind.
+#include "conv_table.h"
+
+#if defined(__GNUC__)
+#include "conv.h"
+#else
+// Without vector types the definition runs.
+namespace unsample {
+namespace UNSAMPLE_TARGET {
+extern const ConvKernels CONV_KERNELS;
+const ConvKernels CONV_KERNELS = {};
+}  // namespace UNSAMPLE_TARGET
+}  // namespace unsample
+#endif

@@ -1,0 +1,91 @@
+// Every kernel, built once per target into a namespace of its own.
+//
+// No STL and no nanobind here: an inline function of a shared header, compiled for a new CPU, could
+// be the copy that the linker keeps for the old ones.
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
+#include "../targets.h"
+#include "conv_table.h"
+
+#define UNSAMPLE_QUOTED(name) #name
+#define UNSAMPLE_NAME(name) UNSAMPLE_QUOTED(name)
+
+namespace unsample {
+namespace UNSAMPLE_TARGET {
+
+extern const Kernels KERNELS;
+extern const ConvKernels CONV_KERNELS;  // conv.cpp
+
+namespace {
+constexpr const char* NAME = UNSAMPLE_NAME(UNSAMPLE_TARGET);
+
+// In the order in which they build on each other:
+// clang-format off
+#include "lanes.h"
+#include "rows.h"
+#include "elements.h"
+#include "windows.h"
+#include "nearest.h"
+#include "nails.h"
+#include "shuffle.h"
+#include "pool.h"
+#include "unpool.h"
+#include "window_sum.h"
+#include "resize.h"
+// clang-format on
+
+#define S(...) signed_by_target<__VA_ARGS__>
+#define WIDTHS_OF(kernel)                                                                  \
+    {                                                                                      \
+        S(kernel<uint8_t>), S(kernel<uint16_t>), S(kernel<uint32_t>), S(kernel<uint64_t>), \
+            S(kernel<Wide>)                                                                \
+    }
+#define WIDTHS_WITH(kernel, Tap)                                                     \
+    {                                                                                \
+        S(kernel<uint8_t, Tap>), S(kernel<uint16_t, Tap>), S(kernel<uint32_t, Tap>), \
+            S(kernel<uint64_t, Tap>), S(kernel<Wide, Tap>)                           \
+    }
+#define DTYPES_OF(kernel)                                                                \
+    {                                                                                    \
+        S(kernel<Float32>), S(kernel<Float64>), S(kernel<Float16>), S(kernel<BFloat16>), \
+            S(kernel<Int8>), S(kernel<Int16>), S(kernel<Int32>), S(kernel<Int64>),       \
+            S(kernel<UInt8>), S(kernel<UInt16>), S(kernel<UInt32>), S(kernel<UInt64>)    \
+    }
+#define DTYPES_WITH(kernel, Tap)                                                   \
+    {                                                                              \
+        S(kernel<Float32, Tap>), S(kernel<Float64, Tap>), S(kernel<Float16, Tap>), \
+            S(kernel<BFloat16, Tap>), S(kernel<Int8, Tap>), S(kernel<Int16, Tap>), \
+            S(kernel<Int32, Tap>), S(kernel<Int64, Tap>), S(kernel<UInt8, Tap>),   \
+            S(kernel<UInt16, Tap>), S(kernel<UInt32, Tap>), S(kernel<UInt64, Tap>) \
+    }
+#define TAPS_OF(form, kernel) \
+    { form(kernel, uint8_t), form(kernel, uint16_t), form(kernel, uint32_t) }
+}  // namespace
+
+const Kernels KERNELS = {
+    NAME,
+    VECTOR,
+    WIDTHS_OF(nearest),
+    WIDTHS_OF(nails),
+    WIDTHS_OF(decimate),
+    WIDTHS_OF(shuffle),
+    WIDTHS_OF(unshuffle),
+    TAPS_OF(DTYPES_WITH, pool),
+    DTYPES_OF(pool_values),
+    TAPS_OF(WIDTHS_WITH, unpool),
+    TAPS_OF(WIDTHS_WITH, gather),
+    TAPS_OF(DTYPES_WITH, unpool_sum),
+    TAPS_OF(DTYPES_WITH, unpool_max),
+    DTYPES_OF(window_sum_of),
+    {S(resize<float>), S(resize<double>)},
+    WIDTHS_OF(pick),
+    &CONV_KERNELS,
+};
+
+}  // namespace UNSAMPLE_TARGET
+}  // namespace unsample

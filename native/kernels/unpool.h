@@ -1,0 +1,332 @@
+// Max unpooling and its transpose, the gather: through the tap that a switch remembers.
+//
+// A switch is only ever compared with tap numbers that fall inside, so that no value of it, not
+// even one that another thread changes meanwhile, leads outside the arrays.
+
+// Whole rows of windows with stride 2, K taps and B of padding before: element 2 q + r is met by
+// taps t of windows q + (r + B - t) / 2, the later window last.
+template <int K, int B, int R, int L, class E>
+UNSAMPLE_INLINE Lanes<E, L> met(const E* values, const uint8_t* switches, int64_t q, int64_t number,
+                                Lanes<E, L> out) {
+    typedef UnsignedOf<E> Number;
+    for (int t = K - 1; t >= 0; --t) {
+        if ((t + R + B) % 2) continue;
+        const int64_t o = q + (R + B - t) / 2;
+        if constexpr (L == 1) {
+            if (switches[o] == number + t) out = values[o];
+        } else {
+            const auto hit = widen<Number, L>(switches + o) == splat<L>(Number(number + t));
+            out = hit ? load<L>(values + o) : out;
+        }
+    }
+    return out;
+}
+
+template <int K, int B, bool FRESH, class E>
+UNSAMPLE_INLINE void unpool_pairs(const E* values, const uint8_t* switches, int64_t number,
+                                  int64_t q, int64_t n, E* out) {
+    over<FULL<E>>(n, [=](auto lanes, int64_t i) {
+        constexpr int L = decltype(lanes)::value;
+        auto even = splat<L>(E{}), odd = even;
+        if (!FRESH) load_pairs<L>(out + 2 * i, even, odd);
+        even = met<K, B, 0, L>(values, switches, q + i, number, even);
+        odd = met<K, B, 1, L>(values, switches, q + i, number, odd);
+        store_pairs<L>(out + 2 * i, even, odd);
+    });
+}
+
+// What becomes of values that meet.
+template <class E>
+struct Last {
+    typedef E Raw;
+    typedef E Out;
+    static UNSAMPLE_INLINE void meet(E* out, uint8_t*, int64_t p, E value) { out[p] = value; }
+};
+template <class D>
+struct Added {
+    typedef typename D::Raw Raw;
+    typedef typename D::Sum Out;
+    static UNSAMPLE_INLINE void meet(Out* out, uint8_t*, int64_t p, Raw value) {
+        out[p] += D::load(value);
+    }
+};
+template <class D>
+struct Largest {
+    typedef typename D::Raw Raw;
+    typedef typename D::Raw Out;
+    static UNSAMPLE_INLINE void meet(Out* out, uint8_t* taken, int64_t p, Raw value) {
+        // NaN over numbers, and the first of equals: the first NaN stays.
+        if (!taken[p] || (D::template wins<1>(value, out[p]) && D::number(out[p]))) out[p] = value;
+        taken[p] = 1;
+    }
+};
+
+// Windows one by one, for elements [from, to) of a row.
+template <class Rule, class Tap>
+void unpool_scatter(const Axis& axis, const typename Rule::Raw* values, const Tap* switches,
+                    int64_t number, int64_t from, int64_t to, typename Rule::Out* out,
+                    uint8_t* taken) {
+    for (int64_t o = first_window(axis, from); o < axis.coarse && axis.first(o) < to; ++o) {
+        // Read once: what was checked is what is used.
+        const int64_t t = int64_t(*static_cast<const volatile Tap*>(switches + o)) - number;
+        if (t < 0 || t >= axis.taps(o)) continue;
+        const int64_t p = axis.first(o) + t * axis.dilation;
+        if (p >= from && p < to) Rule::meet(out, taken, p - from, values[o]);
+    }
+}
+
+// Elements [from, to) of a row where the windows allow pairs of elements at once; the rest is left.
+template <class E>
+Span unpool_fast(const Axis& a, const E* values, const uint8_t* switches, int64_t number,
+                 int64_t from, int64_t to, bool fresh, E* out) {
+    if (a.start || a.stride != 2 || a.dilation != 1 || a.size < 2 || a.size > 3 || a.before < 0 ||
+        a.before > 1 || from % 2)
+        return {from, from};
+    const int64_t behind = a.size == 3 && a.before == 0, ahead = a.before == 1;
+    const int64_t first = larger(from / 2, behind);
+    const int64_t stop = smaller(to / 2, a.coarse - ahead);
+    if (first >= stop) return {from, from};
+    const int64_t n = stop - first;
+    out += 2 * first - from;
+    const int form = (a.size == 3) * 4 + (a.before == 1) * 2 + fresh;
+    switch (form) {
+        case 0:
+            unpool_pairs<2, 0, false>(values, switches, number, first, n, out);
+            break;
+        case 1:
+            unpool_pairs<2, 0, true>(values, switches, number, first, n, out);
+            break;
+        case 2:
+            unpool_pairs<2, 1, false>(values, switches, number, first, n, out);
+            break;
+        case 3:
+            unpool_pairs<2, 1, true>(values, switches, number, first, n, out);
+            break;
+        case 4:
+            unpool_pairs<3, 0, false>(values, switches, number, first, n, out);
+            break;
+        case 5:
+            unpool_pairs<3, 0, true>(values, switches, number, first, n, out);
+            break;
+        case 6:
+            unpool_pairs<3, 1, false>(values, switches, number, first, n, out);
+            break;
+        case 7:
+            unpool_pairs<3, 1, true>(values, switches, number, first, n, out);
+            break;
+    }
+    return {2 * first, 2 * stop};
+}
+
+template <class E, class Tap>
+Span unpool_fast(const Axis&, const E*, const Tap*, int64_t, int64_t from, int64_t, bool, E*) {
+    return {from, from};
+}
+
+// The switches of the windows that elements [from, to) of a row belong to.
+template <class Tap>
+bool switches_good(const Geometry& g, const Tap* switches, const int64_t* outer, int64_t from,
+                   int64_t to) {
+    const Axis& axis = g.axes[g.rank - 1];
+    int64_t first = 0, stop = axis.coarse;
+    if (from > 0 || to < axis.fine) {
+        first = stop = first_window(axis, from);
+        while (stop < axis.coarse && axis.first(stop) < to) ++stop;
+    }
+    return all_point_inside(g, switches, outer, first, stop);
+}
+
+// Blocks of 2 elements along the row that tile it from its start, the common case: no row is looked
+// at twice, so that short rows stay cheap (16x128x8x8: 15 -> 6 ns a row).
+inline bool pairs_tile(const Job& job) {
+    const Geometry& g = *job.geometry;
+    const Axis& a = g.axes[g.rank - 1];
+    return one_each(g) && g.inside && !a.start && a.size == 2 && a.stride == 2 && a.dilation == 1 &&
+           a.before == 0 && a.fine <= job.columns;
+}
+
+template <class E>
+void unpool_tiles(const Job& job, int64_t begin, int64_t end) {
+    const Geometry& g = *job.geometry;
+    const Axis& axis = g.axes[g.rank - 1];
+    const int64_t n = axis.fine, pairs = axis.coarse;
+    const uint8_t* all = static_cast<const uint8_t*>(job.switches);
+    bool bad = false;
+    Walk<true> walk(job, begin);
+    Writer<E> out(static_cast<E*>(job.out) + walk.offset(), job.stream);
+    for (int64_t item = begin; item < end; ++item, walk.next()) {
+        E* made = out.room(n);
+        int64_t covered = 0;
+        over_windows(g, walk, true, [&](int64_t row, int64_t number, const int64_t*) {
+            const uint8_t* switches = all + row * pairs;
+            if (number == 0) bad = bad || any_from(switches, pairs, g.taps);
+            unpool_pairs<2, 0, true>(static_cast<const E*>(job.x) + row * pairs, switches, number,
+                                     0, pairs, made);
+            covered = 2 * pairs;
+        });
+        for (int64_t i = covered; i < n; ++i) made[i] = E{};
+        out.wrote(n);
+    }
+    if (bad) report_bad(job);
+}
+
+template <class E, class Tap>
+void unpool(const void* untyped, int64_t begin, int64_t end) {
+    const Job& job = *static_cast<const Job*>(untyped);
+    const Geometry& g = *job.geometry;
+    const Axis& axis = g.axes[g.rank - 1];
+    if (sizeof(Tap) == 1 && pairs_tile(job)) return unpool_tiles<E>(job, begin, end);
+    const bool one = one_each(g);
+    Walk<true> walk(job, begin);
+    Writer<E> out(static_cast<E*>(job.out) + walk.offset(), job.stream);
+    for (int64_t item = begin; item < end; ++item, walk.next()) {
+        const int64_t from = walk.from(), to = walk.to(), n = to - from;
+        E* made = out.room(n);
+        bool fresh = true;
+        over_windows(g, walk, one, [&](int64_t row, int64_t number, const int64_t* outer) {
+            const E* values = static_cast<const E*>(job.x) + row * axis.coarse;
+            const Tap* switches = static_cast<const Tap*>(job.switches) + row * axis.coarse;
+            if (!switches_good(g, switches, outer, from, to)) report_bad(job);
+            const Span done = unpool_fast(axis, values, switches, number, from, to, fresh, made);
+            const Span rest[2] = {{from, done.first}, {done.stop, to}};
+            for (const Span& part : rest) {
+                if (part.first >= part.stop) continue;
+                E* some = made + (part.first - from);
+                if (fresh)
+                    memset(static_cast<void*>(some), 0, size_t(part.stop - part.first) * sizeof(E));
+                unpool_scatter<Last<E>>(axis, values, switches, number, part.first, part.stop, some,
+                                        static_cast<uint8_t*>(nullptr));
+            }
+            fresh = false;
+        });
+        if (fresh) memset(static_cast<void*>(made), 0, size_t(n) * sizeof(E));
+        out.wrote(n);
+    }
+}
+
+// The same where values that meet are added or compared.
+template <class D, template <class> class Rule, class Tap>
+void unpool_meeting(const void* untyped, int64_t begin, int64_t end) {
+    typedef typename D::Raw Raw;
+    typedef typename Rule<D>::Out Out;
+    const Job& job = *static_cast<const Job*>(untyped);
+    const Geometry& g = *job.geometry;
+    const Axis& axis = g.axes[g.rank - 1];
+    const bool one = one_each(g);
+    Walk<true> walk(job, begin);
+    Writer<Raw> out(static_cast<Raw*>(job.out) + walk.offset(), job.stream);
+    Out made[ROOM / 16];
+    uint8_t taken[ROOM / 16];
+    for (int64_t item = begin; item < end; ++item, walk.next()) {
+        const int64_t from = walk.from(), to = walk.to(), n = to - from;
+        for (int64_t i = 0; i < n; ++i) made[i] = Out{}, taken[i] = 0;
+        over_windows(g, walk, one, [&](int64_t row, int64_t number, const int64_t* outer) {
+            const Raw* values = static_cast<const Raw*>(job.x) + row * axis.coarse;
+            const Tap* switches = static_cast<const Tap*>(job.switches) + row * axis.coarse;
+            if (!switches_good(g, switches, outer, from, to)) report_bad(job);
+            unpool_scatter<Rule<D>>(axis, values, switches, number, from, to, made, taken);
+        });
+        Raw* to_write = out.room(n);
+        for (int64_t i = 0; i < n; ++i) {
+            if constexpr (sizeof(Out) == sizeof(Raw) && sizeof(Raw) > 2) {
+                memcpy(to_write + i, made + i, sizeof(Raw));
+            } else if constexpr (sizeof(Out) == sizeof(Raw)) {
+                to_write[i] = Raw(made[i]);
+            } else {
+                to_write[i] = D::store(made[i]);
+            }
+        }
+        out.wrote(n);
+    }
+}
+
+template <class D, class Tap>
+void unpool_sum(const void* job, int64_t begin, int64_t end) {
+    unpool_meeting<D, Added, Tap>(job, begin, end);
+}
+template <class D, class Tap>
+void unpool_max(const void* job, int64_t begin, int64_t end) {
+    unpool_meeting<D, Largest, Tap>(job, begin, end);
+}
+
+// -- gather
+// ------------------------------------------------------------------------------------------------
+
+// Two taps along the row, every tap loaded: faster than to look where each one is.
+template <class E>
+void gather_pairs(const TapRows& rows, const E* x, const uint8_t* switches, const Axis& axis,
+                  int64_t from, int64_t n, E* out) {
+    typedef UnsignedOf<E> Number;
+    over<FULL<E>>(n, [&](auto lanes, int64_t i) {
+        constexpr int L = decltype(lanes)::value;
+        const auto number = widen<Number, L>(switches + i);
+        auto value = splat<L>(E{});
+        for (int r = 0; r < rows.count; ++r) {
+            Lanes<E, L> even, odd;
+            load_pairs<L>(x + (rows.base + rows.rows[r].row) * axis.fine + axis.first(from + i),
+                          even, odd);
+            const Number tap = Number(rows.rows[r].number);
+            value = number == splat<L>(tap) ? even : value;
+            value = number == splat<L>(Number(tap + 1)) ? odd : value;
+        }
+        store(out + i, value);
+    });
+}
+
+template <class E, class Tap>
+bool gather_fast(const Job& job, const Walk<false>& walk, TapRows& rows, const Tap* switches,
+                 E* out) {
+    const Geometry& g = *job.geometry;
+    const Axis& axis = g.axes[g.rank - 1];
+    if constexpr (sizeof(Tap) == 1 && sizeof(E) <= 8) {
+        if (!g.inside || axis.start || axis.stride != 2 || axis.size != 2 || axis.dilation != 1 ||
+            g.taps > 16)
+            return false;
+        const int64_t n = walk.to() - walk.from();
+        rows.windows_at(walk.plane, walk.at);
+        rows.next();
+        if (!all_point_inside(g, switches, walk.at, 0, n)) report_bad(job);
+        gather_pairs(rows, static_cast<const E*>(job.x), switches, axis, walk.from(), n, out);
+        return true;
+    }
+    return false;
+}
+
+// The element at switch `number` of window `last`, or -1.
+UNSAMPLE_INLINE int64_t element_at(const Geometry& g, int64_t plane, const int64_t* outer,
+                                   int64_t last, int64_t number) {
+    int64_t offset = 0, stride = 1;
+    for (int axis = g.rank - 1; axis >= 0; --axis) {
+        const Axis& a = g.axes[axis];
+        const int64_t o = axis == g.rank - 1 ? last : outer[axis];
+        const int64_t t = number % a.size, p = a.first(o) + t * a.dilation;
+        if (p < 0 || p >= a.fine || t >= a.taps(o)) return -1;
+        offset += p * stride;
+        stride *= a.fine;
+        number /= a.size;
+    }
+    return number ? -1 : plane * stride + offset;
+}
+
+template <class E, class Tap>
+void gather(const void* untyped, int64_t begin, int64_t end) {
+    const Job& job = *static_cast<const Job*>(untyped);
+    const Geometry& g = *job.geometry;
+    TapRows rows(g);
+    Walk<false> walk(job, begin);
+    Writer<E> out(static_cast<E*>(job.out) + walk.offset(), job.stream);
+    for (int64_t item = begin; item < end; ++item, walk.next()) {
+        const int64_t from = walk.from(), n = walk.to() - from;
+        const Tap* switches = static_cast<const Tap*>(job.switches) + walk.offset();
+        E* made = out.room(n);
+        if (!gather_fast(job, walk, rows, switches, made)) {
+            for (int64_t i = 0; i < n; ++i) {
+                const int64_t number = *static_cast<const volatile Tap*>(switches + i);
+                const int64_t where = element_at(g, walk.plane, walk.at, from + i, number);
+                if (where < 0) report_bad(job);
+                made[i] = where < 0 ? E{} : static_cast<const E*>(job.x)[where];
+            }
+        }
+        out.wrote(n);
+    }
+}

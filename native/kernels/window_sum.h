@@ -1,0 +1,77 @@
+// Window sum: every block added up, axis after axis, taps in ascending order.
+
+constexpr int SUM_RANK = 8;     // spatial axes; the definition takes what has more
+constexpr int64_t BLOCK = 512;  // elements of a row that are added up at a time
+
+// level[axis][i] = sum over the taps of axes 0 to `axis`, the others held, of columns i < n.
+template <class D, class Sum>
+const Sum* sum_rows(const Geometry& g, const typename D::Raw* x, const int64_t* stride, int axis,
+                    int64_t n, Sum (*level)[BLOCK]) {
+    Sum* out = level[axis + 1];
+    if (axis < 0) {
+        for (int64_t i = 0; i < n; ++i) out[i] = D::load(x[i]);
+        return out;
+    }
+    for (int64_t i = 0; i < n; ++i) out[i] = Sum{};
+    for (int64_t t = 0; t < g.axes[axis].stride; ++t) {
+        const Sum* row = sum_rows<D>(g, x + t * stride[axis], stride, axis - 1, n, level);
+        for (int64_t i = 0; i < n; ++i) out[i] += row[i];
+    }
+    return out;
+}
+
+template <class D, class Out>
+void window_sum(const void* untyped, int64_t begin, int64_t end) {
+    typedef typename D::Raw Raw;
+    typedef typename D::Sum Sum;
+    const Job& job = *static_cast<const Job*>(untyped);
+    const Geometry& g = *job.geometry;
+    const Axis& last = g.axes[g.rank - 1];
+    Sum level[SUM_RANK][BLOCK], total[BLOCK];
+    int64_t stride[SUM_RANK], next = last.fine;  // elements from row to row of each outer axis
+    for (int axis = g.rank - 2; axis >= 0; --axis) {
+        stride[axis] = next;
+        next *= g.axes[axis].fine;
+    }
+    Walk<false> walk(job, begin);
+    Writer<Out> out(static_cast<Out*>(job.out) + walk.offset(), job.stream);
+    for (int64_t item = begin; item < end; ++item, walk.next()) {
+        const int64_t n = walk.to() - walk.from(), factor = last.stride;
+        const Raw* x = static_cast<const Raw*>(job.x) + walk.plane * next;
+        for (int axis = 0; axis < g.rank - 1; ++axis)
+            x += walk.at[axis] * g.axes[axis].stride * stride[axis];
+        x += walk.from() * factor;
+        for (int64_t i = 0; i < n; ++i) total[i] = Sum{};
+        for (int64_t c = 0; c < n * factor; c += BLOCK) {
+            const int64_t m = smaller(BLOCK, n * factor - c);
+            const Sum* row = sum_rows<D>(g, x + c, stride, g.rank - 2, m, level);
+            if (factor == 2) {
+                for (int64_t i = 0; i < m / 2; ++i)
+                    total[c / 2 + i] = (Sum{} + row[2 * i]) + row[2 * i + 1];
+            } else {
+                for (int64_t i = 0; i < m;) {
+                    const int64_t o = (c + i) / factor, stop = smaller(m, (o + 1) * factor - c);
+                    for (; i < stop; ++i) total[o] += row[i];
+                }
+            }
+        }
+        Out* made = out.room(n);
+        for (int64_t i = 0; i < n; ++i) {
+            if constexpr (sizeof(Out) == sizeof(Sum))
+                memcpy(made + i, total + i, sizeof(Sum));
+            else
+                made[i] = D::store(total[i]);
+        }
+        out.wrote(n);
+    }
+}
+
+template <class D>
+void window_sum_of(const void* job, int64_t begin, int64_t end) {
+    // Halves come back as what they were, integers as the 64 bits they were added in.
+    constexpr bool half = sizeof(typename D::Sum) == 4;
+    if constexpr (half && sizeof(typename D::Raw) == 2)
+        window_sum<D, typename D::Raw>(job, begin, end);
+    else
+        window_sum<D, typename D::Sum>(job, begin, end);
+}

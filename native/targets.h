@@ -1,0 +1,92 @@
+// What a kernel is told, and the table of kernels that every target fills in.
+//
+// A kernel is a range function: it computes the work items [begin, end) of a job, each of which
+// writes its own part of the output, so that any split over threads gives the same bits.
+#pragma once
+#include <stdint.h>
+
+namespace unsample {
+
+constexpr int MAX_RANK = 64;  // NumPy's own limit of axes
+
+// One spatial axis: `coarse` windows of `size` taps over `fine` elements (geometry/window.py).
+struct Axis {
+    int64_t fine, coarse, size, stride, dilation, before;
+    const int64_t* start;   // windows of uneven length: the first element of each and how many
+    const int64_t* length;  // there are; null where the six numbers say it all
+
+    int64_t first(int64_t o) const { return start ? start[o] : o * stride - before; }
+    int64_t taps(int64_t o) const { return length ? length[o] : size; }
+};
+
+// The plan of a call, as kernels see it: only what a valid Plan describes gets here.
+struct Geometry {
+    int rank;
+    int64_t planes;    // product of the leading axes, channels of a shuffle left out
+    int64_t channels;  // of the finer side of a shuffle, else 1
+    int64_t taps;      // product of the window sizes
+    bool blocks;       // order DCR: the channels of one tap lie together
+    bool inside;       // every tap of every window meets an element
+    bool tiles;        // no element belongs to two windows
+    Axis axes[MAX_RANK];
+};
+
+// What kernels report back. Several threads write the same value, so they write it atomically.
+struct Report {
+    const char* target;  // the tier that ran
+    int bad;             // whether a switch pointed nowhere
+};
+
+// Every job begins with its report.
+struct Job {
+    Report* report;
+    const Geometry* geometry;
+    const void* x;
+    const void* switches;
+    void* out;
+    void* taps;       // of a pool that remembers, else null
+    int64_t columns;  // of an output row that make one work item
+    bool stream;      // write past the cache
+};
+
+struct ResizeJob {
+    Report* report;
+    const void* x;
+    void* out;
+    int64_t n, m, inner;    // x is (outer, n, inner), the output (outer, m, inner)
+    const int64_t* first;   // output o is made of the terms first[o] to first[o + 1] - 1
+    const int64_t* source;  // of each term
+    const void* weights;
+    int64_t columns;
+    bool stream;
+};
+
+using Range = void (*)(const void* job, int64_t begin, int64_t end);
+
+// Elements that are only moved are told apart by width: 1, 2, 4, 8, 16 bytes.
+constexpr int WIDTHS = 5;
+// Elements that are compared or added, by dtype, in this order: float32, float64, float16,
+// bfloat16, int8, int16, int32, int64, uint8, uint16, uint32, uint64. bool is uint8.
+constexpr int DTYPES = 12;
+// Switches: one, two or four bytes each.
+constexpr int TAPS = 3;
+
+struct Kernels {
+    const char* name;
+    int vector;  // bytes
+    Range nearest[WIDTHS], nails[WIDTHS], decimate[WIDTHS], shuffle[WIDTHS], unshuffle[WIDTHS];
+    Range pool[TAPS][DTYPES], pool_values[DTYPES];
+    Range unpool[TAPS][WIDTHS], gather[TAPS][WIDTHS];
+    Range unpool_sum[TAPS][DTYPES], unpool_max[TAPS][DTYPES];
+    Range window_sum[DTYPES];
+    Range resize[2], pick[WIDTHS];  // float32 and float64
+    const void* conv;               // the convolutions' own table
+};
+
+// The tiers that were compiled and that this machine can run, best first; `count` of them.
+const Kernels* const* available(int* count);
+// The table in use. `use` returns false where the machine or the build has no tier of that name.
+const Kernels* current();
+bool use(const char* name);
+
+}  // namespace unsample

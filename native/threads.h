@@ -1,0 +1,19 @@
+// A small pool of threads of our own: it survives fork, can be interrupted, and sleeps between
+// calls.
+#pragma once
+#include <stdint.h>
+
+#include "targets.h"
+
+namespace unsample {
+
+// Run `f` over the items [0, items) in chunks of `grain`, on up to `threads` threads (the caller is
+// one of them). `interrupted` is asked about every 50 ms, on the calling thread; once it says true
+// no further chunk is begun and false is returned.
+bool parallel(Range f, const void* job, int64_t items, int64_t grain, int threads,
+              bool (*interrupted)());
+
+// CPUs that this thread may run on.
+int usable_cpus();
+
+}  // namespace unsample

@@ -1,0 +1,100 @@
+"""The compiled module, as `native/bind.cpp` makes it. Buffers are contiguous memory of exactly the size."""
+
+from collections.abc import Sequence
+
+from typing_extensions import Buffer
+
+class Plan:
+    def __init__(
+        self,
+        planes: int,
+        axes: Sequence[Sequence[int]],
+        channels: int,
+        blocks: bool,
+        inside: bool,
+        tiles: bool,
+        /,
+    ) -> None: ...
+
+class Terms:
+    def __init__(
+        self,
+        n: int,
+        m: int,
+        first: Sequence[int],
+        source: Sequence[int],
+        weights: Sequence[float],
+        /,
+    ) -> None: ...
+
+def nearest(plan: Plan, x: Buffer, out: Buffer, width: int, /) -> None: ...
+def nails(plan: Plan, x: Buffer, out: Buffer, width: int, /) -> None: ...
+def decimate(plan: Plan, x: Buffer, out: Buffer, width: int, /) -> None: ...
+def shuffle(plan: Plan, x: Buffer, out: Buffer, width: int, /) -> None: ...
+def unshuffle(plan: Plan, x: Buffer, out: Buffer, width: int, /) -> None: ...
+def pool(
+    plan: Plan, x: Buffer, values: Buffer, taps: Buffer | None, dtype: int, tap_width: int, /
+) -> None: ...
+def unpool(
+    plan: Plan, values: Buffer, taps: Buffer, out: Buffer, dtype: int, tap_width: int, rule: int, /
+) -> bool: ...
+def gather(plan: Plan, x: Buffer, taps: Buffer, out: Buffer, width: int, tap_width: int, /) -> bool: ...
+def window_sum(plan: Plan, y: Buffer, out: Buffer, dtype: int, out_width: int, /) -> None: ...
+def resize(
+    terms: Terms, x: Buffer, out: Buffer, outer: int, inner: int, width: int, copy: bool, /
+) -> None: ...
+
+class Conv:
+    """Here, as in WeightGrad, memory may have the strides of the plan, or be an address."""
+
+    packed_bytes: int
+    scratch_bytes: int
+    def __init__(
+        self,
+        element: int,
+        transposed: bool,
+        batch: int,
+        groups: int,
+        in_channels: int,
+        out_channels: int,
+        axes: Sequence[Sequence[int]],
+        in_strides: Sequence[int],
+        out_strides: Sequence[int],
+        /,
+    ) -> None: ...
+    def run(
+        self,
+        x: Buffer | int,
+        weight: Buffer | int,
+        bias: Buffer | int | None,
+        out: Buffer | int,
+        packed: bool = ...,
+    ) -> None: ...
+    def pack(self, weight: Buffer | int, packed: Buffer | int, /) -> None: ...
+
+class WeightGrad:
+    scratch_bytes: int
+    def __init__(
+        self,
+        element: int,
+        transposed: bool,
+        batch: int,
+        groups: int,
+        in_channels: int,
+        out_channels: int,
+        axes: Sequence[Sequence[int]],
+        in_strides: Sequence[int],
+        out_strides: Sequence[int],
+        /,
+    ) -> None: ...
+    def run(self, x: Buffer | int, y: Buffer | int, out: Buffer | int, /) -> None: ...
+
+def tiers() -> list[str]: ...
+def tier() -> str: ...
+def vector_bytes() -> int: ...
+def use_tier(name: str, /) -> bool: ...
+def last_tier() -> str: ...
+def threads() -> int: ...
+def set_threads(n: int, /) -> None: ...
+def set_threads_here(n: int, /) -> int: ...
+def set_quota(n: int, /) -> None: ...

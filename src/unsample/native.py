@@ -1,0 +1,279 @@
+"""The compiled kernels: what they take, and what they are told.
+
+Each function here ends an operation as its definition would: a plan and arrays in, an array out. Where
+`takes` says no, or where nothing is compiled, the definition in `ops/` runs instead.
+"""
+
+import os
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from unsample import thread_count
+from unsample.arrays import ArrayT
+from unsample.geometry.arguments import listed
+from unsample.geometry.plan import Plan
+from unsample.geometry.resample import Resample
+from unsample.geometry.window import AdaptiveWindow, AnyWindow
+from unsample.out import placed
+
+_native, _missing = thread_count.load(os.environ)
+
+# The order of native/targets.h.
+_DTYPES = (
+    *("float32", "float64", "float16", "bfloat16"),
+    *("int8", "int16", "int32", "int64"),
+    *("uint8", "uint16", "uint32", "uint64"),
+)
+_LAST, _SUM, _MAX = range(3)
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What computes: `unsample.show_config()`.
+
+    Parameters
+    ----------
+    compiled : bool
+        Whether the kernels are there; without them the definition runs, many times slower.
+    tier : str
+        The instruction set in use; UNSAMPLE_TIER forces another of `tiers`.
+    tiers : tuple of str
+        Those that were built and that this machine has, best first.
+    vector_bytes : int
+        Of the kernels that move data.
+    num_threads : int
+        As `get_num_threads` has it.
+    reason : str
+        Why nothing compiled is used, if so.
+    """
+
+    compiled: bool
+    tier: str
+    tiers: tuple[str, ...]
+    vector_bytes: int
+    num_threads: int
+    reason: str = ""
+
+    def __repr__(self) -> str:
+        if not self.compiled:
+            return (
+                f"unsample: NOT COMPILED ({self.reason})\n"
+                f"  NumPy arrays go through the definition, many times slower than the kernels"
+            )
+        others = ", ".join(tier for tier in self.tiers if tier != self.tier) or "none"
+        return (
+            f"unsample: compiled kernels for NumPy arrays\n"
+            f"  tier      {self.tier} ({self.vector_bytes}-byte vectors); also here: {others}\n"
+            f"  threads   {self.num_threads}"
+        )
+
+
+def show_config() -> Config:
+    """Which kernels compute, with which instructions, on how many threads.
+
+    Examples
+    --------
+    >>> import unsample as us
+    >>> config = us.show_config()
+    >>> config.tier in config.tiers or not config.compiled
+    True
+    """
+    if _native is None:
+        return Config(False, "definition", (), 0, 1, _missing)
+    return Config(
+        True, _native.tier(), tuple(_native.tiers()), _native.vector_bytes(), thread_count.get_num_threads()
+    )
+
+
+def _start() -> None:
+    """Say once where nothing is compiled; obey UNSAMPLE_TIER and the variables of `thread_count`."""
+    tier = os.environ.get("UNSAMPLE_TIER", "")
+    if _native is None:
+        if tier:
+            raise ImportError(f"unsample: UNSAMPLE_TIER is {tier!r}, but nothing is compiled ({_missing})")
+        if not os.environ.get("UNSAMPLE_NO_NATIVE"):
+            warnings.warn(
+                f"unsample runs without its compiled kernels, many times slower ({_missing})",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        return
+    if tier and not _native.use_tier(tier):
+        raise ImportError(
+            f"unsample: UNSAMPLE_TIER must be one of {listed(_native.tiers())} on this machine, got {tier!r}"
+        )
+    thread_count.start()
+
+
+_start()
+
+
+# -- which arrays ------------------------------------------------------------------------------------------
+
+_ARRAYS = (np.ndarray, np.memmap)
+
+
+@lru_cache(maxsize=64)
+def _moves(dtype: np.dtype[Any]) -> bool:
+    """Whether elements are numbers in this machine's byte order, of a width that the kernels move."""
+    return dtype.kind in "biufc" and dtype.isnative and dtype.itemsize in (1, 2, 4, 8, 16)
+
+
+@lru_cache(maxsize=64)
+def _code(dtype: np.dtype[Any]) -> int:
+    """The place of a dtype among those that are compared and added, -1 for the others."""
+    name = "uint8" if dtype.kind == "b" else dtype.name
+    return _DTYPES.index(name) if name in _DTYPES and _moves(dtype) else -1
+
+
+def takes(*arrays: Any) -> bool:
+    """Whether the kernels can move the elements of these arrays."""
+    if _native is None:
+        return False
+    for x in arrays:  # half the time of all() over a generator
+        if type(x) in _ARRAYS and _moves(x.dtype):
+            continue
+        return False
+    return True
+
+
+def reckons(*arrays: Any) -> bool:
+    """Whether the kernels can also compare and add them: no complex numbers, no long doubles."""
+    return takes(*arrays) and all(_code(x.dtype) >= 0 for x in arrays)
+
+
+def _ready(x: Any) -> Any:
+    """`x` as kernels read it: in C order, every element at a multiple of its size."""
+    flags = x.flags
+    return x if flags.c_contiguous and flags.aligned else np.array(x, order="C", subok=False)
+
+
+def _target(out: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+    """Where a kernel writes: `out` itself where it is in C order."""
+    if out is not None and out.flags.c_contiguous and out.flags.aligned:
+        return out
+    return np.empty(shape, dtype)
+
+
+# -- which plans -------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=1024)
+def _compiled(plan: Plan, channels: int = 1, blocks: bool = False) -> Any:
+    """The plan on the C++ side."""
+    rank = len(plan.windows)
+    leading = plan.input_shape[: len(plan.input_shape) - rank - (channels > 0)]
+    inside = all(_inside(window) for window in plan.windows)
+    axes = [_axis(window) for window in plan.windows]
+    return _native.Plan(prod(leading), axes, max(channels, 1), blocks, inside, plan.tiles)
+
+
+def _inside(window: AnyWindow) -> bool:
+    """Whether every tap of every window meets an element."""
+    if isinstance(window, AdaptiveWindow):
+        return window.tiles
+    last = window.start(window.coarse - 1) + window.extent
+    return window.coarse == 0 or (window.before <= 0 and last <= window.fine)
+
+
+def _axis(window: AnyWindow) -> list[int]:
+    if not isinstance(window, AdaptiveWindow):
+        return [window.fine, window.coarse, window.size, window.stride, window.dilation, window.before]
+    n, m = window.fine, window.coarse
+    if m and n % m == 0:
+        return [n, m, n // m, n // m, 1, 0]
+    starts = [window.start(o) for o in range(m)]
+    lengths = [window.length(o) for o in range(m)]
+    return [n, m, max(window.size, 1), 1, 1, 0, *starts, *lengths]
+
+
+# -- the operations ----------------------------------------------------------------------------------------
+
+
+def move(
+    kernel: str, x: ArrayT, plan: Plan, out: ArrayT | None, channels: int = 0, blocks: bool = False
+) -> ArrayT:
+    """Elements from place to place: "nearest", "nails", "decimate", "shuffle", "unshuffle"."""
+    source = _ready(x)
+    target = _target(out, plan.output_shape, source.dtype)
+    getattr(_native, kernel)(_compiled(plan, channels, blocks), source, target, source.itemsize)
+    return placed(target, out)
+
+
+def window_sum(y: ArrayT, plan: Plan, dtype: Any, out: ArrayT | None) -> ArrayT:
+    """Every block added up, in the order of the definition."""
+    source = _ready(y)
+    target = _target(out, plan.output_shape, dtype)
+    _native.window_sum(_compiled(plan, 0), source, target, _code(source.dtype), target.itemsize)
+    return placed(target, out)
+
+
+def max_pool(x: Any, plan: Plan, taps_dtype: Any, out: tuple[Any, Any]) -> tuple[Any, Any]:
+    """The largest of every window, and (unless `taps_dtype` is None) which it was."""
+    x = _ready(x)
+    values = _target(out[0], plan.output_shape, x.dtype)
+    taps = None if taps_dtype is None else _target(out[1], plan.output_shape, taps_dtype)
+    width = 1 if taps is None else taps.itemsize
+    _native.pool(_compiled(plan, 0), x, values, taps, _code(x.dtype), width)
+    return placed(values, out[0]), placed(taps, out[1])
+
+
+def counts(taps: Any) -> bool:
+    """Whether switches lie as the kernels read them: unsigned, one, two or four bytes each."""
+    return takes(taps) and taps.dtype.kind == "u" and taps.itemsize <= 4
+
+
+def max_unpool(values: Any, taps: Any, plan: Plan, duplicates: str, out: Any) -> Any:
+    """Values back to where their switches point; None where one points nowhere."""
+    values, taps = _ready(values), _ready(taps)
+    target = _target(out, plan.output_shape, values.dtype)
+    rule = _LAST if plan.tiles else {"sum": _SUM, "max": _MAX}.get(duplicates, _LAST)
+    code = values.itemsize if rule == _LAST else _code(values.dtype)
+    good = _native.unpool(_compiled(plan, 0), values, taps, target, code, taps.itemsize, rule)
+    return placed(target, out) if good else None
+
+
+def max_gather(x: Any, taps: Any, plan: Plan, out: Any) -> Any:
+    """The elements that switches point to; None where one points nowhere."""
+    x, taps = _ready(x), _ready(taps)
+    target = _target(out, plan.output_shape, x.dtype)
+    good = _native.gather(_compiled(plan, 0), x, taps, target, x.itemsize, taps.itemsize)
+    return placed(target, out) if good else None
+
+
+@lru_cache(maxsize=64)
+def _terms(axis: Resample, up: bool) -> Any:
+    """What every output element of an axis is made of, in the order in which the taps come."""
+    n, m = (axis.source, axis.target) if up else (axis.target, axis.source)
+    parts = [np.broadcast_arrays(*map(_listed, (tap.source, tap.target, tap.weights))) for tap in axis.taps()]
+    source, target, weights = (np.concatenate([part[i] for part in parts]) for i in range(3))
+    here, there = (source, target) if up else (target, source)
+    order = np.argsort(there, kind="stable")
+    first = np.searchsorted(there[order], np.arange(m + 1))
+    return _native.Terms(n, m, first.tolist(), here[order].tolist(), weights[order].tolist())
+
+
+def _listed(values: Sequence[int] | np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return np.asarray(values)
+
+
+def resizes(x: Any, copy: bool, up: bool) -> bool:
+    """Whether the kernels resize `x`: copies of any width, sums of float32 and float64."""
+    return takes(x) and ((copy and up) or x.dtype in (np.float32, np.float64))
+
+
+def resize(x: Any, axis: int, resample: Resample, up: bool, copy: bool) -> Any:
+    """One axis (counted from the end) of `x` resized."""
+    x = _ready(x)
+    shape = list(x.shape)
+    shape[axis] = resample.target if up else resample.source
+    out = np.empty(tuple(shape), x.dtype)
+    outer, inner = prod(x.shape[:axis]), prod(x.shape[len(x.shape) + axis + 1 :])
+    _native.resize(_terms(resample, up), x, out, outer, inner, x.itemsize, copy and up)
+    return out

@@ -1,0 +1,155 @@
+"""The compiled convolutions: conv, conv_transpose and conv_weight_grad of NumPy arrays.
+
+Each function ends its operation as the definition would, or returns None where that has to run: other
+libraries and dtypes, more axes than the kernels have, nothing compiled.
+"""
+
+from functools import lru_cache
+from typing import Any, cast
+
+import numpy as np
+
+from unsample import native
+from unsample.geometry.plan import Plan
+from unsample.geometry.window import Window
+from unsample.out import placed
+from unsample.stamp import add_tap, slice_tap
+
+_native = native._native
+_MAX_RANK = 6  # native/kernels/conv_job.h
+_ELEMENTS = {np.dtype(name): i for i, name in enumerate(("float32", "float64", "float16"))}
+_FOLDS = {"zeros": 0, "circular": 1, "reflect": 2, "replicate": 3}
+
+
+def conv(x: Any, weight: Any, bias: Any, plan: Plan, groups: int, dtype: Any, out: Any) -> Any:
+    """`unsample.conv` as planned."""
+    return _multiply(False, x, weight, bias, plan, groups, dtype, out)
+
+
+def conv_transpose(y: Any, weight: Any, bias: Any, plan: Plan, groups: int, dtype: Any, out: Any) -> Any:
+    """`unsample.conv_transpose` as planned."""
+    windows = _windows(plan)
+    if all(window.mode == "zeros" for window in windows):
+        return _multiply(True, y, weight, bias, plan, groups, dtype, out)
+    if not _takes(plan, dtype, y, weight, bias):
+        return None
+    # With the padding kept, which is then folded back; sums of float16 stay in float32 until then.
+    total = np.promote_types(dtype, np.float32)
+    wide = tuple(Window(w.fine + w.before + w.after, w.coarse, w.size, w.stride, w.dilation) for w in windows)
+    shape = (*plan.output_shape[: -plan.rank], *(window.fine for window in wide))
+    whole = Plan(plan.operation, plan.input_shape, shape, wide)
+    done = _multiply(True, y, weight, None, whole, groups, total, None)
+    if done is None:
+        return None
+    done = _folded(done, plan)
+    if bias is not None:
+        done += bias.reshape(-1, *(1,) * plan.rank)
+    return placed(done.astype(dtype, copy=False), out)
+
+
+def conv_weight_grad(x: Any, y: Any, plan: Plan, groups: int, dtype: Any, out: Any) -> Any:
+    """`unsample.conv_weight_grad` as planned."""
+    if not _takes(plan, dtype, x, y):
+        return None
+    fine, coarse = _source(x, dtype), _source(y, dtype)
+    target = native._target(out, plan.output_shape, dtype)
+    channels = (plan.output_shape[1] * groups, plan.output_shape[0])
+    compiled = _compiled(
+        _native.WeightGrad, False, plan, groups, dtype, channels, fine.strides, coarse.strides, _native.tier()
+    )
+    if compiled is None:
+        return None
+    compiled.run(fine, coarse, target)
+    return placed(target, out)
+
+
+def _takes(plan: Plan, dtype: Any, *arrays: Any) -> bool:
+    if dtype not in _ELEMENTS or len(plan.windows) > _MAX_RANK:
+        return False
+    return native.takes(*arrays) if arrays[-1] is not None else native.takes(*arrays[:-1])
+
+
+def _multiply(
+    transposed: bool, x: Any, weight: Any, bias: Any, plan: Plan, groups: int, dtype: Any, out: Any
+) -> Any:
+    if not _takes(plan, dtype, x, weight, bias):
+        return None
+    source, kernel = _source(x, dtype), native._ready(_cast(weight, dtype))
+    start = None if bias is None else native._ready(_cast(bias, dtype))
+    shape = plan.output_shape
+    target = out if out is not None and out.flags.aligned else np.empty(shape, dtype)
+    channel = len(shape) - len(plan.windows) - 1
+    channels = (plan.input_shape[channel], shape[channel])
+    compiled = _compiled(
+        _native.Conv,
+        transposed,
+        plan,
+        groups,
+        dtype,
+        channels,
+        source.strides,
+        target.strides,
+        _native.tier(),
+    )
+    if compiled is None:
+        return None
+    compiled.run(source, kernel, start, target)
+    return placed(target, out)
+
+
+def _cast(x: Any, dtype: Any) -> Any:
+    return x if x.dtype is dtype else x.astype(dtype, copy=False)
+
+
+def _source(x: Any, dtype: Any) -> Any:
+    """`x` as the kernels read it: any strides, but every element at a multiple of its size."""
+    x = _cast(x, dtype)
+    return x if x.flags.aligned else x.copy()
+
+
+@lru_cache(maxsize=1024)
+def _compiled(
+    kind: Any,
+    transposed: bool,
+    plan: Plan,
+    groups: int,
+    dtype: Any,
+    channels: tuple[int, int],
+    source: tuple[int, ...],
+    target: tuple[int, ...],
+    tier: str,
+) -> Any:
+    """The plan on the C++ side, for arrays of these strides in bytes; None where it has none."""
+    sides = [(w.coarse, w.fine) if transposed else (w.fine, w.coarse) for w in _windows(plan)]
+    steps = [(w.size, w.stride, w.dilation, w.before, _FOLDS[w.mode]) for w in _windows(plan)]
+    axes = [[*side, *step] for side, step in zip(sides, steps, strict=True)]
+    batched = len(plan.input_shape) == plan.rank + 2
+    unbatched = () if batched else (0,)
+    batch = plan.input_shape[0] if batched else 1
+    strides = [
+        [*unbatched, *(stride // dtype.itemsize for stride in strides)] for strides in (source, target)
+    ]
+    try:
+        return kind(_ELEMENTS[dtype], transposed, batch, groups, *channels, axes, *strides)
+    except ValueError:
+        return None
+
+
+def _windows(plan: Plan) -> tuple[Window, ...]:
+    return cast("tuple[Window, ...]", plan.windows)  # convolutions have no adaptive ones
+
+
+def _folded(done: Any, plan: Plan) -> Any:
+    """What lies in the padding added to the elements that it holds, axis by axis."""
+    for axis, window in enumerate(_windows(plan)):
+        padded = done.shape[len(done.shape) - plan.rank + axis]
+        fold = Window(window.fine, padded, 1, 1, 1, window.before, window.after, window.mode)
+        shape = list(done.shape)
+        shape[len(shape) - plan.rank + axis] = window.fine
+        fresh = np.zeros(tuple(shape), done.dtype)
+        for tap in fold.axis_taps():
+            before, after = (None,) * axis, (None,) * (plan.rank - axis - 1)
+            value = slice_tap(done, (*before, tap.coarse, *after))
+            fresh = add_tap(fresh, (*before, tap.fine, *after), value)
+        done = fresh
+    return done

@@ -1,0 +1,264 @@
+"""Max unpooling and its transpose, the gather: weight 1 on a remembered tap."""
+
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+
+from unsample import native
+from unsample.arrays import (
+    ORDERED,
+    ArrayT,
+    constant,
+    dtype_kind,
+    has_values,
+    namespace,
+    native_order,
+    sum_dtype,
+    to_numpy,
+    zeros,
+)
+from unsample.geometry.arguments import choice
+from unsample.geometry.errors import ShapeError
+from unsample.geometry.plan import Plan, kept
+from unsample.geometry.window import AnyWindow
+from unsample.out import check_out, placed
+from unsample.stamp import add_tap, place_tap, slice_tap
+from unsample.switches import Switches
+
+DUPLICATES = ("last", "sum", "max", "error")
+
+
+def plan_max_unpool(shape: Sequence[int], switches: Switches, *, duplicates: str = "last") -> Plan:
+    """The plan of `max_unpool` for values of `shape`."""
+    choice("max_unpool", "duplicates", duplicates, DUPLICATES)
+    _check_switches("max_unpool", switches)
+    if tuple(shape) != switches.shape:
+        raise ShapeError(
+            f"max_unpool: values must have the shape {switches.shape} of the switches, got {tuple(shape)}"
+        )
+    return kept(_plan_unpool, tuple(shape), switches.windows)
+
+
+def plan_max_gather(shape: Sequence[int], switches: Switches) -> Plan:
+    """The plan of `max_gather` for an input of `shape`."""
+    _check_switches("max_gather", switches)
+    if tuple(shape) != switches.input_shape:
+        raise ShapeError(
+            f"max_gather: x must have the shape {switches.input_shape} that was pooled, got {tuple(shape)}"
+        )
+    return kept(_plan_gather, tuple(shape), switches.windows)
+
+
+def _plan_unpool(shape: tuple[int, ...], windows: tuple[AnyWindow, ...]) -> Plan:
+    fine = tuple(window.fine for window in windows)
+    return Plan("max_unpool", shape, shape[: len(shape) - len(windows)] + fine, windows)
+
+
+def _plan_gather(shape: tuple[int, ...], windows: tuple[AnyWindow, ...]) -> Plan:
+    coarse = tuple(window.coarse for window in windows)
+    return Plan("max_gather", shape, shape[: len(shape) - len(windows)] + coarse, windows)
+
+
+def _check_switches(operation: str, switches: Any) -> None:
+    if not isinstance(switches, Switches):
+        raise TypeError(
+            f"{operation}: switches must be Switches, as max_pool returns them, got "
+            f"{type(switches).__name__}; Switches.from_torch, from_tf and from_onnx convert indices"
+        )
+    switches.check_shape(operation)
+
+
+def max_unpool(
+    values: ArrayT, switches: Switches, *, duplicates: str = "last", out: ArrayT | None = None
+) -> ArrayT:
+    """Put every value back where its maximum came from, and zeros elsewhere.
+
+        out[..., p(o, switches[..., o])] = values[..., o]        p(o, t) as in `max_pool`
+
+    Transpose: `max_gather` (of duplicates="sum"; where windows do not overlap all four are the same).
+
+    Parameters
+    ----------
+    values : array, (..., *windows)
+        Any library, any dtype; of the shape of the switches.
+    switches : Switches
+        From `max_pool`, `adaptive_max_pool`, or `Switches.from_torch`, `from_tf`, `from_onnx`.
+    duplicates : "last", "sum", "max" or "error"
+        What becomes of an element that several overlapping windows remember: the last window in C
+        order wins; the values add; the largest wins (the first of equals, NaN over numbers); or
+        ValueError. Each is deterministic and its gradient is exact: only what reaches the output gets one.
+    out : array, optional
+        As in `nearest`.
+
+    Returns
+    -------
+    array, (..., *input size)
+        Exactly the size that was pooled.
+
+    Raises
+    ------
+    ShapeError, TypeError
+        Where values and switches do not belong together, or are not of one library.
+    IndexError
+        At the first switch that does not point into its window.
+    ValueError
+        With duplicates="error", at the first element that two windows remember.
+
+    Notes
+    -----
+    Source: the article, section 2.3; Zeiler, Taylor & Fergus (ICCV 2011); Badrinarayanan et al. (1511.00561).
+    Sums of float16 and bfloat16 are taken in float32; sums of integers keep their dtype and may wrap.
+
+    Examples
+    --------
+    >>> import numpy as np, unsample as us
+    >>> values, switches = us.max_pool(np.array([1, 9, 2, 8, 3]), (3,), stride=1)
+    >>> values
+    array([9, 9, 8])
+    >>> us.max_unpool(values, switches)
+    array([0, 9, 0, 8, 0])
+    >>> us.max_unpool(values, switches, duplicates="sum")
+    array([ 0, 18,  0,  8,  0])
+    """
+    xp = namespace("max_unpool", values=values)
+    plan = plan_max_unpool(values.shape, switches, duplicates=duplicates)
+    namespace("max_unpool", values=values, switches=switches.taps)
+    check_out(
+        "max_unpool",
+        out,
+        plan.output_shape,
+        native_order(values.dtype),
+        values=values,
+        switches=switches.taps,
+    )
+    if not plan.tiles:
+        if duplicates == "sum":
+            namespace("max_unpool", ("integer", "real", "complex"), values=values)
+        elif duplicates == "max":
+            namespace("max_unpool", ORDERED, values=values)
+        elif duplicates == "error":
+            switches.check("max_unpool")
+            _refuse_duplicates(switches.taps, plan)
+    if native.counts(switches.taps) and _native_values(values, plan, duplicates):
+        done: ArrayT | None = native.max_unpool(values, switches.taps, plan, duplicates, out)
+        return _refuse_switches("max_unpool", switches) if done is None else done
+    switches.check("max_unpool")
+    return placed(_unpool_definition(xp, values, switches.taps, plan, duplicates), out)
+
+
+def _native_values(values: Any, plan: Plan, duplicates: str) -> bool:
+    added = not plan.tiles and duplicates in ("sum", "max")
+    return native.reckons(values) if added else native.takes(values)
+
+
+def _refuse_switches(operation: str, switches: Switches) -> NoReturn:
+    """The error that a kernel has met: the first switch that points nowhere."""
+    switches.check(operation)
+    raise IndexError(f"{operation}: a switch changed while it was read, and pointed nowhere")
+
+
+def _unpool_definition(xp: Any, values: Any, taps: Any, plan: Plan, duplicates: str) -> Any:
+    """Tap by tap, and what of their values stays where several meet."""
+    # Backwards through the taps is forwards through the windows, see geometry.window.taps.
+    walk = reversed(list(plan.taps()))
+    if plan.tiles or duplicates in ("last", "error"):
+        out = zeros(values, plan.output_shape)
+        for tap in walk:
+            hit = slice_tap(taps, tap.coarse) == tap.number
+            value = xp.where(hit, slice_tap(values, tap.coarse), slice_tap(out, tap.fine))
+            out = place_tap(out, tap.fine, value)
+    elif duplicates == "sum":
+        whole = dtype_kind(values.dtype) == "integer"
+        total = native_order(values.dtype) if whole else sum_dtype(xp, values.dtype)
+        terms = xp.astype(values, total)
+        nothing = zeros(terms, (1,) * terms.ndim)
+        out = zeros(terms, plan.output_shape)
+        for tap in walk:
+            hit = slice_tap(taps, tap.coarse) == tap.number
+            out = add_tap(out, tap.fine, xp.where(hit, slice_tap(terms, tap.coarse), nothing))
+        out = xp.astype(out, native_order(values.dtype))
+    else:
+        out = zeros(values, plan.output_shape)
+        taken = zeros(taps, plan.output_shape, xp.bool)
+        for tap in walk:
+            hit = slice_tap(taps, tap.coarse) == tap.number
+            value, old = slice_tap(values, tap.coarse), slice_tap(out, tap.fine)
+            before = slice_tap(taken, tap.fine)
+            wins = hit & (~before | (value > old) | ((value != value) & (old == old)))
+            out = place_tap(out, tap.fine, xp.where(wins, value, old))
+            taken = place_tap(taken, tap.fine, before | hit)
+    return out
+
+
+def _refuse_duplicates(taps: Any, plan: Plan) -> None:
+    if not has_values(taps):
+        raise TypeError(
+            "max_unpool: duplicates='error' must look at the switches, "
+            "which have no values while a framework traces or maps"
+        )
+    one = constant(taps, 1)
+    meets = zeros(taps, plan.output_shape, one.dtype)
+    for tap in plan.taps():
+        hit = slice_tap(taps, tap.coarse) == tap.number
+        meets = add_tap(meets, tap.fine, hit * one)
+    found = np.argwhere(to_numpy(meets) > 1)
+    if len(found):
+        where = tuple(int(i) for i in found[0])
+        raise ValueError(
+            f"max_unpool: with duplicates='error' every element must be remembered by one window at most, "
+            f"the element at {where} is by {int(meets[where])}"
+        )
+
+
+def max_gather(x: ArrayT, switches: Switches, *, out: ArrayT | None = None) -> ArrayT:
+    """Take from every window the element at its switch: max pooling with the switches held fixed.
+
+        out[..., o] = x[..., p(o, switches[..., o])]        p(o, t) as in `max_pool`
+
+    Transpose: `max_unpool` with duplicates="sum".
+
+    Parameters
+    ----------
+    x : array, (..., *spatial)
+        Any library, any dtype; of the shape that was pooled.
+    switches, out
+        As in `max_unpool`.
+
+    Returns
+    -------
+    array, (..., *windows)
+        Bit-for-bit copies.
+
+    Raises
+    ------
+    ShapeError, TypeError
+        Where x and switches do not belong together, or are not of one library.
+    IndexError
+        At the first switch that does not point into its window.
+
+    Notes
+    -----
+    Source: the adjoint of the article's section 2.3.
+
+    Examples
+    --------
+    >>> import numpy as np, unsample as us
+    >>> _, switches = us.max_pool(np.array([1, 9, 2, 8]), (2,))
+    >>> us.max_gather(np.array([10, 20, 30, 40]), switches)
+    array([20, 40])
+    """
+    xp = namespace("max_gather", x=x)
+    plan = plan_max_gather(x.shape, switches)
+    namespace("max_gather", x=x, switches=switches.taps)
+    check_out("max_gather", out, plan.output_shape, native_order(x.dtype), x=x, switches=switches.taps)
+    if native.takes(x) and native.counts(switches.taps):
+        found: ArrayT | None = native.max_gather(x, switches.taps, plan, out)
+        return _refuse_switches("max_gather", switches) if found is None else found
+    switches.check("max_gather")
+    done = zeros(x, plan.output_shape)
+    for tap in plan.taps():
+        hit = slice_tap(switches.taps, tap.coarse) == tap.number
+        value = xp.where(hit, slice_tap(x, tap.fine), slice_tap(done, tap.coarse))
+        done = place_tap(done, tap.coarse, value)
+    return placed(done, out)

@@ -1,0 +1,116 @@
+"""`out=`: a result written into an array that the caller brings."""
+
+from typing import Any
+
+import numpy as np
+
+from unsample.arrays import COPIES, ArrayT, dtype_name, has_values, namespace
+from unsample.geometry.arguments import describe
+from unsample.geometry.errors import ShapeError
+
+
+def check_out(
+    operation: str, out: Any, shape: tuple[int, ...], dtype: Any, name: str = "out", **inputs: Any
+) -> None:
+    """Refuse an `out` that the result does not fit, or that is not free to be written.
+
+    Raises
+    ------
+    ShapeError, TypeError, ValueError
+        Where its shape is not `shape`; its dtype not `dtype`, or its library not that of the inputs; where it
+        is read-only, overlaps itself or shares memory with one of the `inputs`.
+    """
+    if out is None:
+        return
+    first = next(iter(inputs))
+    namespace(operation, COPIES, **{first: inputs[first], name: out})
+    if tuple(out.shape) != shape:
+        raise ShapeError(f"{operation}: {name} must have the shape {shape}, got {tuple(out.shape)}")
+    if out.dtype != dtype:
+        raise TypeError(f"{operation}: {name} must be {dtype_name(dtype)}, got {out.dtype}")
+    if hasattr(out, "at"):
+        raise TypeError(f"{operation}: {name} must be an array that can be written, jax arrays cannot")
+    if not has_values(out) or (hasattr(out, "requires_grad") and _recorded(out, *inputs.values())):
+        raise TypeError(
+            f"{operation}: {name} cannot be given while a framework traces, maps or differentiates"
+        )
+    if isinstance(out, np.ndarray) and not out.flags.writeable:
+        raise ValueError(f"{operation}: {name} must be writable, got a read-only array")
+    if _meets_itself(out):
+        raise ValueError(f"{operation}: {name} must not overlap itself, got strides {_strides(out)}")
+    for other, array in inputs.items():
+        if array is not None and _share_memory(out, array):
+            raise ValueError(f"{operation}: {name} must not share memory with {other}")
+
+
+def check_pair(operation: str, out: Any) -> tuple[Any, Any]:
+    """The (values, switches) that a pooling writes, as arrays; (None, None) where none are given."""
+    if out is None:
+        return None, None
+    if not isinstance(out, tuple) or len(out) != 2:
+        raise TypeError(f"{operation}: out must be a pair (values, switches), got {describe(out)}")
+    values, switches = out
+    return values, getattr(switches, "taps", switches)
+
+
+def placed(result: Any, out: ArrayT | None) -> ArrayT:
+    """`result`, in `out` where there is one."""
+    if out is None or out is result:
+        fresh: ArrayT = result
+        return fresh
+    target: Any = out
+    target[...] = result
+    return out
+
+
+def _recorded(*arrays: Any) -> bool:
+    import torch
+
+    return torch.is_grad_enabled() and any(getattr(array, "requires_grad", False) for array in arrays)
+
+
+def _strides(x: Any) -> tuple[int, ...] | None:
+    """In the library's own unit; None where it has none."""
+    if isinstance(x, np.ndarray):
+        return x.strides
+    return tuple(x.stride()) if hasattr(x, "stride") else None
+
+
+def _meets_itself(out: Any) -> bool:
+    """Whether elements may share memory: a larger stride must step over all that smaller ones span."""
+    if isinstance(out, np.ndarray) and out.flags.c_contiguous:
+        return False
+    strides = _strides(out)
+    if strides is None or 0 in out.shape:
+        return False
+    reach = out.itemsize if isinstance(out, np.ndarray) else 1
+    for stride, size in sorted((abs(s), n) for s, n in zip(strides, out.shape, strict=True) if n > 1):
+        if stride < reach:
+            return True
+        reach += stride * (size - 1)
+    return False
+
+
+def _share_memory(out: Any, x: Any) -> bool:
+    if isinstance(out, np.ndarray):
+        if not np.may_share_memory(out, x):
+            return False
+        try:
+            return np.shares_memory(out, x, max_work=10_000)  # type: ignore[arg-type]  # any int is meant
+        except np.exceptions.TooHardError:
+            return True
+    if hasattr(out, "untyped_storage"):
+        if out.untyped_storage().data_ptr() != x.untyped_storage().data_ptr():
+            return False
+        some = out.numel() > 0 and x.numel() > 0
+        return some and _first_byte(out) <= _last_byte(x) and _first_byte(x) <= _last_byte(out)
+    return out is x
+
+
+def _first_byte(x: Any) -> int:
+    return int(x.data_ptr())  # torch strides are never negative
+
+
+def _last_byte(x: Any) -> int:
+    span = sum(stride * (size - 1) for stride, size in zip(x.stride(), x.shape, strict=True))
+    return int(_first_byte(x) + (span + 1) * x.element_size() - 1)

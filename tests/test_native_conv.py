@@ -1,0 +1,279 @@
+"""The compiled convolutions equal the definition, on every tier that this machine has."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import unsample as us
+from samples import SAMPLES, Sample
+from unsample import native, native_conv
+from unsample.geometry.plan import Plan
+from unsample.ops.conv import plan_conv, plan_conv_transpose
+
+kernels = native._native
+if kernels is None:
+    pytest.skip("nothing is compiled; test_native.py fails where it should be", allow_module_level=True)
+
+TRIPLE = [s for s in SAMPLES if s.pair.name in ("conv_transpose", "conv_weight_grad")]
+DTYPES = ("float32", "float64", "float16")
+EPS = {"float32": 2.0**-24, "float64": 2.0**-53, "float16": 2.0**-24}
+LAYOUTS = ("first", "last", "backwards")
+
+
+@pytest.fixture(params=kernels.tiers())
+def tier(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Every tier in turn."""
+    before = kernels.tier()
+    assert kernels.use_tier(request.param)
+    yield request.param
+    kernels.use_tier(before)
+
+
+def by_definition(call: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> Any:
+    with monkeypatch.context() as patch:
+        patch.setattr(native, "_native", None)
+        return call()
+
+
+def laid_out(x: np.ndarray, layout: str) -> np.ndarray:
+    """`x` with other strides, inside memory that is twice as large."""
+    if layout == "last" and x.ndim > 2:
+        return np.moveaxis(np.moveaxis(x, 1, -1).copy(), -1, 1)
+    if layout == "backwards":
+        view = np.zeros((*x.shape[:-1], 2 * x.shape[-1]), x.dtype)[..., ::-2]
+        view[...] = x
+        return view
+    return x
+
+
+# -- the definition ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("sample", TRIPLE, ids=str)
+def test_every_sample_is_the_definitions(
+    sample: Sample, dtype: str, tier: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Small integers: every sum is exact, whatever its order.
+    args, kwargs = sample.up
+    for f, x, rest, options in (
+        (sample.pair.down, sample.x(), sample.args, sample.kwargs),
+        (sample.pair.up, sample.y(), args, kwargs),
+    ):
+        cast = [a.astype(dtype) if isinstance(a, np.ndarray) else a for a in (x, *rest)]
+        expected = by_definition(lambda f=f, cast=cast, options=options: f(*cast, **options), monkeypatch)
+        for layout in LAYOUTS:
+            got = f(laid_out(cast[0], layout), *cast[1:], **options)
+            assert kernels.last_tier() == tier
+            assert got.dtype == expected.dtype
+            np.testing.assert_array_equal(got, expected)
+
+
+CALLS: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = {
+    # x of the convolution, weight, options: what each form of the kernels is for.
+    "panels": ((2, 21, 23, 19), (37, 21, 4, 4), {"stride": 2, "padding": 1}),
+    "panels-deep": ((1, 17, 9), (300, 17, 5), {"stride": 2}),
+    "panels-3d": ((1, 9, 7, 6, 11), (13, 9, 3, 2, 3), {"stride": (2, 1, 2), "padding": 1}),
+    "few-channels": ((2, 3, 41, 37), (19, 3, 4, 4), {"stride": 2, "padding": 1}),
+    "one-channel": ((1, 1, 50, 61), (7, 1, 9, 9), {"stride": 3, "padding": 4}),
+    "depthwise": ((2, 19, 33, 41), (19, 1, 4, 4), {"stride": 2, "padding": 1, "groups": 19}),
+    "depthwise-large-stride": ((1, 5, 96, 128), (5, 1, 64, 64), {"stride": 32, "padding": 16, "groups": 5}),
+    "grouped": ((1, 24, 17, 19), (36, 6, 3, 3), {"groups": 4, "padding": 1}),
+    "no-overlap": ((3, 12, 18, 22), (20, 12, 2, 2), {"stride": 2}),
+    "gaps": ((2, 5, 31, 32), (9, 5, 2, 1), {"stride": (4, 3)}),
+    "dilation": ((1, 6, 40, 43), (10, 6, 3, 3), {"stride": 2, "dilation": 3, "padding": 2}),
+    "long-1d": ((2, 10, 5000), (18, 10, 10), {"stride": 5, "padding": ((3, 2),)}),
+    "crop": ((1, 4, 30, 33), (8, 4, 3, 3), {"padding": ((-3, 2), (1, -4))}),
+    **{
+        mode: (
+            (1, 5, 20, 27),
+            (12, 5, 3, 4),
+            {"padding": ((2, 1), (3, 3)), "padding_mode": mode, "stride": 2},
+        )
+        for mode in ("circular", "reflect", "replicate")
+    },
+}
+
+
+def triple(
+    name: str, dtype: str, layout: str
+) -> Iterator[tuple[Callable[..., Any], tuple[Any, ...], dict, int]]:
+    """All three operations of one entry of CALLS: function, arrays, options, terms of a sum at most."""
+    shape, kernel, options = CALLS[name]
+    rng = np.random.default_rng([*shape])
+    down = plan_conv(shape, kernel, **options)
+    x, y = (rng.standard_normal(s).astype(dtype) for s in (shape, down.output_shape))
+    weight = rng.standard_normal(kernel).astype(dtype)
+    to_y, to_x = (rng.standard_normal(n).astype(dtype) for n in (y.shape[1], x.shape[1]))
+    x, y = laid_out(x, layout), laid_out(y, layout)
+    sizes = {"output_size": shape[2:]}
+    yield us.conv, (x, weight, to_y), options, weight[0].size + 1
+    yield us.conv_transpose, (y, weight, to_x), {**options, **sizes}, weight.size // kernel[1] * 4 + 1
+    yield us.conv_weight_grad, (x, y, kernel[2:]), options, y[:, 0].size
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", CALLS)
+def test_sums_stay_within_the_bound_of_rounding(name: str, dtype: str, tier: str) -> None:
+    for layout in LAYOUTS:
+        for f, arrays, options, terms in triple(name, dtype, layout):
+            got = f(*arrays, **options)
+            assert kernels.last_tier() == tier
+            exact = [a.astype(np.float64) if isinstance(a, np.ndarray) else a for a in arrays]
+            expected = f(*exact, **options)
+            size = f(*(abs(a) if isinstance(a, np.ndarray) else a for a in exact), **options)
+            bound = (terms + 1) * EPS[dtype] * size
+            if dtype == "float16":  # rounded once more, when it is stored
+                bound = bound + 2.0**-11 * abs(expected) + 2.0**-24
+            assert (abs(got.astype(np.float64) - expected) <= bound).all(), (f.__name__, layout)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_float64_equals_the_definition(name: str, tier: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bound above takes the kernels' own float64 for exact."""
+    for f, arrays, options, terms in triple(name, "float64", "first"):
+        expected = by_definition(lambda f=f, a=arrays, o=options: f(*a, **o), monkeypatch)
+        size = f(*(abs(a) if isinstance(a, np.ndarray) else a for a in arrays), **options)
+        assert (abs(f(*arrays, **options) - expected) <= (terms + 1) * EPS["float64"] * size).all()
+
+
+# -- one result whatever the split -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_threads_do_not_change_a_bit(name: str, tier: str) -> None:
+    shape, kernel, options = CALLS[name]
+    rng = np.random.default_rng(0)
+    # More images, so that there are work items for all and the pool is really asked.
+    x = rng.standard_normal((11 * shape[0], *shape[1:]), dtype=np.float32)
+    weight = rng.standard_normal(kernel, dtype=np.float32)
+    y = us.conv(x, weight, **options)
+    calls = [
+        lambda: us.conv(x, weight, **options),
+        lambda: us.conv_transpose(y, weight, output_size=shape[2:], **options),
+        lambda: us.conv_weight_grad(x, y, kernel[2:], **options),
+    ]
+    for call in calls:
+        results = []
+        for n in (1, 2, 3, 8):
+            with us.threads(n):
+                results.append(call().tobytes())
+        assert len(set(results)) == 1
+
+
+@pytest.mark.parametrize("name", ["panels", "few-channels", "depthwise", "long-1d"])
+def test_batches_may_be_split(name: str, tier: str) -> None:
+    shape, kernel, options = CALLS[name]
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((6, *shape[1:]), dtype=np.float32)
+    weight = rng.standard_normal(kernel, dtype=np.float32)
+    parts = [us.conv(part, weight, **options) for part in (x[:1], x[1:4], x[4:])]
+    np.testing.assert_array_equal(np.concatenate(parts), us.conv(x, weight, **options))
+
+
+# -- memory ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("layout", ["first", "last"])
+@pytest.mark.parametrize("name", CALLS)
+def test_nothing_beside_the_output_is_written(name: str, layout: str, dtype: str, tier: str) -> None:
+    for f, arrays, options, _ in triple(name, dtype, "first"):
+        expected = f(*arrays, **options)
+        around = np.full([n + 2 for n in expected.shape], 7, dtype)
+        around = laid_out(around, layout)
+        inside = around[tuple(slice(1, -1) for _ in expected.shape)]
+        f(*arrays, **options, out=inside)
+        np.testing.assert_array_equal(inside, expected)
+        around[tuple(slice(1, -1) for _ in expected.shape)] = 7
+        assert (around == 7).all()
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_an_infinite_element_spoils_only_what_it_reaches(
+    name: str, tier: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Junk that the kernels compute beside the result, and zeros they add, must not let it spread."""
+    for f, arrays, options, _ in triple(name, "float32", "first"):
+        first = arrays[0].copy()
+        first[(0, -1, *(n // 2 for n in first.shape[2:]))] = np.inf
+        given = (first, *arrays[1:])
+        with np.errstate(invalid="ignore"):
+            expected = by_definition(lambda f=f, a=given, o=options: f(*a, **o), monkeypatch)
+            got = f(*given, **options)
+        np.testing.assert_array_equal(np.isfinite(got), np.isfinite(expected))
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_a_packed_weight_serves_many_inputs(transposed: bool, tier: str) -> None:
+    for name in ("panels", "few-channels", "depthwise", "grouped"):
+        shape, kernel, options = CALLS[name]
+        rng = np.random.default_rng(0)
+        weight = rng.standard_normal(kernel, dtype=np.float32)
+        plan: Plan = plan_conv(shape, kernel, **options)
+        if transposed:
+            plan = plan_conv_transpose(plan.output_shape, kernel, output_size=shape[2:], **options)
+        out = np.empty(plan.output_shape, np.float32)
+        x = rng.standard_normal(plan.input_shape, dtype=np.float32)
+        groups, channels = options.get("groups", 1), (plan.input_shape[1], plan.output_shape[1])
+        made = native_conv._compiled(
+            kernels.Conv, transposed, plan, groups, out.dtype, channels, x.strides, out.strides, tier
+        )
+        packed = np.empty(made.packed_bytes // 4, np.float32)
+        made.pack(weight, packed)
+        f = us.conv_transpose if transposed else us.conv
+        more = {"output_size": shape[2:]} if transposed else {}
+        for _ in range(2):
+            x[...] = rng.standard_normal(x.shape)
+            made.run(x, packed, None, out, packed=True)
+            np.testing.assert_array_equal(out, f(x, weight, **options, **more))
+
+
+def test_scratch_memory_is_bounded(tier: str) -> None:
+    """At most 4 MB a thread at any size, or the definition runs."""
+    rng = np.random.default_rng(0)
+    made = 0
+    for _ in range(300):
+        rank = int(rng.integers(1, 4))
+        c_x, c_y = (int(2 ** rng.uniform(0, 13)) for _ in range(2))
+        kernel, stride, dilation = (int(2 ** rng.uniform(0, top)) for top in (6, 5, 3))
+        coarse = int(2 ** rng.uniform(0, 24 / rank))
+        fine = (coarse - 1) * stride + dilation * (kernel - 1) + 1
+        strides = [c_x * fine**rank, fine**rank, *(fine ** (rank - 1 - a) for a in range(rank))]
+        small = [c_y * coarse**rank, coarse**rank, *(coarse ** (rank - 1 - a) for a in range(rank))]
+        up, down = (
+            [[*sides, kernel, stride, dilation, 0, 0]] * rank for sides in ((coarse, fine), (fine, coarse))
+        )
+        calls = [
+            (kernels.Conv, (False, 2, 1, c_x, c_y, down, strides, small)),
+            (kernels.Conv, (True, 2, 1, c_y, c_x, up, small, strides)),
+            (kernels.WeightGrad, (False, 2, 1, c_x, c_y, down, strides, small)),
+        ]
+        for kind, args in calls:
+            try:
+                plan = kind(0, *args)
+            except ValueError:
+                continue
+            made += 1
+            assert plan.scratch_bytes <= 4 << 20
+    assert made > 800
+
+
+def test_bfloat16_by_address(tier: str) -> None:
+    """NumPy has no buffers of it, torch has; sums are float32, rounded once."""
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    for name in ("panels", "few-channels", "depthwise"):
+        shape, kernel, options = CALLS[name]
+        rng = np.random.default_rng(0)
+        x, weight = (rng.integers(-4, 5, s).astype(ml_dtypes.bfloat16) for s in (shape, kernel))
+        plan = plan_conv(shape, kernel, **options)
+        out = np.zeros(plan.output_shape, ml_dtypes.bfloat16)
+        axes = [[w.fine, w.coarse, w.size, w.stride, w.dilation, w.before, 0] for w in plan.windows]  # type: ignore[union-attr]
+        strides = [[s // 2 for s in a.strides] for a in (x, out)]
+        groups = options.get("groups", 1)
+        made = kernels.Conv(3, False, shape[0], groups, shape[1], kernel[0], axes, *strides)
+        made.run(x.ctypes.data, weight.ctypes.data, None, out.ctypes.data)
+        exact = us.conv(x.astype(np.float32), weight.astype(np.float32), **options)
+        np.testing.assert_array_equal(out, exact.astype(ml_dtypes.bfloat16))
