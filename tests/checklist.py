@@ -39,21 +39,21 @@ class Project:
     """Pairs that have samples."""
     refused: frozenset[str]
     """Operations that have error samples."""
-    snippets: dict[str, str]
-    """Family -> the snippets of its page."""
+    snippets: str
+    """Those of all pages of operations."""
     rows: frozenset[str]
     """What the README's table of pairs names."""
 
 
 def project() -> Project:
     """What the repository holds."""
-    pages = {page.stem: page.read_text(encoding="utf-8") for page in ROOT.glob("docs/operations/*.md")}
+    pages = [page.read_text(encoding="utf-8") for page in ROOT.glob("docs/operations/*.md")]
     table = table_of_pairs(README.read_text(encoding="utf-8"))
     return Project(
         public=frozenset(us.__all__),
         sampled=frozenset(sample.pair.name for sample in SAMPLES),
         refused=frozenset(sample.message.partition(":")[0] for sample in ERROR_SAMPLES),
-        snippets={family: "".join(fences(text, "python")) for family, text in pages.items()},
+        snippets="".join("".join(fences(text, "python")) for text in pages),
         rows=frozenset(name for row in table for cell in row for name in names(cell)),
     )
 
@@ -103,9 +103,7 @@ ITEMS: dict[str, Callable[[Operation, Project], bool]] = {
     "A name in `unsample.__all__`": lambda op, project: op.name in project.public,
     "Samples in `tests/samples.py`": lambda op, project: op.pair in project.sampled,
     "Error samples in `tests/error_samples.py`": lambda op, project: op.name in project.refused,
-    "A snippet on `docs/operations/<family>.md`": lambda op, project: (
-        f"us.{op.name}(" in project.snippets.get(op.family or "", "")
-    ),
+    "A snippet on a page of `docs/operations/`": lambda op, project: f"us.{op.name}(" in project.snippets,
     "A row in the README's table of pairs": lambda op, project: op.name in project.rows,
     "summary": _head(r"\A\S[^\n]*\.$"),
     "equation": _head(r"^ {4,}\S.*=.*\S"),

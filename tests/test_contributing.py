@@ -74,9 +74,9 @@ elsewhere.__doc__ = NEAREST.function.__doc__
         ("Samples in `tests/samples.py`", NEAREST, {"sampled": PROJECT.sampled - {"nearest"}}),
         ("Error samples in `tests/error_samples.py`", NEAREST, {"refused": PROJECT.refused - {"nearest"}}),
         (
-            "A snippet on `docs/operations/<family>.md`",
+            "A snippet on a page of `docs/operations/`",
             NEAREST,
-            {"snippets": {**PROJECT.snippets, "nearest": ">>> us.nearest_other(x, 2)"}},
+            {"snippets": PROJECT.snippets.replace("us.nearest(", "us.nearest_other(")},
         ),
         ("A row in the README's table of pairs", NEAREST, {"rows": PROJECT.rows - {"nearest"}}),
     ],
@@ -87,9 +87,8 @@ def test_each_place_is_missed_alone(title: str, operation: Operation, changes: d
 
 
 def test_a_function_outside_ops_is_reported() -> None:
-    # It has no page either, for the page is named like the file.
     missing = forgotten(replace(NEAREST, function=elsewhere), PROJECT)
-    assert missing == ["A function in `src/unsample/ops/`", "A snippet on `docs/operations/<family>.md`"]
+    assert missing == ["A function in `src/unsample/ops/`"]
 
 
 def without(section: str) -> Callable[[str], str]:

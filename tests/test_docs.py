@@ -12,7 +12,7 @@ import unsample as us
 from checklist import public_name
 
 # Pages of links and of pictures.
-NO_SNIPPETS = {"docs/index.md", "docs/compare.md"}
+NO_SNIPPETS = {"docs/index.md", "docs/performance.md"}
 
 
 def relative(page: Path) -> str:
