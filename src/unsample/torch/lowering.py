@@ -281,10 +281,24 @@ def of_conv_transpose(
             ]
         pads = resolve_padding(steps[1], size, weight[2:], steps[0], steps[2])
         sides = [side for pair in pads for side in pair]
+        _widen(sides, steps[0], extra)
         return list(steps[0]), sides, list(steps[2]), groups, padding_mode, size
     windows = _plain(plan)
-    sizes = [w.fine for w in windows]
-    return _strides(windows), _sides(windows), _dilations(windows), groups, padding_mode, sizes
+    sizes, sides = [w.fine for w in windows], _sides(windows)
+    if output_padding != 0:
+        _widen(sides, _strides(windows), per_axis(operation, "output_padding", output_padding, plan.rank))
+    return _strides(windows), sides, _dilations(windows), groups, padding_mode, sizes
+
+
+def _widen(sides: list[int], strides: Sequence[int], extra: Sequence[int]) -> None:
+    """Take an output_padding of a stride or more from the padding after.
+
+    torch allows it up to the dilation. A convolution of that larger side has more windows than there are
+    inputs; with so much less padding it has as many, and its transpose is the same.
+    """
+    for axis, (s, more) in enumerate(zip(strides, extra, strict=True)):
+        if more >= s:
+            sides[2 * axis + 1] -= more
 
 
 def of_conv_weight_grad(
