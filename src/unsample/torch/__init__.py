@@ -4,6 +4,7 @@
 """
 
 from unsample.switches import Switches
+from unsample.torch import init
 from unsample.torch.errors import SwitchError, TorchShapeError
 from unsample.torch.functional import (
     adaptive_max_pool,
@@ -24,6 +25,7 @@ from unsample.torch.functional import (
     switches_to_indices,
     window_sum,
 )
+from unsample.torch.layers.content import CARAFE, DySample, Reassemble
 from unsample.torch.layers.conv import (
     Conv1d,
     Conv2d,
@@ -38,6 +40,7 @@ from unsample.torch.layers.conv import (
     LazyConvTranspose2d,
     LazyConvTranspose3d,
 )
+from unsample.torch.layers.learned import BlurUp, ResizeConv, SubPixelConv
 from unsample.torch.layers.pool import (
     AdaptiveMaxPool1d,
     AdaptiveMaxPool2d,
@@ -58,18 +61,22 @@ from unsample.torch.layers.resize import (
     UpsamplingBilinear2d,
     UpsamplingNearest2d,
 )
+from unsample.torch.swap import Swap, SwapReport, set_upsampler
 
 __all__ = [
+    "CARAFE",
     "AdaptiveMaxPool1d",
     "AdaptiveMaxPool2d",
     "AdaptiveMaxPool3d",
     "BedOfNails",
+    "BlurUp",
     "Conv1d",
     "Conv2d",
     "Conv3d",
     "ConvTranspose1d",
     "ConvTranspose2d",
     "ConvTranspose3d",
+    "DySample",
     "LazyConv1d",
     "LazyConv2d",
     "LazyConv3d",
@@ -85,6 +92,11 @@ __all__ = [
     "Nearest",
     "PixelShuffle",
     "PixelUnshuffle",
+    "Reassemble",
+    "ResizeConv",
+    "SubPixelConv",
+    "Swap",
+    "SwapReport",
     "SwitchError",
     "Switches",
     "TorchShapeError",
@@ -98,6 +110,7 @@ __all__ = [
     "conv_weight_grad",
     "decimate",
     "indices_to_switches",
+    "init",
     "max_gather",
     "max_pool",
     "max_unpool",
@@ -106,6 +119,7 @@ __all__ = [
     "pixel_unshuffle",
     "resize",
     "resize_transpose",
+    "set_upsampler",
     "switches_to_indices",
     "window_sum",
 ]
