@@ -35,6 +35,10 @@ def test_calls_on_numpy_arrays_import_nothing_more() -> None:
     assert third_party(call) == {"numpy", "unsample"}
 
 
+def test_import_of_torch_layers_brings_torch() -> None:
+    assert {"torch", "unsample"} <= third_party("import unsample.torch")
+
+
 def test_what_else_is_imported_is_seen() -> None:
     assert third_party("import unsample, array_api_compat") == {"numpy", "unsample", "array_api_compat"}
 

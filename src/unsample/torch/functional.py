@@ -1,0 +1,760 @@
+"""The functions of `unsample` on torch tensors, as operators that compile, export, map and differentiate.
+
+Same names, arguments, results and errors as in `unsample`, whose docstrings say more; shape errors are
+`TorchShapeError`, a RuntimeError too. Where nothing records what is done (no gradient wanted, nothing
+traced), a call goes straight to the kernel.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch.autograd import forward_ad
+
+from unsample.geometry.arguments import describe
+from unsample.geometry.errors import ShapeError
+from unsample.switches import Switches
+from unsample.torch import lowering, operators
+from unsample.torch.errors import SwitchError, TorchShapeError
+from unsample.torch.windows import Windows, from_ints, to_ints
+
+Tensor = torch.Tensor
+IntOrInts = int | Sequence[int]
+Padding = int | Sequence[int | Sequence[int]] | str
+
+
+def call(operation: str, tensors: dict[str, Any], arguments: Callable[[], Sequence[Any]]) -> Any:
+    """The operator on `tensors` and what `arguments()` makes of the rest, straight or recorded."""
+    for name, x in tensors.items():
+        if not isinstance(x, Tensor) and not (x is None and name == "bias"):
+            raise TypeError(f"{operation}: {name} must be a torch.Tensor, got {describe(x)}")
+    given = tuple(tensors.values())
+    try:
+        lowered = arguments()
+        if not torch.compiler.is_compiling() and straight(given):
+            return operators.KERNELS[operation](*given, *lowered)
+        return getattr(torch.ops.unsample, operation).default(*given, *lowered)
+    except ShapeError as error:
+        raise TorchShapeError(str(error)) from None
+    except IndexError as error:
+        raise SwitchError(str(error)) from None
+
+
+def straight(tensors: Sequence[Any]) -> bool:
+    """Whether nothing looks on: no gradient, transform, trace, mode, autocast or subclass."""
+    if (
+        torch._C._len_torch_dispatch_stack()
+        or torch._C._are_functorch_transforms_active()
+        or forward_ad._current_level >= 0
+        or torch._C._get_tracing_state() is not None
+        or torch.is_autocast_enabled("cpu")
+    ):
+        return False
+    recorded = torch.is_grad_enabled()
+    for x in tensors:
+        if x is None:
+            continue
+        if type(x) not in (Tensor, torch.nn.Parameter) or x.device.type != "cpu":
+            return False
+        if recorded and x.requires_grad:
+            return False
+    return True
+
+
+def nearest(x: Tensor, factor: IntOrInts) -> Tensor:
+    """Repeat every element over a block of `factor` elements per axis, as `unsample.nearest`.
+
+        out[..., i] = x[..., i // factor]
+
+    Transpose: `window_sum`, which is its gradient.
+
+    Parameters
+    ----------
+    x : Tensor, (..., *spatial)
+        Any dtype and device.
+    factor : int or sequence of int
+        As in `unsample.nearest`.
+
+    Returns
+    -------
+    Tensor, (..., *spatial * factor)
+        In the memory format of x.
+
+    Raises
+    ------
+    TorchShapeError, TypeError
+        As `unsample.nearest`.
+
+    Examples
+    --------
+    >>> import torch, unsample.torch as ut
+    >>> x = torch.tensor([[1.0, 2.0]], requires_grad=True)
+    >>> out = ut.nearest(x, (2, 2))
+    >>> out.tolist()
+    [[1.0, 1.0, 2.0, 2.0], [1.0, 1.0, 2.0, 2.0]]
+    >>> torch.autograd.grad(out.sum(), x)[0].tolist()
+    [[4.0, 4.0]]
+    """
+    result: Tensor = call("nearest", {"x": x}, lambda: lowering.of_nearest(x.shape, factor))
+    return result
+
+
+def window_sum(y: Tensor, factor: IntOrInts) -> Tensor:
+    """Sum every block of `factor` elements per axis, as `unsample.window_sum`.
+
+        out[..., i] = sum over t < factor of y[..., i * factor + t]
+
+    Transpose: `nearest`.
+
+    Parameters
+    ----------
+    y : Tensor, (..., *spatial)
+    factor : int or sequence of int
+        As in `unsample.window_sum`.
+
+    Returns
+    -------
+    Tensor, (..., *spatial / factor)
+
+    Raises
+    ------
+    TorchShapeError, TypeError
+        As `unsample.window_sum`.
+
+    Examples
+    --------
+    >>> import torch, unsample.torch as ut
+    >>> ut.window_sum(torch.arange(6.0), (3,))
+    tensor([ 3., 12.])
+    """
+    result: Tensor = call("window_sum", {"y": y}, lambda: lowering.of_window_sum(y.shape, factor))
+    return result
+
+
+def bed_of_nails(
+    x: Tensor,
+    factor: IntOrInts,
+    *,
+    at: IntOrInts | str = 0,
+    output_size: Any = None,
+    like: Any = None,
+) -> Tensor:
+    """Put every element at one place of its block, and zeros around it, as `unsample.bed_of_nails`.
+
+        out[..., i * factor + at] = x[..., i]        all other elements 0
+
+    Transpose: `decimate`.
+
+    Parameters
+    ----------
+    x : Tensor, (..., *spatial)
+    factor, at, output_size, like
+        As in `unsample.bed_of_nails`.
+
+    Returns
+    -------
+    Tensor, (..., *output_size)
+
+    Raises
+    ------
+    TorchShapeError, TypeError
+        As `unsample.bed_of_nails`.
+
+    Examples
+    --------
+    >>> import torch, unsample.torch as ut
+    >>> ut.bed_of_nails(torch.tensor([1.0, 2.0]), (2,))
+    tensor([1., 0., 2., 0.])
+    """
+    result: Tensor = call(
+        "bed_of_nails",
+        {"x": x},
+        lambda: lowering.of_bed_of_nails(x.shape, factor, at, output_size, like),
+    )
+    return result
+
+
+def decimate(y: Tensor, factor: IntOrInts, *, at: IntOrInts | str = 0) -> Tensor:
+    """Keep one element of every block, as `unsample.decimate`.
+
+        out[..., i] = y[..., i * factor + at]
+
+    Transpose: `bed_of_nails`.
+
+    Parameters
+    ----------
+    y : Tensor, (..., *spatial)
+    factor, at
+        As in `unsample.decimate`.
+
+    Returns
+    -------
+    Tensor, (..., *ceil((spatial - at) / factor))
+
+    Raises
+    ------
+    TorchShapeError, TypeError
+        As `unsample.decimate`.
+
+    Examples
+    --------
+    >>> import torch, unsample.torch as ut
+    >>> ut.decimate(torch.arange(7), (3,), at=1)
+    tensor([1, 4])
+    """
+    result: Tensor = call("decimate", {"y": y}, lambda: lowering.of_decimate(y.shape, factor, at))
+    return result
+
+
+def max_pool(
+    x: Tensor,
+    kernel_size: IntOrInts,
+    *,
+    stride: IntOrInts | None = None,
+    padding: Padding = 0,
+    dilation: IntOrInts = 1,
+    ceil_mode: bool = False,
+) -> tuple[Tensor, Switches]:
+    """Keep the largest element of every window, and remember which tap it was, as `unsample.max_pool`.
+
+        values[..., o] = max over t of x[..., o * stride + t * dilation - before]
+
+    Transpose, the switches held fixed: `max_unpool`.
+
+    Parameters
+    ----------
+    x : Tensor, (..., *spatial)
+    kernel_size, stride, padding, dilation, ceil_mode
+        As in `unsample.max_pool`.
+
+    Returns
+    -------
+    values : Tensor, (..., *windows)
+    switches : Switches
+        A pytree node: passes through torch.compile, torch.export and torch.func.
+
+    Raises
+    ------
+    TorchShapeError, TypeError
+        As `unsample.max_pool`.
+
+    Examples
+    --------
+    >>> import torch, unsample.torch as ut
+    >>> values, switches = ut.max_pool(torch.tensor([3.0, 9.0, 5.0, 7.0]), (2,))
+    >>> values, switches.taps
+    (tensor([9., 7.]), tensor([1, 1], dtype=torch.uint8))
+    """
+    found: list[Windows] = []
+
+    def arguments() -> Sequence[Any]:
+        lowered, windows = lowering.of_max_pool(x.shape, kernel_size, stride, padding, dilation, ceil_mode)
+        found.append(windows)
+        return lowered
+
+    values, taps = call("max_pool", {"x": x}, arguments)
+    return values, Switches(taps, found[0])
+
+
+def adaptive_max_pool(x: Tensor, output_size: IntOrInts) -> tuple[Tensor, Switches]:
+    """Max pooling into a given number of windows, as `unsample.adaptive_max_pool`.
+
+        values[..., o] = max of x[..., floor(o * n / m) : ceil((o + 1) * n / m)]
+
+    Transpose, the switches held fixed: `max_unpool`.
+
+    Parameters
+    ----------
+    x : Tensor, (..., *spatial)
+    output_size : int or sequence of int
+        As in `unsample.adaptive_max_pool`.
+
+    Returns
+    -------
+    values : Tensor, (..., *output_size)
+    switches : Switches
+
+    Raises
+    ------
+    TorchShapeError, TypeError
+        As `unsample.adaptive_max_pool`.
+
+    Examples
+    --------
+    >>> import torch, unsample.torch as ut
+    >>> values, switches = ut.adaptive_max_pool(torch.tensor([1.0, 9.0, 2.0, 8.0, 3.0]), (3,))
+    >>> values
+    tensor([9., 9., 8.])
+    """
+    found: list[Windows] = []
+
+    def arguments() -> Sequence[Any]:
+        lowered, windows = lowering.of_adaptive_max_pool(x.shape, output_size)
+        found.append(windows)
+        return lowered
+
+    values, taps = call("adaptive_max_pool", {"x": x}, arguments)
+    return values, Switches(taps, found[0])
+
+
+def max_unpool(values: Tensor, switches: Switches, *, duplicates: str = "last") -> Tensor:
+    """Put every value back where its maximum came from, and zeros elsewhere, as `unsample.max_unpool`.
+
+        out[..., p(o, switches[..., o])] = values[..., o]        p(o, t) as in `max_pool`
+
+    Transpose: `max_gather` (of duplicates="sum").
+
+    Parameters
+    ----------
+    values : Tensor, (..., *windows)
+    switches : Switches
+        From `max_pool`, `adaptive_max_pool`, `Switches.from_torch`, `from_tf`, `from_onnx`.
+    duplicates : "last", "sum", "max" or "error"
+        As in `unsample.max_unpool`; each with its exact gradient, compiled and mapped too.
+
+    Returns
+    -------
+    Tensor, (..., *input size)
+
+    Raises
+    ------
+    TorchShapeError, SwitchError, TypeError, ValueError
+        As `unsample.max_unpool`.
+
+    Examples
+    --------
+    >>> import torch, unsample.torch as ut
+    >>> values, switches = ut.max_pool(torch.tensor([1.0, 9.0, 2.0, 8.0, 3.0]), (2,), ceil_mode=True)
+    >>> ut.max_unpool(values, switches)
+    tensor([0., 9., 0., 8., 3.])
+    """
+    taps, windows = _parts("max_unpool", switches)
+    tensors = {"values": values, "switches": taps}
+    result: Tensor = call("max_unpool", tensors, lambda: (to_ints(windows), duplicates))
+    return result
+
+
+def max_gather(x: Tensor, switches: Switches) -> Tensor:
+    """Take from every window the element at its switch, as `unsample.max_gather`.
+
+        out[..., o] = x[..., p(o, switches[..., o])]        p(o, t) as in `max_pool`
+
+    Transpose: `max_unpool` with duplicates="sum".
+
+    Parameters
+    ----------
+    x : Tensor, (..., *spatial)
+    switches : Switches
+        As in `max_unpool`.
+
+    Returns
+    -------
+    Tensor, (..., *windows)
+
+    Raises
+    ------
+    TorchShapeError, SwitchError, TypeError
+        As `unsample.max_gather`.
+
+    Examples
+    --------
+    >>> import torch, unsample.torch as ut
+    >>> _, switches = ut.max_pool(torch.tensor([1.0, 9.0, 2.0, 8.0]), (2,))
+    >>> ut.max_gather(torch.tensor([10, 20, 30, 40]), switches)
+    tensor([20, 40])
+    """
+    taps, windows = _parts("max_gather", switches)
+    result: Tensor = call("max_gather", {"x": x, "switches": taps}, lambda: (to_ints(windows),))
+    return result
+
+
+def switches_to_indices(switches: Switches) -> Tensor:
+    """The int64 indices, flat in one plane, that torch's pooling gives: `Switches.to_torch` as an operator.
+
+    Parameters
+    ----------
+    switches : Switches
+
+    Returns
+    -------
+    Tensor of int64, (..., *windows)
+
+    Raises
+    ------
+    SwitchError, TypeError
+        As `Switches.to_torch`.
+
+    Examples
+    --------
+    >>> import torch, unsample.torch as ut
+    >>> ut.switches_to_indices(ut.max_pool(torch.tensor([3.0, 9.0, 5.0, 7.0]), (2,))[1])
+    tensor([1, 3])
+    """
+    taps, windows = _parts("Switches.to_torch", switches)
+    result: Tensor = call("switches_to_indices", {"switches": taps}, lambda: (to_ints(windows),))
+    return result
+
+
+def indices_to_switches(indices: Tensor, windows: Windows) -> Switches:
+    """Torch's indices as Switches of given windows: `Switches.from_torch` as an operator.
+
+    Parameters
+    ----------
+    indices : Tensor of integers, (..., *windows)
+    windows : tuple of Window or AdaptiveWindow
+        One per spatial axis.
+
+    Returns
+    -------
+    Switches
+
+    Raises
+    ------
+    TorchShapeError, SwitchError, TypeError
+        As `Switches.from_torch`.
+
+    Examples
+    --------
+    >>> import torch, unsample.torch as ut
+    >>> from unsample.geometry import Window
+    >>> ut.indices_to_switches(torch.tensor([1, 2]), (Window(4, 2, 2, 2),)).taps
+    tensor([1, 0], dtype=torch.uint8)
+    """
+    taps = call("indices_to_switches", {"indices": indices}, lambda: (to_ints(windows),))
+    return Switches(taps, from_ints(to_ints(windows)))
+
+
+def _parts(operation: str, switches: Any) -> tuple[Any, Windows]:
+    if not isinstance(switches, Switches):
+        raise TypeError(
+            f"{operation}: switches must be Switches, as max_pool returns them, got "
+            f"{type(switches).__name__}; Switches.from_torch, from_tf and from_onnx convert indices"
+        )
+    return switches.taps, switches.windows
+
+
+def pixel_shuffle(x: Tensor, factor: IntOrInts, *, order: str = "CRD") -> Tensor:
+    """Lay groups of channels out as the elements of a block, as `unsample.pixel_shuffle`.
+
+        out[..., c, i * factor + t] = x[..., c * T + t, i]       (order "CRD", T taps in a block)
+
+    Transpose (and inverse): `pixel_unshuffle`.
+
+    Parameters
+    ----------
+    x : Tensor, (..., C * T, *spatial)
+    factor, order
+        As in `unsample.pixel_shuffle`.
+
+    Returns
+    -------
+    Tensor, (..., C, *spatial * factor)
+
+    Raises
+    ------
+    TorchShapeError, TypeError
+        As `unsample.pixel_shuffle`.
+
+    Examples
+    --------
+    >>> import torch, unsample.torch as ut
+    >>> ut.pixel_shuffle(torch.arange(8).reshape(8, 1, 1, 1), (2, 2, 2)).shape
+    torch.Size([1, 2, 2, 2])
+    """
+    result: Tensor = call(
+        "pixel_shuffle", {"x": x}, lambda: lowering.of_pixel_shuffle(x.shape, factor, order)
+    )
+    return result
+
+
+def pixel_unshuffle(y: Tensor, factor: IntOrInts, *, order: str = "CRD") -> Tensor:
+    """Gather the elements of every block into channels, as `unsample.pixel_unshuffle`.
+
+        out[..., c * T + t, i] = y[..., c, i * factor + t]
+
+    Transpose (and inverse): `pixel_shuffle`.
+
+    Parameters
+    ----------
+    y : Tensor, (..., C, *spatial)
+    factor, order
+        As in `unsample.pixel_unshuffle`.
+
+    Returns
+    -------
+    Tensor, (..., C * T, *spatial / factor)
+
+    Raises
+    ------
+    TorchShapeError, TypeError
+        As `unsample.pixel_unshuffle`.
+
+    Examples
+    --------
+    >>> import torch, unsample.torch as ut
+    >>> ut.pixel_unshuffle(torch.arange(6).reshape(1, 6), (3,)).tolist()
+    [[0, 3], [1, 4], [2, 5]]
+    """
+    result: Tensor = call(
+        "pixel_unshuffle", {"y": y}, lambda: lowering.of_pixel_unshuffle(y.shape, factor, order)
+    )
+    return result
+
+
+def resize(
+    x: Tensor,
+    output_size: Any = None,
+    *,
+    factor: Any = None,
+    method: str = "linear",
+    convention: str = "half_pixel",
+    antialias: bool = False,
+) -> Tensor:
+    """Interpolate to another size, axis by axis, as `unsample.resize`.
+
+        out[..., o] = sum over i of w(o, i) * x[..., i]        along each spatial axis in turn
+
+    Transpose: `resize_transpose`.
+
+    Parameters
+    ----------
+    x : Tensor, (..., *spatial)
+    output_size, factor, method, convention, antialias
+        As in `unsample.resize`.
+
+    Returns
+    -------
+    Tensor, (..., *output_size)
+
+    Raises
+    ------
+    TorchShapeError, TypeError
+        As `unsample.resize`.
+
+    Examples
+    --------
+    >>> import torch, unsample.torch as ut
+    >>> ut.resize(torch.tensor([0.0, 4.0]), (4,))
+    tensor([0., 1., 3., 4.])
+    """
+    result: Tensor = call(
+        "resize",
+        {"x": x},
+        lambda: lowering.of_resize(x.shape, output_size, factor, method, convention, antialias),
+    )
+    return result
+
+
+def resize_transpose(
+    y: Tensor,
+    input_size: Any,
+    *,
+    method: str = "linear",
+    convention: str = "half_pixel",
+    antialias: bool = False,
+) -> Tensor:
+    """The exact transpose of `resize`, as `unsample.resize_transpose`.
+
+        out[..., i] = sum over o of w(o, i) * y[..., o]        w as in `resize`
+
+    Transpose: `resize`.
+
+    Parameters
+    ----------
+    y : Tensor, (..., *spatial)
+    input_size, method, convention, antialias
+        As in `unsample.resize_transpose`.
+
+    Returns
+    -------
+    Tensor, (..., *input_size)
+
+    Raises
+    ------
+    TorchShapeError, TypeError
+        As `unsample.resize_transpose`.
+
+    Examples
+    --------
+    >>> import torch, unsample.torch as ut
+    >>> ut.resize_transpose(torch.tensor([0.0, 4.0, 0.0, 0.0]), (2,))
+    tensor([3., 1.])
+    """
+    result: Tensor = call(
+        "resize_transpose",
+        {"y": y},
+        lambda: lowering.of_resize_transpose(y.shape, input_size, method, convention, antialias),
+    )
+    return result
+
+
+def conv(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    *,
+    stride: IntOrInts = 1,
+    padding: Padding = 0,
+    dilation: IntOrInts = 1,
+    groups: int = 1,
+    padding_mode: str = "zeros",
+) -> Tensor:
+    """Convolution in any number of axes, as `unsample.conv`.
+
+        out[n, :, o] = bias + sum over taps t of W[t] @ x[n, :, o * stride + t * dilation - before]
+
+    Transpose in x: `conv_transpose`; in the weight: `conv_weight_grad`.
+
+    Parameters
+    ----------
+    x : Tensor, (N, C_x, *spatial) or (C_x, *spatial)
+    weight : Tensor, (C_y, C_x / groups, *kernel)
+    bias : Tensor, (C_y,), optional
+    stride, padding, dilation, groups, padding_mode
+        As in `unsample.conv`.
+
+    Returns
+    -------
+    Tensor, (N, C_y, *windows) or (C_y, *windows)
+        In the memory format of x; in the dtype of autocast where that is on.
+
+    Raises
+    ------
+    TorchShapeError, TypeError
+        As `unsample.conv`.
+
+    Examples
+    --------
+    >>> import torch, unsample.torch as ut
+    >>> x, w = torch.tensor([[1.0, 2.0, 3.0, 4.0, 5.0]]), torch.tensor([[[1.0, 10.0, 100.0]]])
+    >>> ut.conv(x, w, stride=2)
+    tensor([[321., 543.]])
+    """
+    result: Tensor = call(
+        "conv",
+        {"x": x, "weight": weight, "bias": bias},
+        lambda: lowering.of_conv(
+            x.shape,
+            weight.shape,
+            None if bias is None else bias.shape,
+            stride,
+            padding,
+            dilation,
+            groups,
+            padding_mode,
+        ),
+    )
+    return result
+
+
+def conv_transpose(
+    y: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    *,
+    stride: IntOrInts = 1,
+    padding: Padding = 0,
+    output_padding: IntOrInts = 0,
+    output_size: Any = None,
+    like: Any = None,
+    dilation: IntOrInts = 1,
+    groups: int = 1,
+    padding_mode: str = "zeros",
+) -> Tensor:
+    """Transposed convolution in any number of axes, as `unsample.conv_transpose`.
+
+        out[n, :, o * stride + t * dilation - before] += W[t].T @ y[n, :, o]     for all windows o, taps t
+
+    Transpose in y: `conv` with the same weight.
+
+    Parameters
+    ----------
+    y : Tensor, (N, C_y, *spatial) or (C_y, *spatial)
+    weight : Tensor, (C_y, C_x / groups, *kernel)
+    bias : Tensor, (C_x,), optional
+    stride, padding, output_padding, output_size, like, dilation, groups, padding_mode
+        As in `unsample.conv_transpose`.
+
+    Returns
+    -------
+    Tensor, (N, C_x, *output_size) or (C_x, *output_size)
+
+    Raises
+    ------
+    TorchShapeError, TypeError
+        As `unsample.conv_transpose`.
+
+    Examples
+    --------
+    >>> import torch, unsample.torch as ut
+    >>> ut.conv_transpose(torch.tensor([[1.0, 10.0]]), torch.tensor([[[2.0, 3.0, 4.0]]]), stride=2)
+    tensor([[ 2.,  3., 24., 30., 40.]])
+    """
+    result: Tensor = call(
+        "conv_transpose",
+        {"y": y, "weight": weight, "bias": bias},
+        lambda: lowering.of_conv_transpose(
+            y.shape,
+            weight.shape,
+            None if bias is None else bias.shape,
+            stride,
+            padding,
+            output_padding,
+            output_size,
+            like,
+            dilation,
+            groups,
+            padding_mode,
+        ),
+    )
+    return result
+
+
+def conv_weight_grad(
+    x: Tensor,
+    y: Tensor,
+    kernel_size: IntOrInts,
+    *,
+    stride: IntOrInts = 1,
+    padding: Padding = 0,
+    dilation: IntOrInts = 1,
+    groups: int = 1,
+    padding_mode: str = "zeros",
+) -> Tensor:
+    """How x and y meet under each tap: the third of the triple, as `unsample.conv_weight_grad`.
+
+        out[:, :, t] = sum over n, o of  outer(y[n, :, o], x[n, :, o * stride + t * dilation - before])
+
+    Transpose in y: w -> `conv(x, w)`; in x: w -> `conv_transpose(y, w)`.
+
+    Parameters
+    ----------
+    x : Tensor, (N, C_x, *spatial) or (C_x, *spatial)
+    y : Tensor, (N, C_y, *windows) or (C_y, *windows)
+    kernel_size, stride, padding, dilation, groups, padding_mode
+        As in `unsample.conv_weight_grad`.
+
+    Returns
+    -------
+    Tensor, (C_y, C_x / groups, *kernel_size)
+        Contiguous, as fresh weights are.
+
+    Raises
+    ------
+    TorchShapeError, TypeError
+        As `unsample.conv_weight_grad`.
+
+    Examples
+    --------
+    >>> import torch, unsample.torch as ut
+    >>> ut.conv_weight_grad(torch.tensor([[1.0, 2.0, 3.0, 4.0]]), torch.tensor([[1.0, 10.0]]), (3,))
+    tensor([[[21., 32., 43.]]])
+    """
+    result: Tensor = call(
+        "conv_weight_grad",
+        {"x": x, "y": y},
+        lambda: lowering.of_conv_weight_grad(
+            x.shape, y.shape, kernel_size, stride, padding, dilation, groups, padding_mode
+        ),
+    )
+    return result

@@ -1,0 +1,280 @@
+"""torch.nn's max pooling and max unpooling, which also speak Switches."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+
+from unsample.geometry.arguments import is_sequence, paddings, per_axis
+from unsample.geometry.errors import ShapeError
+from unsample.geometry.sizes import windows_over
+from unsample.switches import Switches
+from unsample.torch import functional
+from unsample.torch.errors import TorchShapeError
+from unsample.torch.layers.conv import size_of, spatial
+from unsample.torch.windows import Windows
+
+Tensor = torch.Tensor
+Pooled = Tensor | tuple[Tensor, Tensor] | tuple[Tensor, Switches]
+
+
+def _one_kind(name: str, indices: bool, switches: bool) -> None:
+    if indices and switches:
+        raise TorchShapeError(f"{name}: return_indices and return_switches must not both be true")
+
+
+def _result(layer: Any, values: Tensor, switches: Switches) -> Pooled:
+    if layer.return_switches:
+        return values, switches
+    if layer.return_indices:
+        return values, functional.switches_to_indices(switches)
+    return values
+
+
+class _MaxPool(nn.modules.pooling._MaxPoolNd):
+    rank: ClassVar[int]
+
+    def __init__(
+        self,
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        dilation: Any = 1,
+        return_indices: bool = False,
+        ceil_mode: bool = False,
+        *,
+        return_switches: bool = False,
+    ) -> None:
+        super().__init__(kernel_size, stride, padding, dilation, return_indices, ceil_mode)
+        _one_kind(type(self).__name__, return_indices, return_switches)
+        self.return_switches = return_switches
+
+    def forward(self, input: Tensor) -> Any:
+        """Values, or values and torch's indices, or values and Switches."""
+        values, switches = functional.max_pool(
+            input,
+            per_axis(type(self).__name__, "kernel_size", self.kernel_size, self.rank, minimum=1),
+            stride=self.stride,
+            padding=self.padding,
+            dilation=self.dilation,
+            ceil_mode=self.ceil_mode,
+        )
+        return _result(self, values, switches)
+
+
+class MaxPool1d(_MaxPool, nn.MaxPool1d):
+    """torch.nn.MaxPool1d; `return_switches=True` gives Switches, `padding` also per side and "same".
+
+    Examples
+    --------
+    >>> import torch, unsample.torch as ut
+    >>> ut.MaxPool1d(2, return_indices=True)(torch.tensor([[3.0, 9.0, 5.0, 7.0]]))
+    (tensor([[9., 7.]]), tensor([[1, 3]]))
+    """
+
+    rank = 1
+
+
+class MaxPool2d(_MaxPool, nn.MaxPool2d):
+    """torch.nn.MaxPool2d; `return_switches=True` gives Switches, `padding` also per side and "same".
+
+    Examples
+    --------
+    >>> import torch, unsample.torch as ut
+    >>> values, switches = ut.MaxPool2d(2, ceil_mode=True, return_switches=True)(torch.zeros(1, 3, 5, 7))
+    >>> switches
+    Switches of (3, 4) windows of 2x2 taps over (5, 7) elements, uint8
+    """
+
+    rank = 2
+
+
+class MaxPool3d(_MaxPool, nn.MaxPool3d):
+    """torch.nn.MaxPool3d; `return_switches=True` gives Switches, `padding` also per side and "same".
+
+    Examples
+    --------
+    >>> import torch, unsample.torch as ut
+    >>> ut.MaxPool3d(2)(torch.zeros(1, 4, 4, 6)).shape
+    torch.Size([1, 2, 2, 3])
+    """
+
+    rank = 3
+
+
+class _AdaptiveMaxPool(nn.modules.pooling._AdaptiveMaxPoolNd):
+    rank: ClassVar[int]
+
+    def __init__(
+        self, output_size: Any, return_indices: bool = False, *, return_switches: bool = False
+    ) -> None:
+        super().__init__(output_size, return_indices)
+        _one_kind(type(self).__name__, return_indices, return_switches)
+        self.return_switches = return_switches
+
+    def forward(self, input: Tensor) -> Any:
+        """Values, or values and torch's indices, or values and Switches."""
+        wanted: Any = self.output_size
+        sizes = tuple(wanted) if is_sequence(wanted) else (wanted,) * self.rank
+        own = input.shape[input.ndim - self.rank :]
+        sizes = tuple(n if m is None else m for n, m in zip(own, sizes, strict=True))
+        return _result(self, *functional.adaptive_max_pool(input, sizes))
+
+
+class AdaptiveMaxPool1d(_AdaptiveMaxPool, nn.AdaptiveMaxPool1d):
+    """torch.nn.AdaptiveMaxPool1d; `return_switches=True` gives Switches.
+
+    Examples
+    --------
+    >>> import torch, unsample.torch as ut
+    >>> ut.AdaptiveMaxPool1d(3)(torch.tensor([[1.0, 9.0, 2.0, 8.0, 3.0]]))
+    tensor([[9., 9., 8.]])
+    """
+
+    rank = 1
+
+
+class AdaptiveMaxPool2d(_AdaptiveMaxPool, nn.AdaptiveMaxPool2d):
+    """torch.nn.AdaptiveMaxPool2d; `return_switches=True` gives Switches.
+
+    Examples
+    --------
+    >>> import torch, unsample.torch as ut
+    >>> ut.AdaptiveMaxPool2d((None, 3))(torch.zeros(1, 2, 5, 7)).shape
+    torch.Size([1, 2, 5, 3])
+    """
+
+    rank = 2
+
+
+class AdaptiveMaxPool3d(_AdaptiveMaxPool, nn.AdaptiveMaxPool3d):
+    """torch.nn.AdaptiveMaxPool3d; `return_switches=True` gives Switches.
+
+    Examples
+    --------
+    >>> import torch, unsample.torch as ut
+    >>> ut.AdaptiveMaxPool3d(2)(torch.zeros(1, 2, 5, 7, 4)).shape
+    torch.Size([1, 2, 2, 2, 2])
+    """
+
+    rank = 3
+
+
+class _MaxUnpool(nn.modules.pooling._MaxUnpoolNd):
+    kernel_size: Any
+    stride: Any
+    padding: Any
+
+    def __init__(
+        self,
+        kernel_size: Any,
+        stride: Any = None,
+        padding: Any = 0,
+        dilation: Any = 1,
+        *,
+        duplicates: str = "last",
+    ) -> None:
+        super().__init__(kernel_size, stride, padding)
+        self.dilation = per_axis(type(self).__name__, "dilation", dilation, len(self.kernel_size), minimum=1)
+        self.duplicates = duplicates
+
+    def extra_repr(self) -> str:
+        """As torch.nn has it, and what it has not."""
+        dilated = any(each != 1 for each in self.dilation)
+        return super().extra_repr() + (f", dilation={self.dilation}" if dilated else "")
+
+    def forward(
+        self,
+        input: Tensor,
+        indices: Tensor | Switches,
+        output_size: Any = None,
+        like: Tensor | None = None,
+    ) -> Tensor:
+        """Unpool by torch's indices or by Switches, to the size that was pooled."""
+        name, rank = type(self).__name__, len(self.kernel_size)
+        try:
+            if output_size is not None and like is not None:
+                raise ShapeError(f"{name}: output_size and like must not both be given")
+            size = size_of(name, like, rank) if like is not None else spatial(output_size, rank)
+            if isinstance(indices, Switches):
+                if size is not None and tuple(size) != indices.input_size:
+                    raise ShapeError(
+                        f"{name}: output_size must be the size {indices.input_size} that was pooled, "
+                        f"which the switches know, got {tuple(size)}"
+                    )
+                return functional.max_unpool(input, indices, duplicates=self.duplicates)
+            windows = self._windows(input.shape[input.ndim - rank :], size)
+        except ShapeError as error:
+            raise TorchShapeError(str(error)) from None
+        switches = functional.indices_to_switches(indices, windows)
+        return functional.max_unpool(input, switches, duplicates=self.duplicates)
+
+    def _windows(self, coarse: Sequence[int], size: Any) -> Windows:
+        """The pooling that made `coarse` windows of `size` elements, with or without ceil_mode."""
+        name, rank = type(self).__name__, len(self.kernel_size)
+        pads: Any = paddings(name, self.padding, rank)
+        axes = list(zip(coarse, self.kernel_size, self.stride, self.dilation, pads, strict=True))
+        default = [(m - 1) * s - before - after + d * (k - 1) + 1 for m, k, s, d, (before, after) in axes]
+        fine = default if size is None else list(size)
+        steps = (self.kernel_size, self.stride, pads, self.dilation)
+        for ceil_mode in (False, True):
+            windows = windows_over(name, fine, *steps, ceil_mode=ceil_mode)
+            if all(w.coarse == m for w, m in zip(windows, coarse, strict=True)):
+                return windows
+        low = tuple(n - s + 1 for n, s in zip(default, self.stride, strict=True))
+        high = tuple(n + s - 1 for n, s in zip(default, self.stride, strict=True))
+        raise ShapeError(
+            f"{name}: output_size must be one that is pooled to {tuple(coarse)} windows, "
+            f"from {low} to {high}, got {tuple(fine)}"
+        )
+
+
+class MaxUnpool1d(_MaxUnpool, nn.MaxUnpool1d):
+    """torch.nn.MaxUnpool1d; takes Switches too, dilation, and says how duplicates are settled.
+
+    Examples
+    --------
+    >>> import torch, unsample.torch as ut
+    >>> ut.MaxUnpool1d(2)(torch.tensor([[9.0, 7.0]]), torch.tensor([[1, 3]]))
+    tensor([[0., 9., 0., 7.]])
+    """
+
+
+class MaxUnpool2d(_MaxUnpool, nn.MaxUnpool2d):
+    """torch.nn.MaxUnpool2d; takes Switches too, dilation, and says how duplicates are settled.
+
+    Parameters
+    ----------
+    kernel_size, stride, padding
+        As in torch.nn.MaxUnpool2d; of no effect where Switches are given, which know them.
+    dilation : int or tuple of int
+        Of the pooling that made the indices.
+    duplicates : "last", "sum", "max" or "error"
+        As in `unsample.max_unpool`.
+
+    Notes
+    -----
+    `output_size` is the size that was pooled, ceil_mode or not. Indices that no pooling of these arguments
+    can have made are refused; torch reads them as other places.
+
+    Examples
+    --------
+    >>> import torch, unsample.torch as ut
+    >>> x = torch.randn(1, 3, 5, 7)
+    >>> values, indices = torch.nn.MaxPool2d(2, ceil_mode=True, return_indices=True)(x)
+    >>> ut.MaxUnpool2d(2)(values, indices, like=x).shape
+    torch.Size([1, 3, 5, 7])
+    """
+
+
+class MaxUnpool3d(_MaxUnpool, nn.MaxUnpool3d):
+    """torch.nn.MaxUnpool3d; takes Switches too, dilation, and says how duplicates are settled.
+
+    Examples
+    --------
+    >>> import torch, unsample.torch as ut
+    >>> values, switches = ut.MaxPool3d(2, return_switches=True)(torch.zeros(1, 5, 4, 6))
+    >>> ut.MaxUnpool3d(2)(values, switches).shape
+    torch.Size([1, 5, 4, 6])
+    """

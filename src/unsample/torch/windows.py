@@ -1,0 +1,87 @@
+"""Windows of a pooling as a list of integers, the form in which operators take them.
+
+Seven integers per axis: fine, coarse, size, stride, dilation, before, after; an adaptive window has size 0.
+Switches are a pytree node whose one leaf is the tensor of taps, so that they pass through
+`torch.compile`, `torch.export` and `torch.func`.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch.utils._pytree as pytree
+
+from unsample.geometry.window import AdaptiveWindow, AnyWindow, Window
+from unsample.switches import Switches
+
+PER_AXIS = 7
+
+Windows = tuple[AnyWindow, ...]
+
+
+def to_ints(windows: Windows) -> list[int]:
+    """Windows -> integers.
+
+    Examples
+    --------
+    >>> to_ints((Window(6, 3, 2, 2), AdaptiveWindow(7, 3)))
+    [6, 3, 2, 2, 1, 0, 0, 7, 3, 0, 0, 0, 0, 0]
+    """
+    numbers: list[int] = []
+    for w in windows:
+        if isinstance(w, Window):
+            numbers += [w.fine, w.coarse, w.size, w.stride, w.dilation, w.before, w.after]
+        else:
+            numbers += [w.fine, w.coarse, 0, 0, 0, 0, 0]
+    return numbers
+
+
+def from_ints(numbers: Sequence[int]) -> Windows:
+    """Integers -> windows.
+
+    Examples
+    --------
+    >>> from_ints([7, 3, 0, 0, 0, 0, 0])
+    (AdaptiveWindow(fine=7, coarse=3),)
+    """
+    windows: list[AnyWindow] = []
+    for i in range(0, len(numbers), PER_AXIS):
+        fine, coarse, size, stride, dilation, before, after = numbers[i : i + PER_AXIS]
+        if size == 0:
+            windows.append(AdaptiveWindow(fine, coarse))
+        else:
+            windows.append(Window(fine, coarse, size, stride, dilation, before, after))
+    return tuple(windows)
+
+
+def fine_size(numbers: Sequence[int]) -> list[int]:
+    """The spatial size of what was pooled."""
+    return list(numbers[0::PER_AXIS])
+
+
+def coarse_size(numbers: Sequence[int]) -> list[int]:
+    """The number of windows per axis."""
+    return list(numbers[1::PER_AXIS])
+
+
+def _flatten(switches: Switches) -> tuple[list[Any], Any]:
+    return [switches.taps], switches.windows
+
+
+def _flatten_with_keys(switches: Switches) -> tuple[list[Any], Any]:
+    return [(pytree.GetAttrKey("taps"), switches.taps)], switches.windows
+
+
+def _unflatten(leaves: Any, windows: Any) -> Switches:
+    (taps,) = leaves
+    return Switches(taps, windows)
+
+
+pytree.register_pytree_node(
+    Switches,
+    _flatten,
+    _unflatten,
+    serialized_type_name="unsample.Switches",
+    to_dumpable_context=lambda windows: to_ints(windows),
+    from_dumpable_context=lambda numbers: from_ints(numbers),
+    flatten_with_keys_fn=_flatten_with_keys,
+)

@@ -1,0 +1,154 @@
+"""Swapping ways up: every kind for every other, with the same effect on shapes, and a report that says so."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import unsample.torch as ut
+from unsample.torch.swap import UPSAMPLERS
+
+KINDS = {
+    "nearest": ut.Nearest,
+    "bed_of_nails": ut.BedOfNails,
+    "linear": ut.Upsample,
+    "blur": ut.BlurUp,
+    "conv_transpose": ut.ConvTranspose2d,
+    "pixel_shuffle": ut.SubPixelConv,
+    "resize_conv": ut.ResizeConv,
+    "carafe": ut.CARAFE,
+    "dysample": ut.DySample,
+}
+
+WAYS_UP: dict[str, Any] = {
+    "torch-conv_transpose": lambda: nn.ConvTranspose2d(8, 4, 3, stride=2, padding=1, output_padding=1),
+    "torch-upsample": lambda: nn.Upsample(scale_factor=2),
+    "torch-bilinear": lambda: nn.Upsample(scale_factor=2, mode="bilinear"),
+    "torch-nearest2d": lambda: nn.UpsamplingNearest2d(scale_factor=2),
+    "torch-shuffle": lambda: nn.PixelShuffle(2),
+    "conv_transpose": lambda: ut.ConvTranspose2d(8, 8, 4, stride=2, padding="same"),
+    "nearest": lambda: ut.Nearest(2),
+    "nails": lambda: ut.BedOfNails((2, 2)),
+    "blur": lambda: ut.BlurUp(2),
+    "resize_conv": lambda: ut.ResizeConv(8, 4),
+    "sub_pixel": lambda: ut.SubPixelConv(8, 4),
+    "carafe": lambda: ut.CARAFE(8),
+    "dysample": lambda: ut.DySample(8),
+}
+
+
+def model_with(way: Any) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.Sequential(nn.ReLU(), way()))
+
+
+@pytest.mark.parametrize("upsampler", UPSAMPLERS)
+@pytest.mark.parametrize("way", WAYS_UP)
+def test_every_kind_for_every_other(way: str, upsampler: str) -> None:
+    model, x = model_with(WAYS_UP[way]), torch.randn(2, 3, 5, 6)
+    before = model(x)
+    report = ut.set_upsampler(model, upsampler, example=x)
+    assert len(report.changed) == 1, report
+    after = model(x)
+    assert after.shape == before.shape
+    kinds = [type(module) for module in model.modules()]
+    assert KINDS[upsampler] in kinds
+    (swap,) = report.swaps
+    assert swap.name == "1.1"
+    assert swap.channels == (8, before.shape[1])
+    assert swap.factor == (2, 2)
+    assert swap.parameters[1] == sum(p.numel() for p in model[1][1].parameters())
+    assert ut.set_upsampler(model, "nearest", example=x).changed  # what was put there is a way up again
+    assert model(x).shape == before.shape
+
+
+TABLE = """\
+set_upsampler 'nearest': 2 of 4 swapped
+layer  was              is                                          channels  factor  parameters
+0      ConvTranspose2d  Nearest                                     8 -> 8    2x2     264 -> 0
+1      Upsample         Nearest                                     ? -> ?    2       0 -> 0
+2      ConvTranspose2d  kept: it makes 2 n + 1 of n                 8 -> 4    2x2     292 -> 292
+3      MaxUnpool2d      kept: it needs the switches of its pooling  ? -> ?    2x2     0 -> 0"""
+
+
+def test_report_is_a_table() -> None:
+    model = nn.Sequential(
+        nn.ConvTranspose2d(8, 8, 2, stride=2),
+        nn.Upsample(scale_factor=2),
+        nn.ConvTranspose2d(8, 4, 3, stride=2),
+        nn.MaxUnpool2d(2),
+        nn.ConvTranspose2d(4, 4, 3),
+    )
+    report = ut.set_upsampler(model, "nearest")
+    assert repr(report) == TABLE
+    assert repr(ut.set_upsampler(nn.Linear(2, 2), "blur")).endswith("the model has no layer that is a way up")
+
+
+@pytest.mark.parametrize(
+    ("layer", "why"),
+    [
+        (nn.ConvTranspose2d(4, 4, 3, stride=2, padding=1), "it makes 2 n - 1 of n"),
+        (nn.ConvTranspose2d(4, 4, 3, stride=2), "it makes 2 n + 1 of n"),
+        (nn.LazyConvTranspose2d(4, 2, stride=2), "it has not seen an input yet"),
+        (nn.Upsample(size=(4, 4)), "it makes the fixed size (4, 4)"),
+        (nn.Upsample(scale_factor=1.5), "its factor 1.5 is no whole number"),
+        (nn.Upsample(scale_factor=2), "example= must be given to know its channels"),
+        (nn.PixelShuffle(2), "example= must be given to know its channels"),
+        (nn.MaxUnpool2d(2), "it needs the switches of its pooling"),
+    ],
+)
+def test_what_is_kept_says_why(layer: nn.Module, why: str) -> None:
+    model = nn.Sequential(layer)
+    report = ut.set_upsampler(model, "pixel_shuffle")
+    assert [swap.kept for swap in report.swaps] == [why]
+    assert model[0] is layer
+
+
+def test_axes_of_an_upsample_come_from_an_example() -> None:
+    model = nn.Sequential(nn.Upsample(scale_factor=2))
+    assert ut.set_upsampler(model, "linear").swaps[0].kept == "example= must be given to know its axes"
+    ut.set_upsampler(model, "linear", example=torch.zeros(1, 2, 3))
+    assert model(torch.zeros(1, 2, 3)).shape == (1, 2, 6)
+
+
+class Skipping(nn.Module):
+    """A decoder that names the size, and one way up used twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up = nn.ConvTranspose2d(3, 3, 4, stride=2, padding=1)
+        self.again = self.up
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        result: torch.Tensor = self.again(self.up(x, output_size=(10, 12)))
+        return result
+
+
+def test_one_layer_in_two_places_stays_one() -> None:
+    model = Skipping().double().eval()
+    report = ut.set_upsampler(model, "resize_conv")
+    assert [swap.name for swap in report.changed] == ["up", "again"]
+    assert model.up is model.again
+    assert not model.up.training
+    assert model(torch.zeros(1, 3, 5, 6, dtype=torch.float64)).shape == (1, 3, 20, 24)
+
+
+def test_only_some() -> None:
+    model = nn.Sequential(nn.Upsample(scale_factor=2), nn.Upsample(scale_factor=2))
+    report = ut.set_upsampler(model, "blur", only=lambda name, layer: name == "1")
+    assert [type(each) for each in model] == [nn.Upsample, ut.BlurUp]
+    assert len(report.swaps) == 1
+
+
+def test_an_example_shows_what_a_layer_really_makes() -> None:
+    model = Skipping()
+    model.up = model.again = nn.ConvTranspose2d(3, 3, 3, stride=2, padding=1)
+    report = ut.set_upsampler(model, "nearest", example=torch.zeros(1, 3, 5, 6))
+    assert all(swap.kept for swap in report.swaps)
+
+
+def test_refusals() -> None:
+    with pytest.raises(RuntimeError, match=r"set_upsampler: upsampler must be one of .* \(did you mean"):
+        ut.set_upsampler(nn.Sequential(), "pixel_shuffel")
+    itself = nn.Upsample(scale_factor=2)
+    assert ut.set_upsampler(itself, "nearest").swaps[0].kept == "it is the model itself"
