@@ -11,7 +11,7 @@ import torch
 import error_samples
 import unsample as us
 import unsample.torch as ut
-from backends import NUMPY, TORCH
+from backends import TORCH
 from error_samples import ERROR_SAMPLES, ErrorSample
 from samples import SAMPLES, Sample
 from unsample.pairs import conv_of_weight, weight_grad_of_y
@@ -580,10 +580,6 @@ def test_numbers_of_switches_are_looked_at_where_a_graph_is_compiled() -> None:
     compiled = torch.compile(ut.max_unpool, fullgraph=True, backend="eager")
     with pytest.raises(IndexError, match="max_unpool: the switch at"):
         compiled(torch.ones(1), switches)
-
-
-def test_numpy_is_not_torch() -> None:
-    assert NUMPY.array(torch.zeros(1)).shape == (1,)
 
 
 def test_schemas_are_static() -> None:

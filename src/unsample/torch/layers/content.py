@@ -1,6 +1,6 @@
 """Content-aware ways up: what is stamped, or where it is read, is predicted at every position.
 
-Written with standard operations, so that they export wherever those do.
+Written with torch's standard operations alone, so that they export wherever those do, ONNX included.
 """
 
 import math
@@ -11,7 +11,6 @@ import torch
 from torch import nn
 
 from unsample.geometry.arguments import per_axis
-from unsample.torch import functional
 from unsample.torch.errors import TorchShapeError
 from unsample.torch.layers.resize import asked_size, cropped
 
@@ -76,7 +75,7 @@ class Reassemble(nn.Module):
         halves = [k // 2 for k in self.kernel_size]
         padded = nn.functional.pad(input, [side for half in reversed(halves) for side in (half, half)])
         # Every phase of the output is as large as the input: (N, groups, taps, 1, phases, *spatial).
-        phased = functional.pixel_unshuffle(weights, self.factor)
+        phased = _unshuffled(weights, self.factor)
         phased = phased.reshape(n, self.groups, taps, 1, phases, *size)
         total: Tensor | None = None
         for t, offsets in enumerate(product(*(range(k) for k in self.kernel_size))):
@@ -87,7 +86,26 @@ class Reassemble(nn.Module):
             term = grouped * phased[:, :, t]
             total = term if total is None else total + term
         assert total is not None  # a kernel has at least one tap
-        return functional.pixel_shuffle(total.reshape(n, channels * phases, *size), self.factor)
+        return _shuffled(total.reshape(n, channels * phases, *size), self.factor)
+
+
+def _unshuffled(x: Tensor, factor: tuple[int, ...]) -> Tensor:
+    """`pixel_unshuffle` over any number of axes, made of views."""
+    rank = len(factor)
+    for axis, f in enumerate(factor):
+        x = x.unflatten(2 + 2 * axis, (-1, f))
+    x = x.permute(0, 1, *range(3, 3 + 2 * rank, 2), *range(2, 2 + 2 * rank, 2))
+    return x.flatten(1, 1 + rank)
+
+
+def _shuffled(x: Tensor, factor: tuple[int, ...]) -> Tensor:
+    """`pixel_shuffle` over any number of axes, made of views."""
+    rank = len(factor)
+    x = x.unflatten(1, (-1, *factor))
+    x = x.permute(0, 1, *(axis for i in range(rank) for axis in (2 + rank + i, 2 + i)))
+    for axis in range(rank):
+        x = x.flatten(2 + axis, 3 + axis)
+    return x
 
 
 class CARAFE(nn.Module):
@@ -155,9 +173,7 @@ class CARAFE(nn.Module):
         """(N, C, H, W) -> (N, C, H * factor, W * factor), a batch or one image; cropped where asked."""
         size = asked_size(self, input, 2, output_size, like)
         x = input if input.ndim == 4 else input[None]
-        weights = functional.pixel_shuffle(
-            self.content_encoder(self.channel_compressor(x)), (self.factor,) * 2
-        )
+        weights = nn.functional.pixel_shuffle(self.content_encoder(self.channel_compressor(x)), self.factor)
         each = weights.unflatten(1, (self.groups, -1)).softmax(2).flatten(1, 2)
         out: Tensor = self.reassemble(x, each)
         return cropped(self, out if input.ndim == 4 else out[0], (self.factor,) * 2, size)
@@ -247,10 +263,10 @@ class DySample(nn.Module):
 
     def _offsets(self, x: Tensor) -> Tensor:
         """(N, 2 * groups * phases, H, W), in units of source elements."""
-        source = functional.pixel_shuffle(x, (self.factor,) * 2) if self.style == "pl" else x
+        source = nn.functional.pixel_shuffle(x, self.factor) if self.style == "pl" else x
         offsets: Tensor = self.offset(source)
         offsets = 0.25 * offsets if self.scope is None else 0.5 * self.scope(source).sigmoid() * offsets
-        return functional.pixel_unshuffle(offsets, (self.factor,) * 2) if self.style == "pl" else offsets
+        return nn.functional.pixel_unshuffle(offsets, self.factor) if self.style == "pl" else offsets
 
     def _sampled(self, x: Tensor, offsets: Tensor) -> Tensor:
         n, channels, height, width = x.shape
@@ -260,7 +276,7 @@ class DySample(nn.Module):
         places = offsets.reshape(n, 2, -1, height, width) + own[:, None]
         # grid_sample counts from -1 to 1 over the whole axis.
         scaled = torch.stack([2 * places[:, 0] / width - 1, 2 * places[:, 1] / height - 1], dim=1)
-        grid = functional.pixel_shuffle(scaled.reshape(n, -1, height, width), (self.factor,) * 2)
+        grid = nn.functional.pixel_shuffle(scaled.reshape(n, -1, height, width), self.factor)
         tall, wide = height * self.factor, width * self.factor
         grid = grid.reshape(n, 2, self.groups, tall, wide).permute(0, 2, 3, 4, 1).flatten(0, 1)
         sampled = nn.functional.grid_sample(
