@@ -134,7 +134,7 @@ def options(name: str) -> dict[str, Any]:
     return {"dtype": torch.float64} if "Conv" in name else {}
 
 
-@pytest.mark.parametrize("name", [name for name in ut.__all__ if hasattr(nn, name)])
+@pytest.mark.parametrize("name", [name for name in ut.__all__ if hasattr(nn, name) and name != "init"])
 def test_constructor_begins_as_in_torch(name: str) -> None:
     theirs = inspect.signature(getattr(nn, name)).parameters
     ours = inspect.signature(getattr(ut, name)).parameters
@@ -143,6 +143,18 @@ def test_constructor_begins_as_in_torch(name: str) -> None:
     # What we add can only be named, so that no position ever means something else than in torch.
     added = list(ours.values())[len(wanted) :]
     assert all(p.kind is p.KEYWORD_ONLY or p.name == "dilation" for p in added)
+
+
+def test_all_is_sorted_and_documented() -> None:
+    assert len(set(ut.__all__)) == len(ut.__all__)
+    for name in ut.__all__:
+        value = getattr(ut, name)
+        doc = (
+            value.__doc__ if inspect.ismodule(value) or inspect.isfunction(value) else vars(value)["__doc__"]
+        )
+        assert doc, name
+        # Inherited or made by dataclass, it would say nothing of ours.
+        assert not doc.startswith(f"{name}("), name
 
 
 def test_every_layer_of_the_list_is_there() -> None:
