@@ -154,6 +154,10 @@ bool plan_panels(const ConvShape& s, const ConvKernels& kernels, ConvPlan& plan)
     job.sums_bytes = round_up(sums_elements() * element, 64);
     job.list_bytes = 8 * round_up(positions + 8, 16);
     job.scratch_bytes = job.tile_bytes + job.sums_bytes + job.list_bytes;
+    // Few positions: a panel in the cache of its thread saves writing and reading the whole weight.
+    const int64_t panel_bytes = round_up(job.panel_rows * job.panel_width * element, 64);
+    plan.packs_itself = job.blocks == s.groups && panel_bytes <= kScratchLimit / 4;
+    if (plan.packs_itself) job.scratch_bytes += panel_bytes;
     return job.scratch_bytes <= kScratchLimit;
 }
 

@@ -2,6 +2,7 @@
 
 import ctypes
 import math
+import time
 from pathlib import Path
 from typing import Any
 
@@ -100,10 +101,11 @@ class Call:
             self.lib.conv_plan_free(self.plan)
 
     def run(self, threads: int = 1, stages: int = 3) -> np.ndarray:
-        """Stages: 1 packs the weight, 2 multiplies."""
+        """Stages: 1 packs the weight, 2 multiplies with what that packed, 3 is an ordinary call."""
         x, weight, bias, out = self.arrays
         pointers = [None if a is None else a.ctypes.data for a in (x, weight, bias, out)]
-        self.lib.conv_run(self.plan, *pointers, self.packed_at, threads, stages)
+        packed = None if stages == 3 else self.packed_at
+        self.lib.conv_run(self.plan, *pointers, packed, threads, stages)
         return out
 
 
@@ -137,6 +139,16 @@ class WeightGrad:
         pointers = [a.ctypes.data for a in self.arrays]
         self.lib.weight_grad_run(self.plan, *pointers, threads)
         return self.arrays[-1]
+
+
+def peak(tier: str, lib: ctypes.CDLL = LIB) -> float:
+    """Multiply-adds a second of this thread, now."""
+    function = lib["peak_" + tier]
+    function.restype = I64
+    sums = np.full(64, 1e-3, np.float32)
+    start = time.process_time()
+    made = function(I64(200_000), ctypes.c_void_p(sums.ctypes.data))
+    return made / (time.process_time() - start)
 
 
 def macs(windows: Any, x: np.ndarray, weight: np.ndarray) -> int:
