@@ -25,7 +25,17 @@ static void pack_pixels(const E* from, int64_t channel_stride, int64_t stride, i
                         int64_t count, T* to, int64_t to_step) {
     if (stride == 1 && channels > 1) {
         if constexpr (SameType<E>::value) {
-            transpose(from, channel_stride, channels, count, to, to_step);
+            // Every channel's row begins in another page: fetch those of the next channels meanwhile.
+            constexpr int64_t L = kLanes<T>;
+            for (int64_t c = 0; c < channels; c += L) {
+                const E* next = from + (c + L) * channel_stride;
+                for (int64_t i = 0; i < L && c + L + i < channels; ++i)
+                    for (int64_t x = 0; x < count; x += 64 / int64_t(sizeof(E)))
+                        __builtin_prefetch(next + i * channel_stride + x);
+                const int64_t first = channels - c < L && channels >= L ? channels - L : c;
+                transpose(from + first * channel_stride, channel_stride,
+                          channels - first < L ? channels - first : L, count, to + first, to_step);
+            }
         } else {
             constexpr int64_t kChannels = 16, kCount = 64;
             T stage[kChannels * kCount];
