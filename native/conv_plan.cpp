@@ -115,14 +115,7 @@ bool plan_panels(const ConvShape& s, const ConvKernels& kernels, ConvPlan& plan)
         return tile_elements() * job.chunk * element <= kTileBytes &&
                sums_elements() * element <= kSumsBytes;
     };
-    auto grow = [&](int64_t& block, int64_t limit) { grow_block(block, limit, fits); };
-    bool whole = true;
-    for (int64_t a = inner; a >= 0 && whole; --a) {
-        ConvAxis& axis = job.axes[a];
-        if (axis.positions > 1) grow(axis.block, axis.positions);
-        whole = axis.block == axis.positions;
-    }
-    if (whole && s.batch > 1) grow(job.block_batch, s.batch);
+    choose_blocks(job, span, false, fits);
 
     job.group_block = 1;
     job.blocks = ceil_div(s.batch, job.block_batch) * s.groups;

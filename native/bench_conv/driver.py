@@ -50,10 +50,13 @@ class Shape(ctypes.Structure):
 
 
 def empty(shape: tuple[int, ...], dtype: Any, layout: str) -> np.ndarray:
-    """An array (N, C, *spatial) that lies channels "first" or "last" in memory."""
-    if layout == "last":
-        return np.moveaxis(np.empty((shape[0], *shape[2:], shape[1]), dtype), -1, 1)
-    return np.empty(shape, dtype)
+    """An array (N, C, *spatial) that lies channels "first" or "last" in memory, from a cache line on."""
+    stored = (shape[0], *shape[2:], shape[1]) if layout == "last" else shape
+    size = np.dtype(dtype).itemsize * math.prod(stored)
+    memory = np.empty(size + 64, np.uint8)
+    start = -memory.ctypes.data % 64
+    array = memory[start : start + size].view(dtype).reshape(stored)
+    return np.moveaxis(array, -1, 1) if layout == "last" else array
 
 
 def _shape(windows: Any, source: np.ndarray, out: np.ndarray, groups: int, transposed: bool) -> Shape:

@@ -36,10 +36,10 @@ template <class T>
 static void store_planar(const T* sums, int64_t width, int64_t channels, int64_t count, T* to,
                          int64_t channel_stride, bool streaming) {
     constexpr int64_t L = kLanes<T>, line = 64 / sizeof(T);
-    if (channels < kPiece<T> || count < 4 * line)
+    if (channels < kPiece<T> || count < 2 * line)
         return transpose(sums, width, count, channels, to, channel_stride);
     const int64_t past = int64_t(reinterpret_cast<uintptr_t>(to) % 64 / sizeof(T));
-    const bool aligned = channel_stride % line == 0 && count >= 8 * line;
+    const bool aligned = channel_stride % line == 0 && (past == 0 || count >= 8 * line);
     int64_t done = aligned && past ? line - past : 0;
     if (done) transpose(sums, width, done < L ? L : done, channels, to, channel_stride);
     const auto lines = streaming && aligned ? store_lines<T, true> : store_lines<T, false>;
