@@ -4,28 +4,44 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+NATIVE := $(VENV)/.native
 # A change of these compiles the extension module anew.
-NATIVE := CMakeLists.txt $(wildcard native/*.cpp native/*.h native/kernels/*)
+SOURCES := CMakeLists.txt $(wildcard native/*.cpp native/*.h native/kernels/*.cpp native/kernels/*.h)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# The tools that build the kernels are pinned too; the second name is that of newer pips.
+export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
+export PIP_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 
-.PHONY: help native test compare bench bench-quick lint types docs-check clean
+.PHONY: help test native sanitize fuzz compare bench bench-quick lint types docs-check clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
-$(READY): pyproject.toml constraints.txt $(NATIVE)
+$(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "unsample needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@ $(NATIVE)
+
+$(NATIVE): $(SOURCES) | $(READY)
+	$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps --editable .
 	@touch $@
 
-test: $(READY) ## Run the tests, doctests and executed documentation
+native: $(NATIVE) ## Compile the kernels again where their sources have changed
+
+sanitize: ## Run the kernels alone under the address and undefined-behaviour sanitizers
+	cmake -S . -B build/sanitize -DUNSAMPLE_TESTS=ON -DUNSAMPLE_SANITIZE=address,undefined
+	cmake --build build/sanitize --parallel 2 --target kernels_test
+	build/sanitize/kernels_test 20
+
+fuzz: $(NATIVE) ## Call every function with arguments of all kinds; a signal is a failure
+	$(BIN)/python tests/test_fuzz.py 5000
+
+test: $(NATIVE) ## Run the tests, doctests and executed documentation
 	$(BIN)/python -m pytest -n auto
 
-compare: $(READY) ## Train the same encoder-decoder with each way up, on real photographs
+compare: $(NATIVE) ## Train the same encoder-decoder with each way up, on real photographs
 	$(BIN)/unsample compare
-
-native: $(READY) ## Compile the kernels, where their source has changed
 
 bench: $(VENV)/.bench ## Measure every workload against every library, about half an hour
 	$(BIN)/python benchmarks/run.py
@@ -33,8 +49,8 @@ bench: $(VENV)/.bench ## Measure every workload against every library, about hal
 bench-quick: $(VENV)/.bench ## Measure a part in under 2 minutes
 	$(BIN)/python benchmarks/run.py --quick
 
-$(VENV)/.bench: $(READY)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt onnx onnxruntime openvino
+$(VENV)/.bench: $(NATIVE)
+	$(BIN)/python -m pip install --quiet onnx onnxruntime openvino
 	@touch $@
 
 lint: $(READY) ## Check style and formatting
@@ -44,7 +60,7 @@ lint: $(READY) ## Check style and formatting
 types: $(READY) ## Check types
 	$(BIN)/mypy
 
-docs-check: $(READY) ## Execute the README, the docs and the examples alone
+docs-check: $(NATIVE) ## Execute the README, the docs and the examples alone
 	$(BIN)/python -m pytest -n auto tests/test_docs.py
 
 clean: ## Remove the environment and all caches

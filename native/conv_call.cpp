@@ -112,11 +112,13 @@ bool run_conv(const ConvPlan& plan, const ConvArguments& given, Workers workers,
     job.input = given.x;
     job.bias = given.bias;
     job.output = given.out;
-    job.packed = given.packed ? given.packed : workspace.at_least(plan.packed_bytes);
-    const bool done =
-        (!given.weight || pack_weight(plan, given.weight, job.packed, workers, ran)) &&
-        run(plan.kernels->multiply[plan.form][int(plan.element)], job, job.items, job.scratch_bytes,
-            workers);
+    job.weight = given.weight;
+    job.packed = given.packed;
+    const bool pack = given.weight && !(plan.packs_itself && !given.packed);
+    if (pack && !given.packed) job.packed = workspace.at_least(plan.packed_bytes);
+    const bool done = (!pack || pack_weight(plan, given.weight, job.packed, workers, ran)) &&
+                      run(plan.kernels->multiply[plan.form][int(plan.element)], job, job.items,
+                          job.scratch_bytes, workers);
     workspace.release_if_large();
     return done;
 }

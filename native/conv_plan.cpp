@@ -115,14 +115,7 @@ bool plan_panels(const ConvShape& s, const ConvKernels& kernels, ConvPlan& plan)
         return tile_elements() * job.chunk * element <= kTileBytes &&
                sums_elements() * element <= kSumsBytes;
     };
-    auto grow = [&](int64_t& block, int64_t limit) { grow_block(block, limit, fits); };
-    bool whole = true;
-    for (int64_t a = inner; a >= 0 && whole; --a) {
-        ConvAxis& axis = job.axes[a];
-        if (axis.positions > 1) grow(axis.block, axis.positions);
-        whole = axis.block == axis.positions;
-    }
-    if (whole && s.batch > 1) grow(job.block_batch, s.batch);
+    choose_blocks(job, span, false, fits);
 
     job.group_block = 1;
     job.blocks = ceil_div(s.batch, job.block_batch) * s.groups;
@@ -154,6 +147,10 @@ bool plan_panels(const ConvShape& s, const ConvKernels& kernels, ConvPlan& plan)
     job.sums_bytes = round_up(sums_elements() * element, 64);
     job.list_bytes = 8 * round_up(positions + 8, 16);
     job.scratch_bytes = job.tile_bytes + job.sums_bytes + job.list_bytes;
+    // Few positions: a panel in the cache of its thread saves writing and reading the whole weight.
+    const int64_t panel_bytes = round_up(job.panel_rows * job.panel_width * element, 64);
+    plan.packs_itself = job.blocks == s.groups && panel_bytes <= kScratchLimit / 4;
+    if (plan.packs_itself) job.scratch_bytes += panel_bytes;
     return job.scratch_bytes <= kScratchLimit;
 }
 

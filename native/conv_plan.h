@@ -27,6 +27,7 @@ struct ConvPlan {
     enum Form { panels, planes } form = panels;
     int64_t packed_bytes = 0;
     int64_t pack_items = 0;
+    bool packs_itself = false;  // every panel is used by one work item alone
 
     struct Tables {
         std::vector<Segment> segments;

@@ -191,13 +191,7 @@ bool plan_planes(const ConvShape& s, const ConvKernels& kernels, ConvPlan& plan)
     };
     lay_out();
     if (job.scratch_bytes > kScratchLimit / 4) return false;
-    bool whole = true;
-    for (int64_t a = inner; a >= 0 && whole; --a) {
-        ConvAxis& axis = job.axes[a];
-        if (axis.positions > 1) grow_block(axis.block, axis.positions, fits);
-        whole = axis.block == axis.positions;
-    }
-    if (whole && s.batch > 1) grow_block(job.block_batch, s.batch, fits);
+    choose_blocks(job, span, true, fits);
     lay_out();
 
     job.blocks = ceil_div(s.batch, job.block_batch) * ceil_div(s.groups, job.group_block);

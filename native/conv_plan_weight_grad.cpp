@@ -74,13 +74,7 @@ bool plan_weight_grad(const ConvShape& s, const ConvKernels& kernels, WeightGrad
         lay_out();
         return conv.tile_bytes <= kTileBytes && job.y_bytes <= kYBytes;
     };
-    bool whole = true;
-    for (int64_t a = inner; a >= 0 && whole; --a) {
-        ConvAxis& axis = conv.axes[a];
-        if (axis.positions > 1) grow_block(axis.block, axis.positions, fits);
-        whole = axis.block == axis.positions;
-    }
-    if (whole && s.batch > 1) grow_block(conv.block_batch, s.batch, fits);
+    choose_blocks(conv, span, true, fits);
     lay_out();
     conv.blocks = ceil_div(s.batch, conv.block_batch);
     int64_t rows = conv.block_batch;

@@ -89,17 +89,34 @@ def test_every_function_of_unsample_is_here() -> None:
     plain = {
         name for name in us.__all__ if callable(getattr(us, name)) and not isinstance(getattr(us, name), type)
     }
-    assert set(FUNCTIONS) == plain - {"matrix", "get_num_threads", "set_num_threads", "show_config"}
+    assert set(FUNCTIONS) == plain - {"matrix", "get_num_threads", "set_num_threads", "show_config", "threads"}
+
+
+def check_same(found: torch.Tensor, expected: torch.Tensor, scale: torch.Tensor, sums: bool) -> None:
+    """Bit for bit where elements are moved; within n * eps * sum |w x| where compiled kernels add them."""
+    assert found.dtype == expected.dtype
+    if not (sums and kernels.COMPILED):
+        assert torch.equal(found, expected)
+        return
+    eps = torch.finfo(found.dtype).eps
+    # Sums are taken in float32 or float64; narrower results are rounded once more.
+    terms = 64 if found.dtype in (torch.float32, torch.float64) else 1
+    assert ((found - expected).abs() <= terms * eps * scale.abs().max()).all()
+
+
+SUMS = ("conv_transpose", "conv_weight_grad", "resize")
 
 
 @every_sample
-def test_same_bits_as_the_definition_straight_and_recorded(sample: Sample) -> None:
+def test_same_as_the_definition_straight_and_recorded(sample: Sample) -> None:
+    sums = sample.pair.name in SUMS
     for ours, definition, tensors, _ in directions(sample):
         expected = definition(*tensors)
-        assert torch.equal(ours(*tensors), expected)
+        scale = definition(*(each.abs() for each in tensors))
+        check_same(ours(*tensors), expected, scale, sums)
         recorded = ours(*wanting(tensors))
         assert recorded.requires_grad
-        assert torch.equal(recorded, expected)
+        check_same(recorded, expected, scale, sums)
 
 
 @every_sample
@@ -107,9 +124,8 @@ def test_same_bits_as_the_definition_straight_and_recorded(sample: Sample) -> No
 def test_half_precision(sample: Sample, dtype: torch.dtype) -> None:
     for ours, definition, tensors, _ in directions(sample):
         small = [(each / 7).to(dtype) for each in tensors]
-        result = ours(*small)
-        assert result.dtype == dtype
-        assert torch.equal(result, definition(*small))
+        scale = definition(*(each.abs() for each in small))
+        check_same(ours(*small), definition(*small), scale, sample.pair.name in SUMS)
 
 
 @few_samples

@@ -1,4 +1,4 @@
-"""Two builds of the kernels, call by call in turn: `python compare.py OLD.so [names,...] [tier] [layout]`."""
+"""Two builds, call by call in turn: `compare.py OLD.so [names,...] [tier] [layout] [stages]`."""
 # ruff: noqa: T201
 
 import sys
@@ -11,7 +11,8 @@ from workloads import WORKLOADS
 
 from unsample.ops.conv import plan_conv_transpose
 
-old, names, tier, layout, *_ = [*sys.argv[1:], *["", "", "avx2", "first"][len(sys.argv) - 1 :]]
+old, names, tier, layout, stages, *_ = [*sys.argv[1:], *["", "", "avx2", "first", "3"][len(sys.argv) - 1 :]]
+stages = int(stages)
 libs = [driver.load(Path(old).resolve()), driver.LIB]
 for w in WORKLOADS:
     if not any(name in w.name for name in names.split(",")):
@@ -27,16 +28,19 @@ for w in WORKLOADS:
         for lib in libs
     ]
     times: list[list[float]] = [[], []]
+    peaks = []
     until = time.perf_counter() + 4
     while time.perf_counter() < until:
         for call, spent in zip(calls, times, strict=True):
             start = time.process_time()
-            call.run(1)
+            call.run(1, stages)
             spent.append(time.process_time() - start)
+        peaks.append(driver.peak(tier))
     a, b = (np.array(t) * 1e3 for t in times)
     flops = 2 * driver.macs(plan.windows, y, weight)
     print(
-        f"{w.name:32s} {a.min():8.3f} -> {b.min():8.3f} ms  {flops / b.min() / 1e6:7.1f} GFLOP/s   "
-        f"median ratio {np.median(a / b):.3f}, of the fastest {a.min() / b.min():.3f}",
+        f"{w.name:32s} {np.median(a):8.3f} -> {np.median(b):8.3f} ms  {np.median(a / b):.3f}   "
+        f"of peak {500 * np.median(flops / a / np.array(peaks)):.3f} -> "
+        f"{500 * np.median(flops / b / np.array(peaks)):.3f}",
         flush=True,
     )

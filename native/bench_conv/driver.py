@@ -2,6 +2,7 @@
 
 import ctypes
 import math
+import time
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +50,13 @@ class Shape(ctypes.Structure):
 
 
 def empty(shape: tuple[int, ...], dtype: Any, layout: str) -> np.ndarray:
-    """An array (N, C, *spatial) that lies channels "first" or "last" in memory."""
-    if layout == "last":
-        return np.moveaxis(np.empty((shape[0], *shape[2:], shape[1]), dtype), -1, 1)
-    return np.empty(shape, dtype)
+    """An array (N, C, *spatial) that lies channels "first" or "last" in memory, from a cache line on."""
+    stored = (shape[0], *shape[2:], shape[1]) if layout == "last" else shape
+    size = np.dtype(dtype).itemsize * math.prod(stored)
+    memory = np.empty(size + 64, np.uint8)
+    start = -memory.ctypes.data % 64
+    array = memory[start : start + size].view(dtype).reshape(stored)
+    return np.moveaxis(array, -1, 1) if layout == "last" else array
 
 
 def _shape(windows: Any, source: np.ndarray, out: np.ndarray, groups: int, transposed: bool) -> Shape:
@@ -100,10 +104,11 @@ class Call:
             self.lib.conv_plan_free(self.plan)
 
     def run(self, threads: int = 1, stages: int = 3) -> np.ndarray:
-        """Stages: 1 packs the weight, 2 multiplies."""
+        """Stages: 1 packs the weight, 2 multiplies with what that packed, 3 is an ordinary call."""
         x, weight, bias, out = self.arrays
         pointers = [None if a is None else a.ctypes.data for a in (x, weight, bias, out)]
-        self.lib.conv_run(self.plan, *pointers, self.packed_at, threads, stages)
+        packed = None if stages == 3 else self.packed_at
+        self.lib.conv_run(self.plan, *pointers, packed, threads, stages)
         return out
 
 
@@ -137,6 +142,16 @@ class WeightGrad:
         pointers = [a.ctypes.data for a in self.arrays]
         self.lib.weight_grad_run(self.plan, *pointers, threads)
         return self.arrays[-1]
+
+
+def peak(tier: str, lib: ctypes.CDLL = LIB) -> float:
+    """Multiply-adds a second of this thread, now."""
+    function = lib["peak_" + tier]
+    function.restype = I64
+    sums = np.full(64, 1e-3, np.float32)
+    start = time.process_time()
+    made = function(I64(200_000), ctypes.c_void_p(sums.ctypes.data))
+    return made / (time.process_time() - start)
 
 
 def macs(windows: Any, x: np.ndarray, weight: np.ndarray) -> int:

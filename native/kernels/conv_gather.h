@@ -157,6 +157,7 @@ static void gather(const ConvJob* given, int64_t begin, int64_t end, void* scrat
     Positions list;
     list.at = reinterpret_cast<int32_t*>(memory + job.tile_bytes + job.sums_bytes);
     list.to = list.at + job.list_bytes / 8;
+    T* own = reinterpret_cast<T*>(memory + job.tile_bytes + job.sums_bytes + job.list_bytes);
     const int64_t ranges = job.items / job.blocks;
     int64_t packed = -1;
     for (int64_t item = begin; item < end; ++item) {
@@ -173,8 +174,12 @@ static void gather(const ConvJob* given, int64_t begin, int64_t end, void* scrat
             first + job.panels_per_item < job.panels ? first + job.panels_per_item : job.panels;
         for (int64_t p = first; p < stop; ++p) {
             int64_t column = p * job.panel_width;
-            const T* panel = static_cast<const T*>(job.packed) +
-                             (block.group * job.panels + p) * job.panel_rows * job.panel_width;
+            const T* panel = own;
+            if (job.packed)
+                panel = static_cast<const T*>(job.packed) +
+                        (block.group * job.panels + p) * job.panel_rows * job.panel_width;
+            else
+                pack_panel<E>(job, block.group, p, own);
             if (job.out_channels - column <= kLanes<T>)
                 multiply_panel<E, T, 1>(job, block, column, panel, tile, sums, list);
             else

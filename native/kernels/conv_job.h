@@ -101,7 +101,7 @@ struct ConvJob {
     // The weight: rows are input channels, columns output channels, and taps contiguous.
     const void* weight;
     int64_t taps, weight_group_stride, weight_in_stride, weight_out_stride;
-    void* packed;
+    void* packed;  // null: work items pack their panels themselves
 
     int64_t panel_width, panels, panels_per_item, panel_rows;
     int64_t chunk, chunks;  // input channels of a chunk; the last may be `tail`

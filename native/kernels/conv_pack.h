@@ -25,7 +25,17 @@ static void pack_pixels(const E* from, int64_t channel_stride, int64_t stride, i
                         int64_t count, T* to, int64_t to_step) {
     if (stride == 1 && channels > 1) {
         if constexpr (SameType<E>::value) {
-            transpose(from, channel_stride, channels, count, to, to_step);
+            // Every channel's row begins in another page: fetch those of the next channels meanwhile.
+            constexpr int64_t L = kLanes<T>;
+            for (int64_t c = 0; c < channels; c += L) {
+                const E* next = from + (c + L) * channel_stride;
+                for (int64_t i = 0; i < L && c + L + i < channels; ++i)
+                    for (int64_t x = 0; x < count; x += 64 / int64_t(sizeof(E)))
+                        __builtin_prefetch(next + i * channel_stride + x);
+                const int64_t first = channels - c < L && channels >= L ? channels - L : c;
+                transpose(from + first * channel_stride, channel_stride,
+                          channels - first < L ? channels - first : L, count, to + first, to_step);
+            }
         } else {
             constexpr int64_t kChannels = 16, kCount = 64;
             T stage[kChannels * kCount];
@@ -108,54 +118,65 @@ static void pack_tile(const ConvJob& job, int64_t image, int64_t images, int64_t
         }
 }
 
-// Panels of the weight, one work item each.
+// One panel of the weight.
+template <class E, class T>
+static void pack_panel(const ConvJob& job, int64_t group, int64_t number, T* panel) {
+    constexpr int L = kLanes<T>, P = kPiece<T>;
+    const int64_t column = number * job.panel_width, left = job.out_channels - column;
+    const int64_t used = left < job.panel_width ? left : job.panel_width;
+    const int64_t width = used <= L ? L : job.panel_width;
+    const E* weight = static_cast<const E*>(job.weight) + group * job.weight_group_stride +
+                      column * job.weight_out_stride;
+    if (used < width) memset(panel, 0, size_t(job.panel_rows * width) * sizeof(T));
+    for (int64_t c = 0; c < job.chunks; ++c) {
+        const Chunk& chunk = c + 1 < job.chunks ? job.full : job.tail;
+        const int64_t channels = chunk.channels, taps = job.taps;
+        const E* from = weight + c * job.full.channels * job.weight_in_stride;
+        // Taps and input channels lie side by side in the weight of a convolution, so that they
+        // can be moved together; in that of its transpose output channels lie between them.
+        const bool merged = job.weight_in_stride == taps;
+        const int64_t outer = merged ? 1 : channels, columns = merged ? channels * taps : taps;
+        for (int64_t o = 0; o < outer; ++o, from += job.weight_in_stride) {
+            // Every input channel begins on a page of its own, too far for the hardware to foresee.
+            if (!merged)
+                for (int64_t i = 0; i < used * taps; i += 64 / int64_t(sizeof(E)))
+                    __builtin_prefetch(from + 2 * job.weight_in_stride + i);
+            int64_t tap = 0, row = o, j = 0;
+            auto next_row = [&] {
+                T* to = panel + (chunk.tap_rows[tap] + row) * width;
+                if (++tap == taps) tap = 0, ++row;
+                return to;
+            };
+            if constexpr (SameType<E>::value)
+                if (used == width)
+                    for (; j + P <= columns; j += P) {
+                        T* to[P];
+                        for (int k = 0; k < P; ++k) to[k] = next_row();
+                        for (int64_t i = 0; i < width; i += L) {
+                            typename Vec<T>::type v[P];
+                            columns_of(from + i * job.weight_out_stride + j, job.weight_out_stride,
+                                       v);
+                            for (int k = 0; k < P; ++k) store(to[k] + i, v[k]);
+                        }
+                    }
+            for (; j < columns; ++j) {
+                T* to = next_row();
+                for (int64_t i = 0; i < used; ++i)
+                    to[i] = widen(from[i * job.weight_out_stride + j]);
+            }
+        }
+        panel += chunk.rows * width;
+    }
+}
+
+// All panels, one work item each.
 template <class E>
 static void pack_weight(const ConvJob* given, int64_t begin, int64_t end, void*) {
     typedef typename Summed<E>::type T;
     const ConvJob& job = *given;
-    constexpr int L = kLanes<T>, P = kPiece<T>;
-    for (int64_t item = begin; item < end; ++item) {
-        int64_t group = item / job.panels, column = item % job.panels * job.panel_width;
-        int64_t left = job.out_channels - column;
-        int64_t used = left < job.panel_width ? left : job.panel_width;
-        int64_t width = used <= L ? L : job.panel_width;
-        T* panel = static_cast<T*>(job.packed) +
-                   group * job.panels * job.panel_rows * job.panel_width +
-                   item % job.panels * job.panel_rows * job.panel_width;
-        const E* weight = static_cast<const E*>(job.weight) + group * job.weight_group_stride +
-                          column * job.weight_out_stride;
-        if (used < width) memset(panel, 0, size_t(job.panel_rows * width) * sizeof(T));
-        for (int64_t c = 0; c < job.chunks; ++c) {
-            const Chunk& chunk = c + 1 < job.chunks ? job.full : job.tail;
-            const int64_t channels = chunk.channels, taps = job.taps;
-            const E* from = weight + c * job.full.channels * job.weight_in_stride;
-            // Taps and input channels lie side by side in the weight of a convolution, so that they
-            // can be moved together; in that of its transpose output channels lie between them.
-            const bool merged = job.weight_in_stride == taps;
-            const int64_t outer = merged ? 1 : channels, columns = merged ? channels * taps : taps;
-            for (int64_t o = 0; o < outer; ++o, from += job.weight_in_stride) {
-                int64_t done = 0;
-                if constexpr (SameType<E>::value)
-                    if (used == width)
-                        for (int64_t j = 0; j + P <= columns; j += P, done = j)
-                            for (int64_t i = 0; i < width; i += L) {
-                                typename Vec<T>::type v[P];
-                                columns_of(from + i * job.weight_out_stride + j,
-                                           job.weight_out_stride, v);
-                                for (int k = 0; k < P; ++k) {
-                                    int64_t tap = (j + k) % taps, row = o + (j + k) / taps;
-                                    store(panel + (chunk.tap_rows[tap] + row) * width + i, v[k]);
-                                }
-                            }
-                for (int64_t j = done; j < columns; ++j) {
-                    T* row = panel + (chunk.tap_rows[j % taps] + o + j / taps) * width;
-                    for (int64_t i = 0; i < used; ++i)
-                        row[i] = widen(from[i * job.weight_out_stride + j]);
-                }
-            }
-            panel += chunk.rows * width;
-        }
-    }
+    for (int64_t item = begin; item < end; ++item)
+        pack_panel<E>(job, item / job.panels, item % job.panels,
+                      static_cast<T*>(job.packed) + item * job.panel_rows * job.panel_width);
 }
 
 }  // namespace UNSAMPLE_TARGET

@@ -20,9 +20,11 @@ static void multiply_planes(const ConvJob& job, const Columns& columns, const T*
     for (int i = 0; i < M; ++i)
 #pragma GCC unroll 8
         for (int j = 0; j < NV; ++j) c[i][j] = splat(start[i]);
-    for (int64_t t = 0; t < columns.taps; ++t) {
-        const T* from = tile + job.offsets[columns.first_tap + t];
-        for (int64_t k = 0; k < job.in_channels; ++k, from += job.plane, weights += M) {
+    const int64_t* offsets = job.offsets + columns.first_tap;
+    // Taps innermost: they read the same cache lines. Channels innermost fetched these once a tap.
+    for (int64_t k = 0; k < job.in_channels; ++k, tile += job.plane) {
+        for (int64_t t = 0; t < columns.taps; ++t, weights += M) {
+            const T* from = tile + offsets[t];
             // The fewer of weights and elements stay in registers.
             if constexpr (M < NV) {
                 V w[M];
@@ -228,10 +230,9 @@ static void pack_columns(const ConvJob* given, int64_t begin, int64_t end, void*
             const Columns& columns = job.columns[n];
             T* to = packed + columns.weights;
             const int64_t* sources = job.sources + columns.first_source;
-            for (int64_t t = 0; t < columns.taps; ++t, sources += columns.count)
-                for (int64_t k = 0; k < job.in_channels; ++k)
-                    for (int64_t i = 0; i < columns.count; ++i)
-                        *to++ = widen(weight[sources[i] + k * job.weight_in_stride]);
+            for (int64_t k = 0; k < job.in_channels; ++k)
+                for (int64_t i = 0; i < columns.taps * columns.count; ++i)
+                    *to++ = widen(weight[sources[i] + k * job.weight_in_stride]);
         }
     }
 }

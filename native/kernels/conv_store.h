@@ -5,24 +5,48 @@
 namespace unsample {
 namespace UNSAMPLE_TARGET {
 
-// Whole vectors of `L` positions per channel, two at a time, so that streaming stores fill cache
-// lines.
-template <class T>
-UNSAMPLE_INLINE int64_t stream_planes(const T* sums, int64_t width, int64_t channels, int64_t count,
-                                      T* to, int64_t channel_stride) {
-    constexpr int L = kLanes<T>, P = kPiece<T>;
+// Whole cache lines, channel by channel; returns how many of `count` elements they hold. Planes lie
+// multiples of a page apart, so that lines of several channels begun together push each other out of
+// the cache before they are full.
+template <class T, bool STREAM>
+static int64_t store_lines(const T* sums, int64_t width, int64_t channels, int64_t count, T* to,
+                           int64_t channel_stride) {
+    constexpr int L = kLanes<T>, P = kPiece<T>, N = 64 / UNSAMPLE_VECTOR_BYTES;
     int64_t x = 0;
-    for (; x + 2 * L <= count; x += 2 * L)
+    for (; x + N * L <= count; x += N * L)
         for (int64_t c = 0; c < channels; c += P) {
-            typename Vec<T>::type a[P], b[P];
-            columns_of(sums + x * width + c, width, a);
-            columns_of(sums + (x + L) * width + c, width, b);
-            for (int k = 0; k < P; ++k) {
-                stream(to + (c + k) * channel_stride + x, a[k]);
-                stream(to + (c + k) * channel_stride + x + L, b[k]);
-            }
+            if (c > channels - P) c = channels - P;
+            typename Vec<T>::type v[N][P];
+            for (int n = 0; n < N; ++n) columns_of(sums + (x + n * L) * width + c, width, v[n]);
+            for (int k = 0; k < P; ++k)
+                for (int n = 0; n < N; ++n) {
+                    T* line = to + (c + k) * channel_stride + x + n * L;
+                    if (STREAM)
+                        stream(line, v[n][k]);
+                    else
+                        store(line, v[n][k]);
+                }
         }
     return x;
+}
+
+// Rows of a plane seldom begin with a cache line (NumPy's arrays never do): the ends are stored as
+// vectors that overlap what lies between them.
+template <class T>
+static void store_planar(const T* sums, int64_t width, int64_t channels, int64_t count, T* to,
+                         int64_t channel_stride, bool streaming) {
+    constexpr int64_t L = kLanes<T>, line = 64 / sizeof(T);
+    if (channels < kPiece<T> || count < 2 * line)
+        return transpose(sums, width, count, channels, to, channel_stride);
+    const int64_t past = int64_t(reinterpret_cast<uintptr_t>(to) % 64 / sizeof(T));
+    const bool aligned = channel_stride % line == 0 && (past == 0 || count >= 8 * line);
+    int64_t done = aligned && past ? line - past : 0;
+    if (done) transpose(sums, width, done < L ? L : done, channels, to, channel_stride);
+    const auto lines = streaming && aligned ? store_lines<T, true> : store_lines<T, false>;
+    done += lines(sums + done * width, width, channels, count - done, to + done, channel_stride);
+    if (done == count) return;
+    if (done > count - L) done = count - L;
+    transpose(sums + done * width, width, count - done, channels, to + done, channel_stride);
 }
 
 // to[c * channel_stride + x * stride] = sums[x * width + c] for x < count, c < channels.
@@ -31,14 +55,7 @@ static void store_row(const T* sums, int64_t width, int64_t channels, int64_t co
                       int64_t channel_stride, int64_t stride, bool streaming) {
     if (stride == 1 && channels > 1) {
         if constexpr (SameType<E>::value) {
-            int64_t done = 0;
-            bool aligned = reinterpret_cast<uintptr_t>(to) % UNSAMPLE_VECTOR_BYTES == 0 &&
-                           channel_stride % kLanes<T> == 0 && channels % kPiece<T> == 0;
-            if (streaming && aligned)
-                done = stream_planes(sums, width, channels, count, to, channel_stride);
-            if (done < count)
-                transpose(sums + done * width, width, count - done, channels, to + done,
-                          channel_stride);
+            store_planar(sums, width, channels, count, to, channel_stride, streaming);
         } else {
             constexpr int64_t kCount = 64;
             T stage[2 * UNSAMPLE_VECTOR_BYTES / sizeof(T) * kCount];

@@ -31,6 +31,7 @@ _DTYPES = (
     *("uint8", "uint16", "uint32", "uint64"),
 )
 _LAST, _SUM, _MAX = range(3)
+_RULES = {"sum": _SUM, "max": _MAX}
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +234,9 @@ def max_unpool(values: Any, taps: Any, plan: Plan, duplicates: str, out: Any) ->
     """Values back to where their switches point; None where one points nowhere."""
     values, taps = _ready(values), _ready(taps)
     target = _target(out, plan.output_shape, values.dtype)
-    rule = _LAST if plan.tiles else {"sum": _SUM, "max": _MAX}.get(duplicates, _LAST)
+    rule = _RULES.get(duplicates, _LAST)
+    if rule != _LAST and plan.tiles:  # nothing meets: all four are the same
+        rule = _LAST
     code = values.itemsize if rule == _LAST else _code(values.dtype)
     good = _native.unpool(_compiled(plan, 0), values, taps, target, code, taps.itemsize, rule)
     return placed(target, out) if good else None

@@ -64,7 +64,7 @@ def conv_weight_grad(x: Any, y: Any, plan: Plan, groups: int, dtype: Any, out: A
 
 
 def _takes(plan: Plan, dtype: Any, *arrays: Any) -> bool:
-    if dtype not in _ELEMENTS or len(plan.windows) > _MAX_RANK:
+    if type(arrays[0]) is not np.ndarray or dtype not in _ELEMENTS or len(plan.windows) > _MAX_RANK:
         return False
     return native.takes(*arrays) if arrays[-1] is not None else native.takes(*arrays[:-1])
 

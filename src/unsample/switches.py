@@ -23,6 +23,15 @@ def switch_dtype(windows: tuple[AnyWindow, ...]) -> str:
     return "uint8" if taps <= 2**8 else "uint16" if taps <= 2**16 else "uint32"
 
 
+def check_windows(operation: str, shape: tuple[int, ...], windows: tuple[AnyWindow, ...]) -> None:
+    """Refuse switches that are not as many as their windows."""
+    coarse = tuple(window.coarse for window in windows)
+    if len(shape) < len(coarse) or shape[len(shape) - len(coarse) :] != coarse:
+        raise ShapeError(
+            f"{operation}: switches must end in the {coarse} windows they belong to, got shape {shape}"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Switches:
     """The winning tap of every window, and the windows.
@@ -100,20 +109,10 @@ class Switches:
         ShapeError, TypeError
             Where the switches are no integers or not as many as the windows.
         """
-        self.check_shape(operation)
+        namespace(operation, ("integer",), switches=self.taps)
+        check_windows(operation, self.shape, self.windows)
         if has_values(self.taps):
             interop.check_taps(operation, self.taps, self.windows)
-
-    def check_shape(self, operation: str = "Switches.check_shape") -> None:
-        """Raise where the switches are no integers, or not as many as the windows."""
-        namespace(operation, ("integer",), switches=self.taps)
-        coarse = tuple([window.coarse for window in self.windows])
-        rank = len(coarse)
-        if self.taps.ndim < rank or self.shape[self.taps.ndim - rank :] != coarse:
-            raise ShapeError(
-                f"{operation}: switches must end in the {coarse} windows they belong to, "
-                f"got shape {self.shape}"
-            )
 
     def to_torch(self) -> Any:
         """The indices that `torch.nn.MaxPool*d(return_indices=True)` gives: int64, flat in one input plane.

@@ -95,11 +95,14 @@ def _kept(plan: Callable[..., Plan], *args: Any, **kwargs: Any) -> Plan:
 def _plain(value: Any) -> bool:
     kind = type(value)
     if kind is tuple:
-        return all(type(each) in _PLAIN or (type(each) is tuple and _plain(each)) for each in value)
-    return kind in _PLAIN or kind is bool  # `typed` tells these apart, but not inside a tuple
+        kinds = set(map(type, value))
+        return kinds <= _PLAIN or (kinds <= _NESTED and all(map(_plain, value)))
+    # `typed` tells bool from int, but not inside a tuple.
+    return kind is bool or kind in _PLAIN
 
 
-_PLAIN = (int, str, type(None), Window, AdaptiveWindow)
+_PLAIN = frozenset((int, str, type(None), Window, AdaptiveWindow))
+_NESTED = _PLAIN | {tuple}
 
 
 def meetings(windows: Sequence[AnyWindow]) -> int:

@@ -24,7 +24,7 @@ from unsample.geometry.plan import Plan, kept
 from unsample.geometry.window import AnyWindow
 from unsample.out import check_out, placed
 from unsample.stamp import add_tap, place_tap, slice_tap
-from unsample.switches import Switches
+from unsample.switches import Switches, check_windows
 
 DUPLICATES = ("last", "sum", "max", "error")
 
@@ -33,31 +33,32 @@ def plan_max_unpool(shape: Sequence[int], switches: Switches, *, duplicates: str
     """The plan of `max_unpool` for values of `shape`."""
     choice("max_unpool", "duplicates", duplicates, DUPLICATES)
     _check_switches("max_unpool", switches)
-    if tuple(shape) != switches.shape:
-        raise ShapeError(
-            f"max_unpool: values must have the shape {switches.shape} of the switches, got {tuple(shape)}"
-        )
-    return kept(_plan_unpool, tuple(shape), switches.windows)
+    return kept(_plan_unpool, tuple(shape), tuple(switches.taps.shape), switches.windows)
 
 
 def plan_max_gather(shape: Sequence[int], switches: Switches) -> Plan:
     """The plan of `max_gather` for an input of `shape`."""
     _check_switches("max_gather", switches)
-    if tuple(shape) != switches.input_shape:
-        raise ShapeError(
-            f"max_gather: x must have the shape {switches.input_shape} that was pooled, got {tuple(shape)}"
-        )
-    return kept(_plan_gather, tuple(shape), switches.windows)
+    return kept(_plan_gather, tuple(shape), tuple(switches.taps.shape), switches.windows)
 
 
-def _plan_unpool(shape: tuple[int, ...], windows: tuple[AnyWindow, ...]) -> Plan:
-    fine = tuple(window.fine for window in windows)
-    return Plan("max_unpool", shape, shape[: len(shape) - len(windows)] + fine, windows)
+def _plan_unpool(shape: tuple[int, ...], taps: tuple[int, ...], windows: tuple[AnyWindow, ...]) -> Plan:
+    leading = _leading("max_unpool", taps, windows)
+    if shape != taps:
+        raise ShapeError(f"max_unpool: values must have the shape {taps} of the switches, got {shape}")
+    return Plan("max_unpool", shape, leading + tuple(window.fine for window in windows), windows)
 
 
-def _plan_gather(shape: tuple[int, ...], windows: tuple[AnyWindow, ...]) -> Plan:
-    coarse = tuple(window.coarse for window in windows)
-    return Plan("max_gather", shape, shape[: len(shape) - len(windows)] + coarse, windows)
+def _plan_gather(shape: tuple[int, ...], taps: tuple[int, ...], windows: tuple[AnyWindow, ...]) -> Plan:
+    pooled = _leading("max_gather", taps, windows) + tuple(window.fine for window in windows)
+    if shape != pooled:
+        raise ShapeError(f"max_gather: x must have the shape {pooled} that was pooled, got {shape}")
+    return Plan("max_gather", shape, taps, windows)
+
+
+def _leading(operation: str, taps: tuple[int, ...], windows: tuple[AnyWindow, ...]) -> tuple[int, ...]:
+    check_windows(operation, taps, windows)
+    return taps[: len(taps) - len(windows)]
 
 
 def _check_switches(operation: str, switches: Any) -> None:
@@ -66,7 +67,7 @@ def _check_switches(operation: str, switches: Any) -> None:
             f"{operation}: switches must be Switches, as max_pool returns them, got "
             f"{type(switches).__name__}; Switches.from_torch, from_tf and from_onnx convert indices"
         )
-    switches.check_shape(operation)
+    namespace(operation, ("integer",), switches=switches.taps)
 
 
 def max_unpool(
@@ -123,7 +124,8 @@ def max_unpool(
     """
     xp = namespace("max_unpool", values=values)
     plan = plan_max_unpool(values.shape, switches, duplicates=duplicates)
-    namespace("max_unpool", values=values, switches=switches.taps)
+    if type(values) is not type(switches.taps):
+        namespace("max_unpool", values=values, switches=switches.taps)
     check_out(
         "max_unpool",
         out,
@@ -132,7 +134,7 @@ def max_unpool(
         values=values,
         switches=switches.taps,
     )
-    if not plan.tiles:
+    if duplicates != "last" and not plan.tiles:
         if duplicates == "sum":
             namespace("max_unpool", ("integer", "real", "complex"), values=values)
         elif duplicates == "max":
@@ -148,7 +150,7 @@ def max_unpool(
 
 
 def _native_values(values: Any, plan: Plan, duplicates: str) -> bool:
-    added = not plan.tiles and duplicates in ("sum", "max")
+    added = duplicates in ("sum", "max") and not plan.tiles
     return native.reckons(values) if added else native.takes(values)
 
 
@@ -250,7 +252,8 @@ def max_gather(x: ArrayT, switches: Switches, *, out: ArrayT | None = None) -> A
     """
     xp = namespace("max_gather", x=x)
     plan = plan_max_gather(x.shape, switches)
-    namespace("max_gather", x=x, switches=switches.taps)
+    if type(x) is not type(switches.taps):
+        namespace("max_gather", x=x, switches=switches.taps)
     check_out("max_gather", out, plan.output_shape, native_order(x.dtype), x=x, switches=switches.taps)
     if native.takes(x) and native.counts(switches.taps):
         found: ArrayT | None = native.max_gather(x, switches.taps, plan, out)

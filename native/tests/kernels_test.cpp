@@ -1,0 +1,338 @@
+// Every kernel of every tier against plain loops, over random geometries, in memory of exactly the
+// size: built with sanitizers (`make sanitize`) it shows that nothing outside is read or written.
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <random>
+#include <vector>
+
+#include "../targets.h"
+#include "../threads.h"
+
+using namespace unsample;
+
+namespace {
+
+std::mt19937 rng(1);
+int64_t draw(int64_t low, int64_t high) {
+    return std::uniform_int_distribution<int64_t>(low, high)(rng);
+}
+
+// Elements that start `offset` elements into an allocation, so at any place of a vector.
+template <class T>
+struct Array {
+    std::vector<T> memory;
+    T* data;
+    int64_t size;
+
+    Array(int64_t n, int64_t offset) : memory(size_t(n + offset)), size(n) {
+        memory.shrink_to_fit();
+        data = memory.data() + offset;
+        for (auto& each : memory) each = T(draw(-4, 4));
+    }
+    Array(const Array&) = delete;
+    T& operator[](int64_t i) { return data[i]; }
+};
+
+struct Case {
+    Geometry g{};
+    std::vector<int64_t> tables;
+    int64_t fine = 1, coarse = 1;
+
+    void finish() {
+        g.taps = 1;
+        fine = coarse = g.planes * g.channels;
+        for (int axis = 0; axis < g.rank; ++axis) {
+            g.taps *= g.axes[axis].size;
+            fine *= g.axes[axis].fine;
+            coarse *= g.axes[axis].coarse;
+        }
+    }
+};
+
+Case blocks(bool nails) {
+    Case c;
+    c.g.rank = int(draw(1, 3));
+    c.g.planes = draw(1, 3);
+    c.g.channels = 1;
+    c.g.tiles = c.g.inside = true;
+    for (int axis = 0; axis < c.g.rank; ++axis) {
+        const int64_t f = draw(1, axis == c.g.rank - 1 ? 5 : 3), nail = nails ? draw(0, f - 1) : 0;
+        const int64_t m = axis == c.g.rank - 1 ? draw(1, 70) : draw(1, 4);
+        const int64_t n = nails ? draw((m - 1) * f + nail + 1, m * f + nail) : m * f;
+        c.g.axes[axis] = {n, m, nails ? 1 : f, f, 1, -nail, nullptr, nullptr};
+    }
+    c.finish();
+    return c;
+}
+
+Case windows() {
+    Case c;
+    c.g.rank = int(draw(1, 3));
+    c.g.planes = draw(1, 3);
+    c.g.channels = 1;
+    c.g.tiles = c.g.inside = true;
+    c.tables.reserve(1000);
+    const bool adaptive = draw(0, 4) == 0, common = draw(0, 1) == 0;
+    for (int axis = 0; axis < c.g.rank; ++axis) {
+        Axis& a = c.g.axes[axis];
+        const int64_t n = axis == c.g.rank - 1 ? draw(4, 150) : draw(4, 9);
+        if (adaptive) {
+            const int64_t m = draw(1, n + 3);
+            int64_t longest = 0;
+            const int64_t* start = c.tables.data() + c.tables.size();
+            for (int64_t o = 0; o < m; ++o) c.tables.push_back(o * n / m);
+            for (int64_t o = 0; o < m; ++o) {
+                c.tables.push_back(((o + 1) * n + m - 1) / m - o * n / m);
+                longest = std::max(longest, c.tables.back());
+            }
+            a = {n, m, longest, 1, 1, 0, start, start + m};
+            c.g.inside = c.g.tiles = false;
+            continue;
+        }
+        const int64_t k = common ? draw(2, 3) : draw(1, 4), s = common ? 2 : draw(1, 4);
+        const int64_t d = common || k > 2 ? 1 : draw(1, 3), extent = d * (k - 1) + 1;
+        const int64_t before = draw(0, 1) ? draw(0, extent / 2) : 0;
+        const int64_t after = draw(0, 1) ? draw(0, extent / 2) : 0;
+        if (extent > n) {
+            --axis;
+            continue;
+        }
+        a = {n, (n + before + after - extent) / s + 1, k, s, d, before, nullptr, nullptr};
+        c.g.inside = c.g.inside && before == 0 && (a.coarse - 1) * s + extent <= n;
+        c.g.tiles = c.g.tiles && d == 1 && k <= s;
+    }
+    c.finish();
+    return c;
+}
+
+// The elements under the taps of window `o` of the coarse side (flat), by tap number; -1: none.
+std::vector<int64_t> under(const Case& c, int64_t o) {
+    const Geometry& g = c.g;
+    std::vector<int64_t> at(size_t(g.rank)), found;
+    int64_t plane = o;
+    for (int axis = g.rank - 1; axis >= 0; --axis) {
+        at[size_t(axis)] = plane % g.axes[axis].coarse;
+        plane /= g.axes[axis].coarse;
+    }
+    for (int64_t number = 0; number < g.taps; ++number) {
+        int64_t rest = number, element = 0, stride = 1;
+        bool inside = true;
+        for (int axis = g.rank - 1; axis >= 0; --axis) {
+            const Axis& a = g.axes[axis];
+            const int64_t t = rest % a.size, w = at[size_t(axis)];
+            const int64_t p = a.first(w) + t * a.dilation;
+            rest /= a.size;
+            inside = inside && p >= 0 && p < a.fine && t < a.taps(w);
+            element += p * stride;
+            stride *= a.fine;
+        }
+        found.push_back(inside ? plane * stride + element : -1);
+    }
+    return found;
+}
+
+int failures = 0, checked = 0;
+
+template <class T>
+void same(const char* what, const char* tier, Array<T>& got, const std::vector<T>& expected) {
+    ++checked;
+    for (int64_t i = 0; i < got.size; ++i) {
+        if (memcmp(&got[i], &expected[size_t(i)], sizeof(T)) == 0) continue;
+        if (++failures < 20)
+            printf("%s on %s: element %lld of %lld differs\n", what, tier, (long long)i,
+                   (long long)got.size);
+        return;
+    }
+}
+
+Report run(Range kernel, Job job, int64_t elements, int64_t row, int64_t block) {
+    Report report{"", 0};
+    job.report = &report;
+    job.columns = draw(0, 3) ? 512 / block * block : std::max<int64_t>(block, 16 / block * block);
+    job.stream = draw(0, 1);
+    const int64_t items = elements / row * ((row + job.columns - 1) / job.columns);
+    if (!parallel(kernel, &job, items, draw(1, 5), int(draw(1, 3)), [] { return false; })) abort();
+    return report;
+}
+
+template <class T>
+void moves(const Kernels& k, int width) {
+    Case c = blocks(false);
+    const int64_t f_last = c.g.axes[c.g.rank - 1].stride, offset = draw(0, 9);
+    const int64_t fine_row = c.g.axes[c.g.rank - 1].fine,
+                  coarse_row = c.g.axes[c.g.rank - 1].coarse;
+    Array<T> small(c.coarse, offset), large(c.fine, offset);
+    std::vector<T> expected(size_t(c.fine));
+    for (int64_t o = 0; o < c.coarse; ++o)
+        for (const int64_t p : under(c, o)) expected[size_t(p)] = small[o];
+    run(k.nearest[width], {nullptr, &c.g, small.data, nullptr, large.data}, c.fine, fine_row,
+        f_last);
+    same("nearest", k.name, large, expected);
+
+    // Shuffle: plane and tap change places.
+    const int64_t batch = c.g.planes, plane = c.coarse / batch;
+    c.g.channels = draw(1, 3);
+    c.g.blocks = draw(0, 1);
+    c.finish();
+    Array<T> channels(c.fine, offset), image(c.fine, offset), back(c.fine, offset);
+    expected.assign(size_t(c.fine), T{});
+    for (int64_t o = 0; o < c.coarse; ++o) {
+        const auto elements = under(c, o);
+        const int64_t n = o / plane / c.g.channels, ch = o / plane % c.g.channels;
+        for (int64_t t = 0; t < c.g.taps; ++t) {
+            const int64_t group = c.g.blocks ? t * c.g.channels + ch : ch * c.g.taps + t;
+            const int64_t from = (n * c.g.channels * c.g.taps + group) * plane + o % plane;
+            expected[size_t(elements[size_t(t)])] = channels[from];
+        }
+    }
+    run(k.shuffle[width], {nullptr, &c.g, channels.data, nullptr, image.data}, c.fine, fine_row,
+        f_last);
+    same("shuffle", k.name, image, expected);
+    run(k.unshuffle[width], {nullptr, &c.g, image.data, nullptr, back.data}, c.fine, coarse_row, 1);
+    same("unshuffle", k.name, back, std::vector<T>(channels.data, channels.data + c.fine));
+
+    Case n = blocks(true);
+    Array<T> nails(n.coarse, offset), bed(n.fine, offset), pulled(n.coarse, offset);
+    expected.assign(size_t(n.fine), T{});
+    for (int64_t o = 0; o < n.coarse; ++o) expected[size_t(under(n, o)[0])] = nails[o];
+    const Axis& last = n.g.axes[n.g.rank - 1];
+    run(k.nails[width], {nullptr, &n.g, nails.data, nullptr, bed.data}, n.fine, last.fine,
+        last.stride);
+    same("nails", k.name, bed, expected);
+    run(k.decimate[width], {nullptr, &n.g, bed.data, nullptr, pulled.data}, n.coarse, last.coarse,
+        1);
+    same("decimate", k.name, pulled, std::vector<T>(nails.data, nails.data + n.coarse));
+}
+
+template <class T, class Tap>
+void pools(const Kernels& k, int dtype, int width, int tap) {
+    Case c = windows();
+    const Axis& last = c.g.axes[c.g.rank - 1];
+    const int64_t offset = draw(0, 9);
+    Array<T> x(c.fine, offset), values(c.coarse, offset), alone(c.coarse, offset);
+    Array<T> up(c.fine, offset), down(c.coarse, offset);
+    Array<Tap> taps(c.coarse, offset);
+    std::vector<T> best, placed(size_t(c.fine)), added(size_t(c.fine)), largest(size_t(c.fine));
+    std::vector<Tap> winner;
+    std::vector<bool> met(size_t(c.fine));
+    for (int64_t o = 0; o < c.coarse; ++o) {
+        int64_t won = -1, number = 0, where = 0;
+        for (const int64_t p : under(c, o)) {
+            if (p >= 0 && (won < 0 || x[p] > x[where])) won = number, where = p;
+            ++number;
+        }
+        best.push_back(x[where]);
+        winner.push_back(Tap(won));
+        const size_t p = size_t(where);
+        placed[p] = x[where];
+        added[p] = T(added[p] + x[where]);
+        if (!met[p] || x[where] > largest[p]) largest[p] = x[where];
+        met[p] = true;
+    }
+    run(k.pool[tap][dtype], {nullptr, &c.g, x.data, nullptr, values.data, taps.data}, c.coarse,
+        last.coarse, 1);
+    same("pool", k.name, values, best);
+    same("pool's switches", k.name, taps, winner);
+    run(k.pool_values[dtype], {nullptr, &c.g, x.data, nullptr, alone.data}, c.coarse, last.coarse,
+        1);
+    same("pool of values", k.name, alone, best);
+
+    const Job job{nullptr, &c.g, values.data, taps.data, up.data};
+    failures += run(k.unpool[tap][width], job, c.fine, last.fine, last.stride).bad;
+    same("unpool", k.name, up, placed);
+    failures += run(k.unpool_sum[tap][dtype], job, c.fine, last.fine, last.stride).bad;
+    same("unpool, added", k.name, up, added);
+    failures += run(k.unpool_max[tap][dtype], job, c.fine, last.fine, last.stride).bad;
+    same("unpool, largest", k.name, up, largest);
+    const Job job_down{nullptr, &c.g, x.data, taps.data, down.data};
+    failures += run(k.gather[tap][width], job_down, c.coarse, last.coarse, 1).bad;
+    same("gather", k.name, down, best);
+
+    // Any value of a switch: found, and nothing outside touched.
+    for (int64_t i = 0; i < taps.size; ++i) taps[i] = Tap(draw(0, 3) ? draw(0, 255) : -1);
+    bool bad = false;
+    for (int64_t o = 0; o < c.coarse; ++o) {
+        const auto elements = under(c, o);
+        bad = bad || int64_t(taps[o]) >= c.g.taps || elements[size_t(taps[o])] < 0;
+    }
+    for (const Range kernel :
+         {k.unpool[tap][width], k.unpool_sum[tap][dtype], k.unpool_max[tap][dtype]})
+        failures += run(kernel, job, c.fine, last.fine, last.stride).bad != bad;
+    failures += run(k.gather[tap][width], job_down, c.coarse, last.coarse, 1).bad != bad;
+}
+
+template <class T, class Sum>
+void sums(const Kernels& k, int dtype) {
+    const Case c = blocks(false);
+    Array<T> y(c.fine, draw(0, 9));
+    Array<Sum> out(c.coarse, draw(0, 9));
+    std::vector<Sum> expected(size_t(c.coarse));
+    for (int64_t o = 0; o < c.coarse; ++o)
+        for (const int64_t p : under(c, o)) expected[size_t(o)] += Sum(y[p]);
+    run(k.window_sum[dtype], {nullptr, &c.g, y.data, nullptr, out.data}, c.coarse,
+        c.g.axes[c.g.rank - 1].coarse, 1);
+    same("window sum", k.name, out, expected);
+}
+
+void resizes(const Kernels& k) {
+    const int64_t outer = draw(1, 3), n = draw(1, 40), m = draw(1, 80),
+                  inner = draw(0, 1) ? 1 : draw(2, 70);
+    std::vector<int64_t> first{0}, source, one;
+    std::vector<float> weights;
+    for (int64_t o = 0; o < m; ++o) {
+        for (int64_t i = draw(0, 4); i > 0; --i)
+            source.push_back(draw(0, n - 1)), weights.push_back(float(draw(-2, 2)));
+        first.push_back(int64_t(source.size()));
+        one.push_back(draw(0, n - 1));
+    }
+    Array<float> x(outer * n * inner, draw(0, 9)), out(outer * m * inner, draw(0, 9));
+    std::vector<float> expected(size_t(out.size)), picked(size_t(out.size));
+    for (int64_t a = 0; a < outer; ++a)
+        for (int64_t o = 0; o < m; ++o)
+            for (int64_t i = 0; i < inner; ++i) {
+                const size_t to = size_t((a * m + o) * inner + i);
+                for (int64_t j = first[size_t(o)]; j < first[size_t(o) + 1]; ++j)
+                    expected[to] += weights[size_t(j)] * x[(a * n + source[size_t(j)]) * inner + i];
+                picked[to] = x[(a * n + one[size_t(o)]) * inner + i];
+            }
+    Report report{"", 0};
+    ResizeJob job{&report,        x.data, out.data,       n, m, inner, first.data(), source.data(),
+                  weights.data(), 512,    draw(0, 1) == 1};
+    const int64_t row = inner == 1 ? m : inner, items = outer * m * inner / row;
+    parallel(k.resize[0], &job, items, 1, 2, [] { return false; });
+    same("resize", k.name, out, expected);
+    job.source = one.data();
+    parallel(k.pick[2], &job, items, 1, 2, [] { return false; });
+    same("pick", k.name, out, picked);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    const int rounds = argc > 1 ? atoi(argv[1]) : 300;
+    int count;
+    const Kernels* const* tiers = available(&count);
+    for (int tier = 0; tier < count; ++tier) {
+        const Kernels& k = *tiers[tier];
+        for (int i = 0; i < rounds; ++i) {
+            moves<uint8_t>(k, 0);
+            moves<uint16_t>(k, 1);
+            moves<uint32_t>(k, 2);
+            moves<uint64_t>(k, 3);
+            pools<float, uint8_t>(k, 0, 2, 0);
+            pools<double, uint8_t>(k, 1, 3, 0);
+            pools<int8_t, uint8_t>(k, 4, 0, 0);
+            pools<int16_t, uint16_t>(k, 5, 1, 1);
+            pools<uint8_t, uint8_t>(k, 8, 0, 0);
+            pools<uint64_t, uint32_t>(k, 11, 3, 2);
+            sums<float, float>(k, 0);
+            sums<double, double>(k, 1);
+            sums<int8_t, int64_t>(k, 4);
+            sums<uint32_t, uint64_t>(k, 10);
+            resizes(k);
+        }
+        printf("%-9s %d arrays compared so far, %d wrong\n", k.name, checked, failures);
+    }
+    return failures != 0;
+}
