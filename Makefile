@@ -4,7 +4,6 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-NATIVE := $(VENV)/.native
 # A change of these compiles the extension module anew.
 SOURCES := CMakeLists.txt $(wildcard native/*.cpp native/*.h native/kernels/*.cpp native/kernels/*.h)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -17,30 +16,26 @@ export PIP_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
 
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml constraints.txt $(SOURCES)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "unsample needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
-	@touch $@ $(NATIVE)
-
-$(NATIVE): $(SOURCES) | $(READY)
-	$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps --editable .
 	@touch $@
 
-native: $(NATIVE) ## Compile the kernels again where their sources have changed
+native: $(READY) ## Compile the kernels again where their sources have changed
 
 sanitize: ## Run the kernels alone under the address and undefined-behaviour sanitizers
 	cmake -S . -B build/sanitize -DUNSAMPLE_TESTS=ON -DUNSAMPLE_SANITIZE=address,undefined
 	cmake --build build/sanitize --parallel 2 --target kernels_test
 	build/sanitize/kernels_test 20
 
-fuzz: $(NATIVE) ## Call every function with arguments of all kinds; a signal is a failure
+fuzz: $(READY) ## Call every function with arguments of all kinds; a signal is a failure
 	$(BIN)/python tests/test_fuzz.py 5000
 
-test: $(NATIVE) ## Run the tests, doctests and executed documentation
+test: $(READY) ## Run the tests, doctests and executed documentation
 	$(BIN)/python -m pytest -n auto
 
-compare: $(NATIVE) ## Train the same encoder-decoder with each way up, on real photographs
+compare: $(READY) ## Train the same encoder-decoder with each way up, on real photographs
 	$(BIN)/unsample compare
 
 bench: $(VENV)/.bench ## Measure every workload against every library, about half an hour
@@ -49,7 +44,7 @@ bench: $(VENV)/.bench ## Measure every workload against every library, about hal
 bench-quick: $(VENV)/.bench ## Measure a part in under 2 minutes
 	$(BIN)/python benchmarks/run.py --quick
 
-$(VENV)/.bench: $(NATIVE)
+$(VENV)/.bench: $(READY)
 	$(BIN)/python -m pip install --quiet onnx onnxruntime openvino
 	@touch $@
 
@@ -60,7 +55,7 @@ lint: $(READY) ## Check style and formatting
 types: $(READY) ## Check types
 	$(BIN)/mypy
 
-docs-check: $(NATIVE) ## Execute the README, the docs and the examples alone
+docs-check: $(READY) ## Execute the README, the docs and the examples alone
 	$(BIN)/python -m pytest -n auto tests/test_docs.py
 
 clean: ## Remove the environment and all caches

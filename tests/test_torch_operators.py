@@ -89,7 +89,13 @@ def test_every_function_of_unsample_is_here() -> None:
     plain = {
         name for name in us.__all__ if callable(getattr(us, name)) and not isinstance(getattr(us, name), type)
     }
-    assert set(FUNCTIONS) == plain - {"matrix", "get_num_threads", "set_num_threads", "show_config", "threads"}
+    assert set(FUNCTIONS) == plain - {
+        "matrix",
+        "get_num_threads",
+        "set_num_threads",
+        "show_config",
+        "threads",
+    }
 
 
 def check_same(found: torch.Tensor, expected: torch.Tensor, scale: torch.Tensor, sums: bool) -> None:
