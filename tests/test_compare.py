@@ -541,7 +541,7 @@ def test_peak_memory_counts_the_activations() -> None:
         return next(train(photographs, settings, progress=False)).peak_bytes
 
     small, large = peak(2), peak(4)
-    assert 1.6 < large / small <= 2.0
+    assert 1.5 < large / small < 2.2
     # At least: the 2 x 8 x 32 x 32 floats of both first convolutions and of what follows each.
     assert small > 4 * 2 * 8 * 32 * 32 * 4
 

@@ -1,5 +1,6 @@
 """Train, measure, compare."""
 
+import gc
 import math
 import time
 import weakref
@@ -212,8 +213,13 @@ def _train_one(
     with tqdm(total=settings.steps, desc=label, unit="step", disable=hidden, leave=False) as bar:
         for index in range(settings.steps):
             if index == 0:  # counting slows a step down, so it is not one of those that are timed
-                with _LiveBytes() as memory:
-                    step()
+                gc.collect()  # so that no collection in the middle decides what is counted
+                gc.disable()
+                try:
+                    with _LiveBytes() as memory:
+                        step()
+                finally:
+                    gc.enable()
                 seconds.clear()
             else:
                 step()
@@ -261,7 +267,7 @@ class _LiveBytes(TorchDispatchMode):
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.live: dict[int, int] = {}
+        self.live: dict[int, tuple[weakref.ref[Any], int]] = {}
         self.peak = 0
 
     def __torch_dispatch__(
@@ -272,7 +278,8 @@ class _LiveBytes(TorchDispatchMode):
             if isinstance(tensor, torch.Tensor):
                 storage = tensor.untyped_storage()
                 if id(storage) not in self.live:
-                    self.live[id(storage)] = storage.nbytes()
-                    weakref.finalize(storage, self.live.pop, id(storage), None)
-        self.peak = max(self.peak, sum(self.live.values()))
+                    self.live[id(storage)] = weakref.ref(storage), storage.nbytes()
+        # No callbacks of the references: Python swallows an interrupt that comes while one runs.
+        self.live = {key: each for key, each in self.live.items() if each[0]() is not None}
+        self.peak = max(self.peak, sum(size for _, size in self.live.values()))
         return out
