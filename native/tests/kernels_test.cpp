@@ -281,7 +281,7 @@ void resizes(const Kernels& k) {
     std::vector<int64_t> first{0}, source, one;
     std::vector<float> weights;
     for (int64_t o = 0; o < m; ++o) {
-        for (int64_t i = draw(0, 4); i > 0; --i)
+        for (int64_t i = draw(0, 5) ? 2 : draw(0, 4); i > 0; --i)
             source.push_back(draw(0, n - 1)), weights.push_back(float(draw(-2, 2)));
         first.push_back(int64_t(source.size()));
         one.push_back(draw(0, n - 1));
@@ -297,8 +297,22 @@ void resizes(const Kernels& k) {
                 picked[to] = x[(a * n + one[size_t(o)]) * inner + i];
             }
     Report report{"", 0};
-    ResizeJob job{&report,        x.data, out.data,       n, m, inner, first.data(), source.data(),
-                  weights.data(), 512,    draw(0, 1) == 1};
+    ResizeJob job{};
+    job.report = &report;
+    job.x = x.data, job.out = out.data;
+    job.n = n, job.m = m, job.inner = inner;
+    job.first = first.data(), job.source = source.data(), job.weights = weights.data();
+    std::vector<int64_t> slot_source(size_t(4 * m));
+    std::vector<float> slot_weights(size_t(4 * m));
+    const auto length = [&](int64_t o) { return first[size_t(o) + 1] - first[size_t(o)]; };
+    job.alike = draw(0, m - 1), job.alike_end = job.alike, job.slots = length(job.alike);
+    for (int64_t o = job.alike; o < m && length(o) == job.slots; job.alike_end = ++o)
+        for (int64_t slot = 0; slot < job.slots; ++slot) {
+            slot_source[size_t(slot * m + o)] = source[size_t(first[size_t(o)] + slot)];
+            slot_weights[size_t(slot * m + o)] = weights[size_t(first[size_t(o)] + slot)];
+        }
+    job.slot_source = slot_source.data(), job.slot_weights = slot_weights.data();
+    job.columns = 512, job.stream = draw(0, 1) == 1;
     const int64_t row = inner == 1 ? m : inner, items = outer * m * inner / row;
     parallel(k.resize[0], &job, items, 1, 2, [] { return false; });
     same("resize", k.name, out, expected);
