@@ -70,6 +70,9 @@ static void multiply_columns(const ConvJob& job, const Columns& columns, const T
     int64_t p = 0;
     for (; p + (NV - 1) * L < positions; p += NV * L)
         multiply_planes<T, M, NV>(job, columns, tile + p, weights, start, sums + p);
+    if constexpr (NV > 2)  // one vector alone waits for its own sums
+        for (; p + L < positions; p += 2 * L)
+            multiply_planes<T, M, 2>(job, columns, tile + p, weights, start, sums + p);
     for (; p < positions; p += L)
         multiply_planes<T, M, 1>(job, columns, tile + p, weights, start, sums + p);
 }
