@@ -3,6 +3,7 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <stdexcept>
@@ -227,29 +228,51 @@ void window_sum(const Plan& plan, nb::handle y, nb::handle out, int64_t dtype, i
 
 // One axis of a resize: which inputs make an output, with what weights; none for copies.
 struct Terms {
-    int64_t n, m, longest = 0;
-    std::vector<int64_t> first, source;
-    std::vector<double> weights;
-    std::vector<float> rounded;
+    int64_t n, m, longest = 0, alike = 0, alike_end = 0, slots = 0;
+    std::vector<int64_t> first, source, slot_source;
+    std::vector<double> weights, slot_weights;
+    std::vector<float> rounded, slot_rounded;
 
-    Terms(int64_t n, int64_t m, std::vector<int64_t> first, std::vector<int64_t> source,
-          std::vector<double> weights)
+    Terms(int64_t n, int64_t m, std::vector<int64_t> starts, std::vector<int64_t> sources,
+          std::vector<double> factors)
         : n(n),
           m(m),
-          first(std::move(first)),
-          source(std::move(source)),
-          weights(std::move(weights)) {
-        bool good = int64_t(this->first.size()) == m + 1 && this->first.front() == 0 &&
-                    this->first.back() == int64_t(this->source.size()) &&
-                    this->weights.size() == this->source.size();
+          first(std::move(starts)),
+          source(std::move(sources)),
+          weights(std::move(factors)) {
+        bool good = m >= 0 && int64_t(first.size()) == m + 1 && first.front() == 0 &&
+                    first.back() == int64_t(source.size()) && weights.size() == source.size();
         for (int64_t o = 0; good && o < m; ++o) {
-            const int64_t length = this->first[o + 1] - this->first[o];
-            good = length >= 0;
-            longest = length > longest ? length : longest;
+            good = first[o + 1] >= first[o];
+            longest = std::max(longest, first[o + 1] - first[o]);
         }
-        for (const int64_t i : this->source) good = good && i >= 0 && i < n;
+        for (const int64_t i : source) good = good && i >= 0 && i < n;
         if (!good) throw std::invalid_argument("no axis has these terms");
-        for (const double weight : this->weights) rounded.push_back(float(weight));
+        rounded.assign(weights.begin(), weights.end());
+        lay_out_slots();
+    }
+
+private:
+    int64_t length(int64_t o) const { return first[o + 1] - first[o]; }
+
+    // The longest run of outputs with as many terms each; at the border there are fewer.
+    void lay_out_slots() {
+        for (int64_t o = 0, begin = 0; o < m; ++o) {
+            if (length(o) != length(begin)) begin = o;
+            if (o + 1 - begin > alike_end - alike) alike = begin, alike_end = o + 1;
+        }
+        slots = alike < alike_end ? length(alike) : 0;
+        if (slots > 16) alike_end = alike;
+        if (alike == alike_end) return;
+        slot_source.resize(slots * m);
+        slot_weights.resize(slots * m);
+        for (int64_t o = alike; o < alike_end; ++o) {
+            for (int64_t slot = 0; slot < slots; ++slot) {
+                slot_source[slot * m + o] = source[first[o] + slot];
+                slot_weights[slot * m + o] = weights[first[o] + slot];
+            }
+        }
+        slot_rounded.assign(slot_weights.begin(), slot_weights.end());
     }
 };
 
@@ -262,10 +285,25 @@ void resize(const Terms& terms, nb::handle x, nb::handle out, int64_t outer, int
     if (copy && int64_t(terms.source.size()) != terms.m)
         throw std::invalid_argument("a copy has one source");
     const Range kernel = copy ? k.pick[width_of(width)] : k.resize[width == 8];
-    const void* weights = width == 8 ? static_cast<const void*>(terms.weights.data())
-                                     : static_cast<const void*>(terms.rounded.data());
-    ResizeJob job{nullptr, from.data(),        to.data(),           terms.n, terms.m,
-                  inner,   terms.first.data(), terms.source.data(), weights};
+    const bool wide = width == 8;
+    ResizeJob job{
+        nullptr,
+        from.data(),
+        to.data(),
+        terms.n,
+        terms.m,
+        inner,
+        terms.first.data(),
+        terms.source.data(),
+        wide ? static_cast<const void*>(terms.weights.data()) : terms.rounded.data(),
+        terms.alike,
+        terms.alike_end,
+        terms.slots,
+        terms.slot_source.data(),
+        wide ? static_cast<const void*>(terms.slot_weights.data()) : terms.slot_rounded.data(),
+        0,
+        false,
+    };
     run(kernel, job, outer * terms.m * inner, inner == 1 ? terms.m : inner, width, 1,
         width * (copy ? 1 : terms.longest));
 }

@@ -189,6 +189,10 @@ bool plan_planes(const ConvShape& s, const ConvKernels& kernels, ConvPlan& plan)
         lay_out();
         return job.tile_bytes <= kTileBytes && job.sums_bytes <= kSumsBytes;
     };
+    // Fewer groups at a time where a row of a few positions would not fit.
+    job.axes[inner].block = std::min(job.axes[inner].positions, 2 * lanes);
+    while (job.group_block > 1 && !fits()) job.group_block /= 2;
+    job.axes[inner].block = 1;
     lay_out();
     if (job.scratch_bytes > kScratchLimit / 4) return false;
     choose_blocks(job, span, true, fits);

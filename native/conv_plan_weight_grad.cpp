@@ -74,6 +74,8 @@ bool plan_weight_grad(const ConvShape& s, const ConvKernels& kernels, WeightGrad
         lay_out();
         return conv.tile_bytes <= kTileBytes && job.y_bytes <= kYBytes;
     };
+    conv.axes[inner].block = std::min(conv.axes[inner].positions, 2 * lanes);
+    while (conv.group_block > 1 && !fits()) conv.group_block /= 2;
     choose_blocks(conv, span, true, fits);
     lay_out();
     conv.blocks = ceil_div(s.batch, conv.block_batch);

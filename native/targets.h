@@ -57,6 +57,11 @@ struct ResizeJob {
     const int64_t* first;   // output o is made of the terms first[o] to first[o + 1] - 1
     const int64_t* source;  // of each term
     const void* weights;
+    // The same by slots, where all outputs of [alike, alike_end) have `slots` terms: entry
+    // slot * m + o of source and weights.
+    int64_t alike, alike_end, slots;
+    const int64_t* slot_source;
+    const void* slot_weights;
     int64_t columns;
     bool stream;
 };

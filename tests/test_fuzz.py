@@ -39,7 +39,7 @@ def arrays(draw: st.DrawFn) -> Any:
     layout = draw(st.sampled_from(["C", "C", "F", "reversed", "spaced", "broadcast", "read-only"]))
     if layout == "F":
         return np.asfortranarray(x)
-    if layout == "reversed":
+    if layout == "reversed" and x.ndim:
         return x[(slice(None, None, -1),) * x.ndim]
     if layout == "spaced" and x.ndim:
         return np.repeat(x, 2, axis=-1)[..., ::2]
@@ -56,7 +56,7 @@ def outs(draw: st.DrawFn, result: Any) -> Any:
     if draw(st.integers(0, 3)) == 0:
         return draw(arrays())
     out = np.zeros(result.shape, result.dtype)
-    return out[(slice(None, None, -1),) * out.ndim] if draw(st.booleans()) else out
+    return out[(slice(None, None, -1),) * out.ndim] if out.ndim and draw(st.booleans()) else out
 
 
 def options(**each: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:

@@ -168,6 +168,30 @@ def test_sums_are_the_same_bits_on_every_tier() -> None:
         same_bits(other, results[0])
 
 
+def test_large_outputs_leave_in_whole_cache_lines(tier: str) -> None:
+    """Rows that end anywhere in a line, in outputs that are written past the caches."""
+    x = np.random.default_rng(2).standard_normal((3, 331, 1051)).astype(np.float32)
+    for start in (0, 1, 7):
+        memory = np.zeros(4 * x.size + 16, np.float32)
+        out = memory[start : start + 4 * x.size].reshape(3, 662, 2102)
+        assert us.nearest(x, (2, 2), out=out) is out
+        assert kernels.last_tier() == tier
+        same_bits(out, x.repeat(2, -1).repeat(2, -2))
+        assert not memory[:start].any()
+        assert not memory[start + out.size :].any()
+
+
+@pytest.mark.parametrize("factor", [5, 511, 513, 700, 1600])
+def test_blocks_longer_than_a_piece_of_a_row(factor: int, tier: str) -> None:
+    x = values((2, 7), "float32")
+    same_bits(us.nearest(x, (factor,)), np.repeat(x, factor, axis=-1))
+    nails = us.bed_of_nails(x, (factor,), at=factor - 1)
+    same_bits(us.decimate(nails, (factor,), at=factor - 1), x)
+    assert np.count_nonzero(nails.view(np.uint32)) <= x.size
+    ones = np.ones((2, 7 * factor), np.float32)
+    np.testing.assert_array_equal(us.window_sum(ones, (factor,)), factor)
+
+
 # -- pooling ---------------------------------------------------------------------------------------------
 
 POOLS: list[tuple[tuple[int, ...], dict[str, Any]]] = [

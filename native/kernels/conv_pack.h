@@ -24,29 +24,27 @@ template <class E, class T>
 static void pack_pixels(const E* from, int64_t channel_stride, int64_t stride, int64_t channels,
                         int64_t count, T* to, int64_t to_step) {
     if (stride == 1 && channels > 1) {
-        if constexpr (SameType<E>::value) {
-            // Every channel's row begins in another page: fetch those of the next channels meanwhile.
-            constexpr int64_t L = kLanes<T>;
-            for (int64_t c = 0; c < channels; c += L) {
-                const E* next = from + (c + L) * channel_stride;
-                for (int64_t i = 0; i < L && c + L + i < channels; ++i)
-                    for (int64_t x = 0; x < count; x += 64 / int64_t(sizeof(E)))
-                        __builtin_prefetch(next + i * channel_stride + x);
-                const int64_t first = channels - c < L && channels >= L ? channels - L : c;
-                transpose(from + first * channel_stride, channel_stride,
-                          channels - first < L ? channels - first : L, count, to + first, to_step);
-            }
-        } else {
-            constexpr int64_t kChannels = 16, kCount = 64;
-            T stage[kChannels * kCount];
-            for (int64_t c = 0; c < channels; c += kChannels) {
-                int64_t some = channels - c < kChannels ? channels - c : kChannels;
-                for (int64_t x = 0; x < count; x += kCount) {
-                    int64_t part = count - x < kCount ? count - x : kCount;
-                    for (int64_t i = 0; i < some; ++i)
-                        for (int64_t j = 0; j < part; ++j)
-                            stage[i * kCount + j] = widen(from[(c + i) * channel_stride + x + j]);
-                    transpose(stage, kCount, some, part, to + x * to_step + c, to_step);
+        // By way of a stage: rows of planes, a power of two apart, would push each other out of the
+        // cache, and pixels be written half a cache line at a time.
+        constexpr int64_t kChannels = 64 / sizeof(T), kCount = 64;
+        T stage[kChannels * kCount];
+        for (int64_t c = 0; c < channels; c += kChannels) {
+            if (c > channels - kChannels) c = channels > kChannels ? channels - kChannels : 0;
+            const int64_t some = channels - c < kChannels ? channels - c : kChannels;
+            const int64_t each = (count - 1) / ((count + kCount - 1) / kCount) + 1;
+            for (int64_t x = 0; x < count; x += each) {
+                const int64_t part = count - x < each ? count - x : each;
+                const E* row = from + c * channel_stride + x;
+                for (int64_t i = 0; i < some; ++i)
+                    for (int64_t j = 0; j < part; j += 64 / int64_t(sizeof(E)))
+                        __builtin_prefetch(row + (kChannels + i) * channel_stride + j);
+                T* pixels = to + x * to_step + c;
+                if constexpr (SameType<E>::value) {
+                    transpose(row, channel_stride, some, part, pixels, to_step);
+                } else {
+                    for (int64_t i = 0; i < some; ++i, row += channel_stride)
+                        for (int64_t j = 0; j < part; ++j) stage[i * kCount + j] = widen(row[j]);
+                    transpose(stage, kCount, some, part, pixels, to_step);
                 }
             }
         }

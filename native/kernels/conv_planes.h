@@ -2,7 +2,7 @@
 // along positions.
 #pragma once
 #include "conv_block.h"
-#include "conv_pack.h"
+#include "conv_pack_planes.h"
 #include "conv_store.h"
 
 namespace unsample {
@@ -70,6 +70,9 @@ static void multiply_columns(const ConvJob& job, const Columns& columns, const T
     int64_t p = 0;
     for (; p + (NV - 1) * L < positions; p += NV * L)
         multiply_planes<T, M, NV>(job, columns, tile + p, weights, start, sums + p);
+    if constexpr (NV > 2)  // one vector alone waits for its own sums
+        for (; p + L < positions; p += 2 * L)
+            multiply_planes<T, M, 2>(job, columns, tile + p, weights, start, sums + p);
     for (; p < positions; p += L)
         multiply_planes<T, M, 1>(job, columns, tile + p, weights, start, sums + p);
 }
@@ -126,115 +129,6 @@ static void interleave(const T* from, int64_t step, int64_t phases, int64_t coun
     }
     for (; q < count; ++q)
         for (int64_t r = 0; r < phases; ++r) to[q * phases + r] = from[r * step + q];
-}
-
-// Pixels `first` .. of one row and channel into its planes, one for each residue of the step.
-template <class E, class T>
-static void pack_line(const ConvAxis& axis, const E* from, int64_t stride, int64_t first, T* to) {
-    for (int64_t u = 0; u < axis.in_step; ++u, to += axis.split_stride) {
-        int64_t count = (axis.tile_size - u + axis.in_step - 1) / axis.in_step, j = 0;
-        for (; j < count && first + u + j * axis.in_step < 0; ++j) {
-            int64_t i = folded(first + u + j * axis.in_step, axis.in_size, axis.fold);
-            to[j] = i < 0 ? T(0) : widen(from[i * stride]);
-        }
-        int64_t begin = first + u, stop = (axis.in_size - begin + axis.in_step - 1) / axis.in_step;
-        if (stop > count) stop = count;
-        if (stride == 1 && axis.in_step == 1)
-            for (; j < stop; ++j) to[j] = widen(from[begin + j]);
-        else if (stride == 1 && axis.in_step == 2)
-            for (; j < stop; ++j) to[j] = widen(from[begin + j * 2]);
-        else
-            for (; j < stop; ++j) to[j] = widen(from[(begin + j * axis.in_step) * stride]);
-        for (; j < count; ++j) {
-            int64_t i = folded(begin + j * axis.in_step, axis.in_size, axis.fold);
-            to[j] = i < 0 ? T(0) : widen(from[i * stride]);
-        }
-    }
-}
-
-// A row of `channels` channels that lie side by side in memory, turned into planes together.
-template <class T>
-static void pack_turned(const ConvAxis& axis, const T* from, int64_t stride, int64_t channels,
-                        int64_t first, T* to, int64_t plane) {
-    int64_t begin = first < 0 ? -first : 0;
-    int64_t end = axis.in_size - first < axis.tile_size ? axis.in_size - first : axis.tile_size;
-    if (end < begin) begin = end = 0;
-    transpose(from + (first + begin) * stride, stride, end - begin, channels, to + begin, plane);
-    for (int64_t c = 0; c < channels; ++c) {
-        memset(to + c * plane, 0, size_t(begin) * sizeof(T));
-        memset(to + c * plane + end, 0, size_t(axis.tile_size - end) * sizeof(T));
-    }
-}
-
-// The input of `channels` channels under a block, as planes.
-template <class E, class T>
-static void pack_planes(const ConvJob& job, int64_t image, int64_t images, int64_t channel,
-                        int64_t channels, const int64_t* origin, T* tile) {
-    const int64_t inner = job.rank - 1;
-    const ConvAxis& last = job.axes[inner];
-    int64_t rows = images, first = origin[inner] * last.in_step + last.low;
-    for (int64_t a = 0; a < inner; ++a) rows *= job.axes[a].tile_size;
-    const bool turned = SameType<E>::value && job.in_channel_stride == 1 && channels > 1 &&
-                        last.in_step == 1 && last.fold == Fold::zeros;
-    // Channel by channel, so that a plane is read in order: row by row was 3 times slower.
-    const int64_t each = turned ? channels : 1;
-    const bool ahead = job.in_strides[inner] == 1;
-    for (int64_t c = 0; c < channels; c += each)
-        for (int64_t row = 0; row < rows; ++row) {
-            const E* from =
-                static_cast<const E*>(job.input) + (channel + c) * job.in_channel_stride;
-            T* to = tile + c * job.plane;
-            int64_t rest = row;
-            bool zero = false;
-            for (int64_t a = inner - 1; a >= 0; --a) {
-                const ConvAxis& axis = job.axes[a];
-                int64_t j = rest % axis.tile_size;
-                rest /= axis.tile_size;
-                to += j % axis.in_step * axis.split_stride + j / axis.in_step * axis.tile_stride;
-                int64_t i =
-                    folded(origin[a] * axis.in_step + axis.low + j, axis.in_size, axis.fold);
-                zero |= i < 0;
-                from += i * job.in_strides[a];
-            }
-            from += (image + rest) * job.in_batch_stride;
-            to += rest * job.image_stride;
-            if (zero) {
-                for (int64_t d = 0; d < each; ++d)
-                    for (int64_t u = 0; u < last.in_step; ++u)
-                        memset(to + d * job.plane + u * last.split_stride, 0,
-                               size_t((last.tile_size - u + last.in_step - 1) / last.in_step) *
-                                   sizeof(T));
-                continue;
-            }
-            if constexpr (SameType<E>::value)
-                if (turned) {
-                    pack_turned(last, from, job.in_strides[inner], channels, first, to, job.plane);
-                    continue;
-                }
-            if (ahead)
-                for (int64_t i = 0; i < last.tile_size; i += 64 / int64_t(sizeof(E)))
-                    __builtin_prefetch(from + job.in_channel_stride + first + i);
-            pack_line(last, from, job.in_strides[inner], first, to);
-        }
-}
-
-// The weights of the columns of groups begin .. end.
-template <class E>
-static void pack_columns(const ConvJob* given, int64_t begin, int64_t end, void*) {
-    typedef typename Summed<E>::type T;
-    const ConvJob& job = *given;
-    for (int64_t group = begin; group < end; ++group) {
-        const E* weight = static_cast<const E*>(job.weight) + group * job.weight_group_stride;
-        T* packed = static_cast<T*>(job.packed) + group * job.packed_group;
-        for (int64_t n = 0; n < job.outer_columns[job.outer_phases]; ++n) {
-            const Columns& columns = job.columns[n];
-            T* to = packed + columns.weights;
-            const int64_t* sources = job.sources + columns.first_source;
-            for (int64_t k = 0; k < job.in_channels; ++k)
-                for (int64_t i = 0; i < columns.taps * columns.count; ++i)
-                    *to++ = widen(weight[sources[i] + k * job.weight_in_stride]);
-        }
-    }
 }
 
 // Copies `count` elements to the output.

@@ -6,8 +6,8 @@ namespace unsample {
 namespace UNSAMPLE_TARGET {
 
 // Whole cache lines, channel by channel; returns how many of `count` elements they hold. Planes lie
-// multiples of a page apart, so that lines of several channels begun together push each other out of
-// the cache before they are full.
+// multiples of a page apart, so that lines of several channels begun together push each other out
+// of the cache before they are full.
 template <class T, bool STREAM>
 static int64_t store_lines(const T* sums, int64_t width, int64_t channels, int64_t count, T* to,
                            int64_t channel_stride) {

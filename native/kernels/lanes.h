@@ -291,3 +291,9 @@ UNSAMPLE_INLINE void over(int64_t n, Step step) {
     }
     for (int64_t i = 0; i < n; ++i) step(Count<1>{}, i);
 }
+
+template <class E>
+UNSAMPLE_INLINE void clear(E* out, int64_t n) {
+    over<FULL<E>>(
+        n, [=](auto lanes, int64_t i) { store(out + i, splat<decltype(lanes)::value>(E{})); });
+}

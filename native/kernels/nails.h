@@ -16,7 +16,7 @@ UNSAMPLE_INLINE void nails_row(const E* x, int64_t n, E* out, int64_t from, int6
         if ((to - from) % 2) out[to - from - 1] = at ? zero : x[to / 2];
         return;
     }
-    memset(static_cast<void*>(out), 0, size_t(to - from) * sizeof(E));
+    clear(out, to - from);
     int64_t o = from > at ? (from - at + factor - 1) / factor : 0;
     for (; o < n && o * factor + at < to; ++o) out[o * factor + at - from] = x[o];
 }
@@ -42,7 +42,7 @@ void nails(const void* untyped, int64_t begin, int64_t end) {
             nails_row(static_cast<const E*>(job.x) + row * last.coarse, last.coarse, to,
                       walk.from(), walk.to(), last.stride, -last.before);
         else
-            memset(static_cast<void*>(to), 0, size_t(n) * sizeof(E));
+            clear(to, n);
         out.wrote(n);
     }
 }

@@ -25,14 +25,16 @@ UNSAMPLE_INLINE void repeat_row(const E* x, E* out, int64_t from, int64_t to, in
     } else if (factor == 4) {
         repeat_times<4>(x + from / 4, out, (to - from) / 4);
     } else {
+        const int64_t n = to - from;
         int64_t source = from / factor, p = source * factor - from;
-        for (; p < to - from; p += factor, ++source) {
+        for (; p < n; p += factor, ++source) {
             const E value = x[source];
-            int64_t q = p < 0 ? 0 : p;
-            const int64_t stop = p + factor < to - from ? p + factor : to - from;
             const auto v = splat<FULL<E>>(value);
-            for (; q < stop; q += FULL<E>)
-                store(out + q, v);  // over the end: the next one mends it
+            int64_t q = p < 0 ? 0 : p;
+            const int64_t stop = p + factor < n ? p + factor : n;
+            // Over the end of the block, which the next one mends.
+            for (; q < stop && q + FULL<E> <= n; q += FULL<E>) store(out + q, v);
+            for (; q < stop; ++q) out[q] = value;
         }
     }
 }

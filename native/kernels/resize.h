@@ -12,6 +12,35 @@ UNSAMPLE_INLINE T weighted(const ResizeJob& job, const T* x, int64_t stride, int
     return sum;
 }
 
+// Outputs [from, to) of a row where each has SLOTS terms.
+template <class T, int SLOTS>
+void resize_alike(const ResizeJob& job, const T* x, int64_t from, int64_t to, T* out) {
+    const T* weights = static_cast<const T*>(job.slot_weights);
+    for (int64_t o = from; o < to; ++o) {
+        T sum{};
+        for (int slot = 0; slot < SLOTS; ++slot)
+            sum += weights[slot * job.m + o] * x[job.slot_source[slot * job.m + o]];
+        out[o - from] = sum;
+    }
+}
+
+template <class T>
+void resize_row(const ResizeJob& job, const T* x, int64_t from, int64_t to, T* out) {
+    const int64_t alike = larger(from, job.alike), stop = smaller(to, job.alike_end);
+    const bool slots = alike < stop && (job.slots == 2 || job.slots == 4);
+    for (int64_t o = from; o < to; ++o) {
+        if (slots && o == alike) {
+            if (job.slots == 2)
+                resize_alike<T, 2>(job, x, alike, stop, out + (alike - from));
+            else
+                resize_alike<T, 4>(job, x, alike, stop, out + (alike - from));
+            o = stop - 1;
+        } else {
+            out[o - from] = weighted(job, x, 1, o);
+        }
+    }
+}
+
 template <class T>
 void resize(const void* untyped, int64_t begin, int64_t end) {
     const ResizeJob& job = *static_cast<const ResizeJob*>(untyped);
@@ -28,7 +57,7 @@ void resize(const void* untyped, int64_t begin, int64_t end) {
         T* made = out.room(n);
         if (job.inner == 1) {
             const T* x = static_cast<const T*>(job.x) + row * job.n;
-            for (int64_t i = 0; i < n; ++i) made[i] = weighted(job, x, 1, from + i);
+            resize_row(job, x, from, from + n, made);
         } else {
             const int64_t o = row % job.m;
             const T* x = static_cast<const T*>(job.x) + row / job.m * job.n * job.inner + from;

@@ -67,12 +67,10 @@ private:
 };
 
 constexpr int64_t ROOM = 8192;  // bytes that one item may write
-constexpr int64_t SLACK = 64;   // and that a vector may overrun them by
 constexpr int64_t BUFFER = 2 * ROOM;
 
-// Rows are made in a buffer that stays in the first cache and leave it in whole cache lines, past
-// the caches where the output is large: 27 instead of 20 GB/s. Going through the buffer costs
-// little even where it is not needed, and lets vectors overrun the end of a row.
+// Large outputs are made in a buffer that stays in the first cache and leave it in whole cache
+// lines, past the caches: 27 instead of 20 GB/s. Others are written where they belong.
 template <class E>
 class Writer {
 public:
@@ -80,32 +78,33 @@ public:
         head = end = streaming ? int64_t(reinterpret_cast<uintptr_t>(to) % 64) : 0;
     }
     ~Writer() {
+        if (!stream) return;
         flush(true);
-        if (stream) fence();
+        fence();
     }
     Writer(const Writer&) = delete;
     Writer& operator=(const Writer&) = delete;
 
     // Where the next `n` elements go; at most ROOM bytes.
     E* room(int64_t n) {
+        if (!stream) return reinterpret_cast<E*>(to);
         if (end + n * int64_t(sizeof(E)) > BUFFER) flush(false);
         return reinterpret_cast<E*>(buffer + end);
     }
-    void wrote(int64_t n) { end += n * int64_t(sizeof(E)); }
+    void wrote(int64_t n) {
+        if (stream)
+            end += n * int64_t(sizeof(E));
+        else
+            to += n * int64_t(sizeof(E));
+    }
 
 private:
-    alignas(64) char buffer[BUFFER + SLACK];
+    alignas(64) char buffer[BUFFER];
     char* to;           // where buffer[head] belongs; buffer and output agree on cache lines
     int64_t head, end;  // what is in the buffer
     bool stream;
 
     void flush(bool all) {
-        if (!stream) {
-            memcpy(to, buffer, size_t(end));
-            to += end;
-            end = 0;
-            return;
-        }
         const int64_t until = all ? end : end & ~int64_t(63);
         if (head % 64 && head < until) {
             const int64_t line = (head | 63) + 1;

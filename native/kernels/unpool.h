@@ -192,14 +192,13 @@ void unpool(const void* untyped, int64_t begin, int64_t end) {
             for (const Span& part : rest) {
                 if (part.first >= part.stop) continue;
                 E* some = made + (part.first - from);
-                if (fresh)
-                    memset(static_cast<void*>(some), 0, size_t(part.stop - part.first) * sizeof(E));
+                if (fresh) clear(some, part.stop - part.first);
                 unpool_scatter<Last<E>>(axis, values, switches, number, part.first, part.stop, some,
                                         static_cast<uint8_t*>(nullptr));
             }
             fresh = false;
         });
-        if (fresh) memset(static_cast<void*>(made), 0, size_t(n) * sizeof(E));
+        if (fresh) clear(made, n);
         out.wrote(n);
     }
 }

@@ -1,8 +1,10 @@
 // Every kernel of every tier against plain loops, over random geometries, in memory of exactly the
 // size: built with sanitizers (`make sanitize`) it shows that nothing outside is read or written.
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 #include <random>
 #include <vector>
 
@@ -53,12 +55,15 @@ struct Case {
 Case blocks(bool nails) {
     Case c;
     c.g.rank = int(draw(1, 3));
-    c.g.planes = draw(1, 3);
+    c.g.planes = draw(0, 9) ? draw(1, 3) : 40;  // so much that a Writer flushes more than once
     c.g.channels = 1;
     c.g.tiles = c.g.inside = true;
+    const bool long_blocks = draw(0, 19) == 0;  // longer than a piece of a row
     for (int axis = 0; axis < c.g.rank; ++axis) {
-        const int64_t f = draw(1, axis == c.g.rank - 1 ? 5 : 3), nail = nails ? draw(0, f - 1) : 0;
-        const int64_t m = axis == c.g.rank - 1 ? draw(1, 70) : draw(1, 4);
+        const bool last = axis == c.g.rank - 1;
+        const int64_t f = last && long_blocks ? draw(500, 1100) : draw(1, last ? 5 : 3),
+                      nail = nails ? draw(0, f - 1) : 0;
+        const int64_t m = last && !long_blocks ? draw(1, 70) : draw(1, 4);
         const int64_t n = nails ? draw((m - 1) * f + nail + 1, m * f + nail) : m * f;
         c.g.axes[axis] = {n, m, nails ? 1 : f, f, 1, -nail, nullptr, nullptr};
     }
@@ -149,7 +154,8 @@ void same(const char* what, const char* tier, Array<T>& got, const std::vector<T
 Report run(Range kernel, Job job, int64_t elements, int64_t row, int64_t block) {
     Report report{"", 0};
     job.report = &report;
-    job.columns = draw(0, 3) ? 512 / block * block : std::max<int64_t>(block, 16 / block * block);
+    const int64_t most = draw(0, 3) ? 512 : 16;
+    job.columns = block <= most ? most / block * block : block <= 512 ? block : 512;
     job.stream = draw(0, 1);
     const int64_t items = elements / row * ((row + job.columns - 1) / job.columns);
     if (!parallel(kernel, &job, items, draw(1, 5), int(draw(1, 3)), [] { return false; })) abort();
@@ -213,22 +219,22 @@ void pools(const Kernels& k, int dtype, int width, int tap) {
     Array<T> x(c.fine, offset), values(c.coarse, offset), alone(c.coarse, offset);
     Array<T> up(c.fine, offset), down(c.coarse, offset);
     Array<Tap> taps(c.coarse, offset);
-    std::vector<T> best, placed(size_t(c.fine)), added(size_t(c.fine)), largest(size_t(c.fine));
+    if (std::numeric_limits<T>::has_quiet_NaN && draw(0, 3) == 0)
+        for (int64_t i = draw(0, 5); i < c.fine; i += draw(1, 9))
+            x[i] = std::numeric_limits<T>::quiet_NaN();
+    std::vector<T> best;
     std::vector<Tap> winner;
-    std::vector<bool> met(size_t(c.fine));
+    std::vector<int64_t> where;
     for (int64_t o = 0; o < c.coarse; ++o) {
-        int64_t won = -1, number = 0, where = 0;
+        int64_t won = -1, number = 0, element = 0;
         for (const int64_t p : under(c, o)) {
-            if (p >= 0 && (won < 0 || x[p] > x[where])) won = number, where = p;
+            const bool wins = p >= 0 && (won < 0 || x[p] > x[element] || x[p] != x[p]);
+            if (wins) won = number, element = p;
             ++number;
         }
-        best.push_back(x[where]);
+        best.push_back(x[element]);
         winner.push_back(Tap(won));
-        const size_t p = size_t(where);
-        placed[p] = x[where];
-        added[p] = T(added[p] + x[where]);
-        if (!met[p] || x[where] > largest[p]) largest[p] = x[where];
-        met[p] = true;
+        where.push_back(element);
     }
     run(k.pool[tap][dtype], {nullptr, &c.g, x.data, nullptr, values.data, taps.data}, c.coarse,
         last.coarse, 1);
@@ -238,7 +244,18 @@ void pools(const Kernels& k, int dtype, int width, int tap) {
         1);
     same("pool of values", k.name, alone, best);
 
-    const Job job{nullptr, &c.g, values.data, taps.data, up.data};
+    // Other values than those pooled: where windows meet, it shows which of them stays.
+    std::vector<T> placed(size_t(c.fine)), added(size_t(c.fine)), largest(size_t(c.fine));
+    std::vector<bool> met(size_t(c.fine));
+    Array<T> other(c.coarse, offset);
+    for (int64_t o = 0; o < c.coarse; ++o) {
+        const size_t p = size_t(where[size_t(o)]);
+        placed[p] = other[o];
+        added[p] = T(added[p] + other[o]);
+        if (!met[p] || other[o] > largest[p]) largest[p] = other[o];
+        met[p] = true;
+    }
+    const Job job{nullptr, &c.g, other.data, taps.data, up.data};
     failures += run(k.unpool[tap][width], job, c.fine, last.fine, last.stride).bad;
     same("unpool", k.name, up, placed);
     failures += run(k.unpool_sum[tap][dtype], job, c.fine, last.fine, last.stride).bad;
@@ -249,13 +266,11 @@ void pools(const Kernels& k, int dtype, int width, int tap) {
     failures += run(k.gather[tap][width], job_down, c.coarse, last.coarse, 1).bad;
     same("gather", k.name, down, best);
 
-    // Any value of a switch: found, and nothing outside touched.
-    for (int64_t i = 0; i < taps.size; ++i) taps[i] = Tap(draw(0, 3) ? draw(0, 255) : -1);
-    bool bad = false;
-    for (int64_t o = 0; o < c.coarse; ++o) {
-        const auto elements = under(c, o);
-        bad = bad || int64_t(taps[o]) >= c.g.taps || elements[size_t(taps[o])] < 0;
-    }
+    // Any value of one switch: found, and nothing outside touched.
+    const int64_t changed = draw(0, taps.size - 1);
+    taps[changed] = Tap(draw(0, 3) ? draw(0, c.g.taps) : draw(0, 255));
+    const int64_t value = taps[changed];
+    const bool bad = value >= c.g.taps || under(c, changed)[size_t(value)] < 0;
     for (const Range kernel :
          {k.unpool[tap][width], k.unpool_sum[tap][dtype], k.unpool_max[tap][dtype]})
         failures += run(kernel, job, c.fine, last.fine, last.stride).bad != bad;
@@ -281,7 +296,7 @@ void resizes(const Kernels& k) {
     std::vector<int64_t> first{0}, source, one;
     std::vector<float> weights;
     for (int64_t o = 0; o < m; ++o) {
-        for (int64_t i = draw(0, 4); i > 0; --i)
+        for (int64_t i = draw(0, 5) ? 2 : draw(0, 4); i > 0; --i)
             source.push_back(draw(0, n - 1)), weights.push_back(float(draw(-2, 2)));
         first.push_back(int64_t(source.size()));
         one.push_back(draw(0, n - 1));
@@ -297,8 +312,22 @@ void resizes(const Kernels& k) {
                 picked[to] = x[(a * n + one[size_t(o)]) * inner + i];
             }
     Report report{"", 0};
-    ResizeJob job{&report,        x.data, out.data,       n, m, inner, first.data(), source.data(),
-                  weights.data(), 512,    draw(0, 1) == 1};
+    ResizeJob job{};
+    job.report = &report;
+    job.x = x.data, job.out = out.data;
+    job.n = n, job.m = m, job.inner = inner;
+    job.first = first.data(), job.source = source.data(), job.weights = weights.data();
+    std::vector<int64_t> slot_source(size_t(4 * m));
+    std::vector<float> slot_weights(size_t(4 * m));
+    const auto length = [&](int64_t o) { return first[size_t(o) + 1] - first[size_t(o)]; };
+    job.alike = draw(0, m - 1), job.alike_end = job.alike, job.slots = length(job.alike);
+    for (int64_t o = job.alike; o < m && length(o) == job.slots; job.alike_end = ++o)
+        for (int64_t slot = 0; slot < job.slots; ++slot) {
+            slot_source[size_t(slot * m + o)] = source[size_t(first[size_t(o)] + slot)];
+            slot_weights[size_t(slot * m + o)] = weights[size_t(first[size_t(o)] + slot)];
+        }
+    job.slot_source = slot_source.data(), job.slot_weights = slot_weights.data();
+    job.columns = 512, job.stream = draw(0, 1) == 1;
     const int64_t row = inner == 1 ? m : inner, items = outer * m * inner / row;
     parallel(k.resize[0], &job, items, 1, 2, [] { return false; });
     same("resize", k.name, out, expected);

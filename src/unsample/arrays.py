@@ -135,17 +135,20 @@ def sum_dtype(xp: Any, dtype: Any) -> Any:
     float16 and bfloat16 accumulate in float32; integers and bool as the library's own `sum` has it
     (int64 in NumPy and PyTorch, so that nothing wraps that need not).
     """
-    if dtype_name(dtype) in ("float16", "bfloat16"):
-        return xp.float32
-    if dtype_kind(dtype) in ("bool", "integer"):
-        # jax may be told meanwhile to keep to 32 bits
-        return _numpy_sum(dtype) if xp is np else xp.sum(xp.zeros((1,), dtype=dtype)).dtype
-    return native_order(dtype)
+    return _numpy_sum(dtype) if xp is np else _sum_of(xp, dtype)
 
 
 @lru_cache(maxsize=256)
 def _numpy_sum(dtype: Any) -> Any:
-    return np.sum(np.zeros(1, dtype)).dtype
+    return np.dtype(_sum_of(np, dtype))
+
+
+def _sum_of(xp: Any, dtype: Any) -> Any:
+    if dtype_name(dtype) in ("float16", "bfloat16"):
+        return xp.float32
+    if dtype_kind(dtype) in ("bool", "integer"):
+        return xp.sum(xp.zeros((1,), dtype=dtype)).dtype
+    return native_order(dtype)
 
 
 def result_dtype(total: Any, dtype: Any) -> Any:
@@ -156,6 +159,11 @@ def result_dtype(total: Any, dtype: Any) -> Any:
 def native_order(dtype: Any) -> Any:
     """The dtype in this machine's byte order; only NumPy has others."""
     return dtype.newbyteorder("=") if isinstance(dtype, np.dtype) else dtype
+
+
+def cast(xp: Any, x: Any, dtype: Any) -> Any:
+    """`x` in `dtype`, itself where it is that already."""
+    return x if x.dtype == dtype else xp.astype(x, dtype)
 
 
 def contiguous(x: Any) -> Any:

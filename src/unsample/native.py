@@ -268,15 +268,30 @@ def _listed(values: Sequence[int] | np.ndarray[Any, Any]) -> np.ndarray[Any, Any
 
 def resizes(x: Any, copy: bool, up: bool) -> bool:
     """Whether the kernels resize `x`: copies of any width, sums of float32 and float64."""
-    return takes(x) and ((copy and up) or x.dtype in (np.float32, np.float64))
+    return takes(x) and ((copy and up) or x.dtype in _RESIZED)
 
 
-def resize(x: Any, axis: int, resample: Resample, up: bool, copy: bool) -> Any:
-    """One axis (counted from the end) of `x` resized."""
-    x = _ready(x)
-    shape = list(x.shape)
-    shape[axis] = resample.target if up else resample.source
-    out = np.empty(tuple(shape), x.dtype)
-    outer, inner = prod(x.shape[:axis]), prod(x.shape[len(x.shape) + axis + 1 :])
-    _native.resize(_terms(resample, up), x, out, outer, inner, x.itemsize, copy and up)
-    return out
+_RESIZED = frozenset((np.dtype(np.float32), np.dtype(np.float64)))
+
+
+def resize(x: Any, plan: Plan, up: bool, copy: bool, out: Any) -> Any:
+    """One axis after the other, of those that change; the last into `out`."""
+    passes = _passes(plan, up)
+    for i, (terms, shape, outer, inner) in enumerate(passes, 1):
+        source = _ready(x)
+        x = _target(out if i == len(passes) else None, shape, source.dtype)
+        _native.resize(terms, source, x, outer, inner, source.itemsize, copy and up)
+    return placed(x, out)
+
+
+@lru_cache(maxsize=256)
+def _passes(plan: Plan, up: bool) -> list[tuple[Any, tuple[int, ...], int, int]]:
+    """What each pass needs to know, in the order of the axes."""
+    passes, shape = [], list(plan.input_shape)
+    for axis, resample in enumerate(plan.resamples, len(shape) - plan.rank):
+        if resample.source == resample.target:
+            continue
+        outer, inner = prod(shape[:axis]), prod(shape[axis + 1 :])
+        shape[axis] = resample.target if up else resample.source
+        passes.append((_terms(resample, up), tuple(shape), outer, inner))
+    return passes

@@ -13,6 +13,7 @@ from unsample.arrays import (
     COPIES,
     SUMS,
     ArrayT,
+    cast,
     constant,
     contiguous,
     dtype_kind,
@@ -228,14 +229,16 @@ def resize(
         )
     check_out("resize", out, plan.output_shape, dtype, x=x)
     if method == "nearest":
-        done = _walk(xp, xp.astype(x, dtype, copy=False), plan, up=True, copy=True)
+        done = _walk(xp, cast(xp, x, dtype), plan, up=True, copy=True, out=out)
     elif whole:
         limits = xp.iinfo(x.dtype)
-        done = xp.round(_walk(xp, xp.astype(x, xp.float32, copy=False), plan, up=True))
+        done = xp.round(_walk(xp, cast(xp, x, xp.float32), plan, up=True))
         done = xp.astype(xp.clip(done, limits.min, limits.max), dtype)
     else:
-        done = _walk(xp, xp.astype(x, sum_dtype(xp, x.dtype), copy=False), plan, up=True)
-        done = xp.astype(done, dtype, copy=False)
+        total = sum_dtype(xp, x.dtype)
+        last = out if total == dtype else None  # where the last axis may be written
+        done = _walk(xp, cast(xp, x, total), plan, up=True, out=last)
+        done = cast(xp, done, dtype)
     return placed(_apart(xp, done, x), out)
 
 
@@ -299,8 +302,10 @@ def resize_transpose(
     total = sum_dtype(xp, y.dtype)
     dtype = result_dtype(total, y.dtype)
     check_out("resize_transpose", out, plan.output_shape, dtype, y=y)
-    done = _walk(xp, xp.astype(y, total, copy=False), plan, up=False, copy=method == "nearest")
-    return placed(_apart(xp, xp.astype(done, dtype, copy=False), y), out)
+    last = out if total == dtype else None
+    terms = cast(xp, y, total)
+    done = _walk(xp, terms, plan, up=False, copy=method == "nearest", out=last)
+    return placed(_apart(xp, cast(xp, done, dtype), y), out)
 
 
 def _apart(xp: Any, done: Any, x: Any) -> Any:
@@ -308,23 +313,22 @@ def _apart(xp: Any, done: Any, x: Any) -> Any:
     return xp.astype(x, x.dtype, copy=True) if done is x else done
 
 
-def _walk(xp: Any, x: Any, plan: Plan, *, up: bool, copy: bool = False) -> Any:
+def _walk(xp: Any, x: Any, plan: Plan, *, up: bool, copy: bool = False, out: Any = None) -> Any:
     """Along each axis that changes: source -> target (up) or target -> source, tap by tap.
 
-    `copy` stands for weights that are all 1: elements are moved, not multiplied.
+    `copy` stands for weights that are all 1: elements are moved, not multiplied. Kernels write into `out`.
     """
     if all(resample.source == resample.target for resample in plan.resamples):
         return x
+    if native.resizes(x, copy, up):
+        return native.resize(x, plan, up, copy, out)
     x = contiguous(x)
     for axis, resample in enumerate(plan.resamples):
         if resample.source == resample.target:
             continue
-        if native.resizes(x, copy, up):
-            x = native.resize(x, axis - plan.rank, resample, up, copy)
-            continue
         shape = list(x.shape)
         shape[axis - plan.rank] = resample.target if up else resample.source
-        out = zeros(x, tuple(shape))
+        done = zeros(x, tuple(shape))
         for tap in resample.taps():
             here, there = (tap.source, tap.target) if up else (tap.target, tap.source)
             value = slice_tap(x, along(axis, here, plan.rank))
@@ -334,6 +338,6 @@ def _walk(xp: Any, x: Any, plan: Plan, *, up: bool, copy: bool = False) -> Any:
             if len(here) > len(there):  # many meet one
                 value = xp.sum(value, axis=axis - plan.rank, keepdims=True)
             stamp = place_tap if up and copy else add_tap
-            out = stamp(out, along(axis, there, plan.rank), value)
-        x = out
+            done = stamp(done, along(axis, there, plan.rank), value)
+        x = done
     return x
