@@ -45,7 +45,7 @@ bench-quick: $(VENV)/.bench ## Measure a part in under 2 minutes
 	$(BIN)/python benchmarks/run.py --quick
 
 $(VENV)/.bench: $(READY)
-	$(BIN)/python -m pip install --quiet onnx onnxruntime openvino
+	$(BIN)/python -m pip install --quiet openvino
 	@touch $@
 
 lint: $(READY) ## Check style and formatting
