@@ -5,6 +5,7 @@ import csv
 import json
 import os
 import platform
+import select
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from workloads import MOVES, QUICK, QUICK_MOVES, SCALING, SMALLEST, TRANSPOSED, 
 
 HERE = Path(__file__).parent
 LARGEST_CHECKED = 10**8
+PATIENCE = 60.0  # seconds for one answer; XLA compiles some grouped convolutions for tens of minutes
 HEADER = (
     *("suite", "workload", "dtype", "layout", "threads", "peer", "version", "ms_median", "ms_p10", "ms_p90"),
     *("gflops", "gbytes_s", "fraction_of_limit", "peak_rss_mb", "ratio_vs_ours"),
@@ -38,6 +40,10 @@ class Worker:
     process: subprocess.Popen[str] = field(init=False)
 
     def __post_init__(self) -> None:
+        self.start()
+
+    def start(self) -> None:
+        """Begin a process, and stop it."""
         command = [sys.executable, str(HERE / "worker.py"), self.peer, str(self.threads)]
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
@@ -51,9 +57,13 @@ class Worker:
         self.process.send_signal(signal.SIGCONT)
         self.process.stdin.write(json.dumps(what) + "\n")
         self.process.stdin.flush()
+        if not select.select([self.process.stdout], [], [], PATIENCE)[0]:
+            self.process.kill()
         line = self.process.stdout.readline()
         if not line:
-            return {"error": f"{self.peer} ended with {self.process.wait()}"}
+            ended = self.process.wait()
+            self.start()
+            return {"error": f"ended with {ended}, or was stopped after {PATIENCE:.0f} s"}
         self.process.send_signal(signal.SIGSTOP)
         answer: dict[str, Any] = json.loads(line)
         return answer
@@ -111,7 +121,7 @@ def measure(
             continue
         with tempfile.TemporaryDirectory() as place:
             path = Path(place) / "result.npy"
-            if (failed := worker.ask(do="save", path=str(path)).get("error")) is not None:
+            if (failed := worker.ask(do="save", layout=layout, path=str(path)).get("error")) is not None:
                 tqdm.write(f"  {worker.peer} fails {work.name}: {failed}", file=sys.stderr)
                 continue
             if worker.peer == "reference":
@@ -125,8 +135,10 @@ def measure(
         ready.append((worker, layout, answer["version"]))
     times = np.empty((len(ready), rounds))
     for turn in range(-1, rounds):  # the first round warms up
-        for number, (worker, _, _) in enumerate(ready):
-            answer = worker.ask(do="time", seconds=0.03)
+        for number, (worker, layout, _) in enumerate(ready):
+            answer = worker.ask(do="time", layout=layout, seconds=0.03)
+            if "error" in answer:
+                raise RuntimeError(f"{worker.peer} {work.name}: {answer['error']}")
             if turn >= 0:
                 times[number, turn] = answer["ms"]
     mine = [
@@ -154,17 +166,17 @@ def measure(
                 "gflops": f"{flops / median / 1e6:.1f}",
                 "gbytes_s": f"{triple * work.traffic / median / 1e6:.2f}",
                 "fraction_of_limit": f"{bound_ms / median:.3f}",
-                "peak_rss_mb": f"{memory(worker, suite):.1f}",
+                "peak_rss_mb": f"{memory(worker, suite, layout):.1f}",
                 "ratio_vs_ours": f"{np.median(ms / times[mine[0]]):.3f}" if mine else "",
             }
         )
     return rows
 
 
-def memory(worker: Worker, suite: str) -> float:
+def memory(worker: Worker, suite: str, layout: str) -> float:
     """Megabytes: of one call beyond inputs and output with `out`, of the whole process otherwise."""
     if suite.endswith("out="):
-        return float(worker.ask(do="scratch")["extra_mb"])
+        return float(worker.ask(do="scratch", layout=layout)["extra_mb"])
     return float(worker.ask(do="memory")["peak_mb"])
 
 

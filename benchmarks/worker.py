@@ -1,10 +1,12 @@
 """One library on one number of threads: reads requests on stdin, answers on stdout, a JSON line each.
 
 {"do": "prepare", "suite", "workload", "layout"} -> {"ready": bool, "version"}
-{"do": "save", "path"} -> {}            the result as an .npy file
-{"do": "time", "seconds"} -> {"ms"}     median of the calls that fit
+{"do": "save", "layout", "path"} -> {}          the result as an .npy file
+{"do": "time", "layout", "seconds"} -> {"ms"}   median of the calls that fit
 {"do": "memory"} -> {"peak_mb"}
-{"do": "scratch"} -> {"extra_mb"}       of resident memory that one call needs beyond what there was
+{"do": "scratch", "layout"} -> {"extra_mb"}     of resident memory that one call needs beyond what there was
+
+The layouts of a workload are kept beside each other; another workload replaces them all.
 """
 
 import inspect
@@ -36,33 +38,36 @@ def main() -> None:
     """Answer until stdin ends."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print goes to stderr
-    call = result = None
+    prepared: dict[str, Any] = {}  # by layout: what to call, and what gives the result as an array
+    current = None
     for line in sys.stdin:
         asked = json.loads(line)
         answer: dict[str, Any] = {}
+        layout = asked.get("layout")
         try:
             if asked["do"] == "prepare":
                 function = PEERS[PEER][0]
-                call = result = None  # free the last workload first
-                arguments = [asked["suite"], WORKS[asked["workload"]], asked["layout"]]
+                if current != (current := (asked["suite"], asked["workload"])):
+                    prepared.clear()  # free the last workload first
+                arguments = [asked["suite"], WORKS[asked["workload"]], layout]
                 if "threads" in inspect.signature(function).parameters:
                     arguments.append(THREADS)
-                prepared = function(*arguments)
-                if prepared is not None:
-                    call, result = prepared
-                    call()
+                found = function(*arguments)
+                if found is not None:
+                    prepared[layout] = found
+                    found[0]()
                 package = {"torch.compile": "torch", "reference": "torch"}.get(PEER, PEER)
-                answer = {"ready": prepared is not None, "version": version(package)}
+                answer = {"ready": found is not None, "version": version(package)}
             elif asked["do"] == "save":
-                np.save(asked["path"], result())
+                np.save(asked["path"], prepared[layout][1]())
             elif asked["do"] == "time":
-                answer = {"ms": 1e3 * timed(call, asked["seconds"])}
+                answer = {"ms": 1e3 * timed(prepared[layout][0], asked["seconds"])}
             elif asked["do"] == "memory":
                 answer = {"peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
             elif asked["do"] == "scratch":
                 before = status("VmRSS")
                 Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
-                call()
+                prepared[layout][0]()
                 answer = {"extra_mb": status("VmHWM") - before}
         except Exception as error:  # a library that refuses is a row, not the end
             answer = {"error": f"{type(error).__name__}: {error}".splitlines()[0][:300]}
@@ -77,10 +82,10 @@ def status(name: str) -> float:
 
 
 def timed(call: Any, seconds: float) -> float:
-    """Median seconds of the calls that fit into `seconds`, three at least."""
+    """Median seconds of the calls that fit into `seconds`; three at least, unless they take a second."""
     found: list[float] = []
-    end = time.perf_counter() + seconds
-    while len(found) < 3 or time.perf_counter() < end:
+    begin = time.perf_counter()
+    while (taken := time.perf_counter() - begin) < seconds or (len(found) < 3 and taken < 1):
         start = time.perf_counter()
         call()
         found.append(time.perf_counter() - start)
