@@ -224,7 +224,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a part, in under 2 minutes, to results/quick")
     parser.add_argument("--only", default="", help="workloads whose name holds this")
-    parser.add_argument("--suite", default="", help="suites whose name holds this")
+    parser.add_argument("--suite", default="", help="this suite alone")
     parser.add_argument("--rounds", type=int, default=0, help="7, or 5 with --quick")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--peers", default="", help="separated by commas; all unless given")
@@ -253,7 +253,7 @@ def main() -> None:
     if not options.quick:
         jobs += [("scaling", work) for work in SCALING]
     jobs += [("call overhead", work) for work in SMALLEST]
-    jobs = [job for job in jobs if options.only in job[1].name and options.suite in job[0]]
+    jobs = [job for job in jobs if options.only in job[1].name and options.suite in (job[0], "")]
     workers = {peer: Worker(peer, options.threads) for peer in peers}
     rows = import_times(rounds) if options.suite in "import time" and not options.only else []
     try:

@@ -1,5 +1,6 @@
 // The only file that knows Python: arguments in, kernels called, errors out.
 #include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "conv_call.h"
+#include "memory.h"
 #include "targets.h"
 #include "threads.h"
 
@@ -477,6 +479,19 @@ NB_MODULE(_native, m) {
     m.def("vector_bytes", [] { return current()->vector; });
     m.def("use_tier", [](const std::string& name) { return use(name.c_str()); });
     m.def("last_tier", [] { return std::exchange(last_target, ""); });  // and forget it
+
+    m.def("memory", [](int64_t bytes) -> nb::object {
+        const Block block = take(bytes);
+        if (!block.start) return nb::none();
+        const nb::capsule owner(new Block(block), [](void* p) noexcept {
+            const std::unique_ptr<Block> mine(static_cast<Block*>(p));
+            give_back(*mine);
+        });
+        typedef nb::ndarray<nb::numpy, uint8_t, nb::ndim<1>> Bytes;
+        return nb::cast(Bytes(block.start, {size_t(bytes)}, owner));
+    });
+    m.def("keep_at_most", &keep_at_most);
+    m.def("kept_bytes", &kept_bytes);
 
     m.def("threads", &threads_now);
     m.def("set_threads", [](int n) { threads_everywhere.store(n); });

@@ -6,6 +6,7 @@ Any array in (NumPy, PyTorch, JAX), the same kind out. Start with `unsample.near
 from unsample import geometry
 from unsample.geometry import ShapeError
 from unsample.matrix import matrix
+from unsample.memory import set_kept_memory
 from unsample.native import show_config
 from unsample.ops.conv import conv, conv_transpose, conv_weight_grad
 from unsample.ops.nails import bed_of_nails, decimate
@@ -43,6 +44,7 @@ __all__ = [
     "pixel_unshuffle",
     "resize",
     "resize_transpose",
+    "set_kept_memory",
     "set_num_threads",
     "show_config",
     "threads",

@@ -14,12 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from unsample import thread_count
+from unsample import memory, thread_count
 from unsample.arrays import ArrayT
 from unsample.geometry.arguments import listed
 from unsample.geometry.plan import Plan
 from unsample.geometry.resample import Resample
 from unsample.geometry.window import AdaptiveWindow, AnyWindow
+from unsample.memory import empty
 from unsample.out import placed
 
 _native, _missing = thread_count.load(os.environ)
@@ -50,6 +51,8 @@ class Config:
         Of the kernels that move data.
     num_threads : int
         As `get_num_threads` has it.
+    kept_bytes : int
+        Memory of freed results, kept for the next ones: `set_kept_memory`.
     reason : str
         Why nothing compiled is used, if so.
     """
@@ -59,6 +62,7 @@ class Config:
     tiers: tuple[str, ...]
     vector_bytes: int
     num_threads: int
+    kept_bytes: int = 0
     reason: str = ""
 
     def __repr__(self) -> str:
@@ -71,7 +75,8 @@ class Config:
         return (
             f"unsample: compiled kernels for NumPy arrays\n"
             f"  tier      {self.tier} ({self.vector_bytes}-byte vectors); also here: {others}\n"
-            f"  threads   {self.num_threads}"
+            f"  threads   {self.num_threads}\n"
+            f"  memory    {self.kept_bytes / 1e6:.0f} MB of freed results kept for the next ones"
         )
 
 
@@ -86,9 +91,14 @@ def show_config() -> Config:
     True
     """
     if _native is None:
-        return Config(False, "definition", (), 0, 1, _missing)
+        return Config(False, "definition", (), 0, 1, reason=_missing)
     return Config(
-        True, _native.tier(), tuple(_native.tiers()), _native.vector_bytes(), thread_count.get_num_threads()
+        True,
+        _native.tier(),
+        tuple(_native.tiers()),
+        _native.vector_bytes(),
+        thread_count.get_num_threads(),
+        _native.kept_bytes(),
     )
 
 
@@ -110,6 +120,7 @@ def _start() -> None:
             f"unsample: UNSAMPLE_TIER must be one of {listed(_native.tiers())} on this machine, got {tier!r}"
         )
     thread_count.start()
+    memory.start()
 
 
 _start()
@@ -159,7 +170,7 @@ def _target(out: Any, shape: tuple[int, ...], dtype: Any) -> Any:
     """Where a kernel writes: `out` itself where it is in C order."""
     if out is not None and out.flags.c_contiguous and out.flags.aligned:
         return out
-    return np.empty(shape, dtype)
+    return empty(shape, dtype)
 
 
 # -- which plans -------------------------------------------------------------------------------------------
