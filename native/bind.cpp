@@ -459,6 +459,11 @@ NB_MODULE(_native, m) {
         .def("run", &run_conv_of, nb::arg(), nb::arg(), nb::arg().none(), nb::arg(),
              nb::arg("packed") = false)
         .def("pack", &pack_conv)
+        .def_prop_ro("form",
+                     [](const Conv& conv) {
+                         const char* const names[] = {"panels", "planes", "pixels"};
+                         return names[conv.plan.form];
+                     })
         .def_prop_ro("packed_bytes", [](const Conv& conv) { return conv.plan.packed_bytes; })
         .def_prop_ro("scratch_bytes", [](const Conv& conv) { return conv.plan.job.scratch_bytes; });
     nb::class_<WeightGrad>(m, "WeightGrad")

@@ -195,6 +195,7 @@ bool plan_conv(const ConvShape& s, const ConvKernels& kernels, ConvPlan& plan) {
     job.weight_out_stride = s.transposed ? job.taps : job.in_channels * job.taps;
     job.weight_group_stride = job.in_channels * job.out_channels * job.taps;
     const int64_t lanes = kernels.vector_bytes / (s.element == Element::f64 ? 8 : 4);
+    if (plan_pixels(s, kernels, plan)) return true;
     if (job.out_channels < lanes && plan_planes(s, kernels, plan)) return true;
     return plan_panels(s, kernels, plan);
 }

@@ -24,7 +24,7 @@ struct ConvPlan {
     Element element = Element::f32;
     ConvJob job{};
     int64_t multiply_adds = 0;  // about
-    enum Form { panels, planes } form = panels;
+    enum Form { panels, planes, pixels } form = panels;
     int64_t packed_bytes = 0;
     int64_t pack_items = 0;
     bool packs_itself = false;  // every panel is used by one work item alone
@@ -36,7 +36,8 @@ struct ConvPlan {
         std::vector<int64_t> tap_rows;
     } full, tail;
     std::vector<Columns> columns;
-    std::vector<int64_t> outer_columns, offsets, sources;
+    std::vector<int64_t> outer_columns, offsets, sources, meetings_of;
+    std::vector<Meeting> meetings;
 
     ConvPlan() = default;
     ConvPlan(const ConvPlan&) = delete;  // the job points into the tables

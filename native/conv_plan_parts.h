@@ -91,5 +91,6 @@ void plan_shape(const ConvShape& s, ConvJob& job);
 int64_t multiply_adds(const ConvShape& s, const int64_t* coarse);
 
 bool plan_planes(const ConvShape& s, const ConvKernels& kernels, ConvPlan& plan);
+bool plan_pixels(const ConvShape& s, const ConvKernels& kernels, ConvPlan& plan);
 
 }  // namespace unsample

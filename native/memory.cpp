@@ -9,7 +9,8 @@
 namespace unsample {
 namespace {
 
-constexpr int64_t PAGE = 2 << 20;  // a huge page: 34 MB first touched in 10 ms, in small pages in 53
+constexpr int64_t PAGE =
+    2 << 20;  // a huge page: 34 MB first touched in 10 ms, in small pages in 53
 
 struct Kept {
     std::mutex mutex;
@@ -37,12 +38,14 @@ void let_go(Kept& all, int64_t most) {
 
 Block map(int64_t capacity) {
     const size_t size = size_t(capacity), page = size_t(PAGE);
-    void* found = mmap(nullptr, size + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void* found =
+        mmap(nullptr, size + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (found == MAP_FAILED) return {};
     const auto address = reinterpret_cast<uintptr_t>(found);
     const uintptr_t start = (address + page - 1) / page * page;
     if (start > address) munmap(found, start - address);
-    if (const size_t tail = address + page - start) munmap(reinterpret_cast<void*>(start + size), tail);
+    if (const size_t tail = address + page - start)
+        munmap(reinterpret_cast<void*>(start + size), tail);
     void* block = reinterpret_cast<void*>(start);
     madvise(block, size, MADV_HUGEPAGE);
     return {block, capacity};

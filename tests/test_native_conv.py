@@ -206,6 +206,104 @@ def test_an_infinite_element_spoils_only_what_it_reaches(
         np.testing.assert_array_equal(np.isfinite(got), np.isfinite(expected))
 
 
+DEPTHWISE = [  # spatial size, kernel, options
+    ((7,), 6, {"stride": 3, "padding": 2}),
+    ((9,), 5, {"stride": 4, "dilation": 3, "padding": 2}),
+    ((5, 6), 4, {"stride": 2, "padding": 1}),
+    ((5, 6), 2, {"stride": 3}),
+    ((6, 7), 3, {"padding": 2, "dilation": 2}),
+    ((70, 300), 3, {"stride": 2, "padding": 1}),  # written past the cache
+    ((3, 4, 5), 3, {"stride": 2, "padding": ((1, 0), 1, 1)}),
+]
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("channels", [1, 3, 4, 8, 15, 16, 17, 64, 67, 80])
+def test_vectors_along_channels_give_the_same_bits(
+    channels: int, dtype: str, transposed: bool, tier: str
+) -> None:
+    rng = np.random.default_rng(channels)
+    lanes = {"baseline": 16, "neon": 16, "avx2": 32, "avx512": 64}[tier] // np.dtype(dtype).itemsize
+    for size, kernel, options in DEPTHWISE:
+        if len(size) == 2 and size[1] == 300 and channels != 64:
+            continue
+        x = rng.standard_normal((2, channels, *size)).astype(dtype)
+        weight = rng.standard_normal((channels, 1, *(kernel,) * len(size))).astype(dtype)
+        bias = rng.standard_normal(channels).astype(dtype)
+        f = us.conv_transpose if transposed else us.conv
+        for start in (None, bias):
+            expected = f(x, weight, start, groups=channels, **options)
+            last = laid_out(x, "last")
+            got = f(last, weight, start, groups=channels, **options)
+            assert kernels.last_tier() == tier
+            np.testing.assert_array_equal(got, expected)
+            assert np.moveaxis(got, 1, -1).flags.c_contiguous
+        plan = (plan_conv_transpose if transposed else plan_conv)(
+            x.shape, weight.shape, groups=channels, **options
+        )
+        made = native_conv._compiled(
+            kernels.Conv,
+            transposed,
+            plan,
+            channels,
+            x.dtype,
+            (channels, channels),
+            last.strides,
+            got.strides,
+            tier,
+        )
+        assert made.form == ("pixels" if channels >= lanes else "planes")
+
+
+def test_a_public_packed_weight_gives_the_same_bits(tier: str) -> None:
+    rng = np.random.default_rng(1)
+    for name in ("panels", "few-channels", "depthwise", "grouped"):
+        shape, kernel, options = CALLS[name]
+        weight = rng.standard_normal(kernel, dtype=np.float32)
+        packed = us.pack_weight(weight)
+        before = weight.copy()
+        x = rng.standard_normal(shape, dtype=np.float32)
+        weight[...] = 0  # the packed one is a copy
+        for _ in range(2):
+            np.testing.assert_array_equal(us.conv(x, packed, **options), us.conv(x, before, **options))
+        assert len(packed.kept) == 1
+        y = us.conv(x, before, **options)
+        np.testing.assert_array_equal(
+            us.conv_transpose(y, packed, output_size=shape[2:], **options),
+            us.conv_transpose(y, before, output_size=shape[2:], **options),
+        )
+        assert len(packed.kept) == 2
+        wide = us.conv(x.astype(np.float64), packed, **options)
+        np.testing.assert_array_equal(wide, us.conv(x.astype(np.float64), before, **options))
+
+
+def test_a_packed_weight_is_packed_once_and_keeps_few_layouts(monkeypatch: pytest.MonkeyPatch) -> None:
+    packed = us.pack_weight(np.ones((8, 8, 3), np.float32))
+    ones = np.ones((1, 8, 40), np.float32)
+    us.conv(ones, packed)
+    (layout,) = packed.kept.values()
+    us.conv(ones + 1, packed)
+    assert packed.kept[next(iter(packed.kept))] is layout
+    for size in range(20, 40):
+        us.conv(ones[..., :size].copy(), packed)
+    assert len(packed.kept) == 8
+    assert packed[:4].kept == {}
+    with pytest.raises(ValueError, match="read-only"):
+        packed[0] = 1
+    writable = packed.copy()
+    us.conv(ones, writable)
+    writable[...] = 2
+    np.testing.assert_array_equal(us.conv(ones, writable), 48)
+    expected = us.conv(ones, packed)
+    got = by_definition(lambda: us.conv(ones, packed), monkeypatch)
+    np.testing.assert_array_equal(got, expected)
+    assert type(got) is type(expected) is np.ndarray
+    with pytest.raises(TypeError) as caught:
+        us.pack_weight([1.0])
+    assert str(caught.value) == "pack_weight: weight must be a numpy.ndarray, got list"
+
+
 @pytest.mark.parametrize("transposed", [False, True])
 def test_a_packed_weight_serves_many_inputs(transposed: bool, tier: str) -> None:
     for name in ("panels", "few-channels", "depthwise", "grouped"):

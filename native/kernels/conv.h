@@ -1,6 +1,7 @@
 // The convolution kernels of one target as a table. Compiled with UNSAMPLE_TARGET defined.
 #pragma once
 #include "conv_gather.h"
+#include "conv_pixels.h"
 #include "conv_planes.h"
 #include "conv_table.h"
 #include "conv_weight_grad.h"
@@ -28,8 +29,10 @@ static void signed_by_target(const Job* job, int64_t begin, int64_t end, void* s
 extern const ConvKernels CONV_KERNELS;
 const ConvKernels CONV_KERNELS = {
     UNSAMPLE_VECTOR_BYTES,
-    {UNSAMPLE_EACH_ELEMENT(ConvJob, pack_weight), UNSAMPLE_EACH_ELEMENT(ConvJob, pack_columns)},
-    {UNSAMPLE_EACH_ELEMENT(ConvJob, gather), UNSAMPLE_EACH_ELEMENT(ConvJob, planes)},
+    {UNSAMPLE_EACH_ELEMENT(ConvJob, pack_weight), UNSAMPLE_EACH_ELEMENT(ConvJob, pack_columns),
+     UNSAMPLE_EACH_ELEMENT(ConvJob, pack_taps)},
+    {UNSAMPLE_EACH_ELEMENT(ConvJob, gather), UNSAMPLE_EACH_ELEMENT(ConvJob, planes),
+     UNSAMPLE_EACH_ELEMENT(ConvJob, pixels)},
     UNSAMPLE_EACH_ELEMENT(WeightGradJob, weight_grad),
     UNSAMPLE_EACH_ELEMENT(WeightGradJob, add_parts),
 };

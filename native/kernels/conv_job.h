@@ -26,6 +26,9 @@
 // product. They do so if counted from the padding on:
 //
 //     x = q * out_step + r - origin,    origin = before mod out_step
+//
+// A depthwise convolution whose channels lie side by side needs no tile: its vectors lie along
+// channels, and every output element has a list of the input elements it meets along each axis.
 #pragma once
 #include <cstdint>
 
@@ -86,6 +89,13 @@ struct Columns {
     int64_t weights;            // where these lie in the packed weight of a group
 };
 
+// Pixels: an input element that an output element meets along an axis, and the tap between them:
+// where they lie, in elements of the input and of the packed weight.
+struct Meeting {
+    int64_t input, weight;
+};
+constexpr int64_t kPixelGroups = 64;
+
 struct ConvJob {
     const char** ran;  // kernels leave the name of their target here
     int64_t rank, batch, groups;
@@ -117,6 +127,10 @@ struct ConvJob {
     int64_t plane, image_stride;   // of the tile, in elements
     int64_t sums_stride;           // between the sums of two columns
     int64_t packed_group;          // packed weights of a group, in elements
+
+    // Pixels: those of output element x of an axis are meetings_of[axis][x] .. [x + 1].
+    const Meeting* meetings;
+    const int64_t* meetings_of[kMaxRank];
 
     int64_t block_batch;       // images of one work item
     int64_t blocks, items;     // blocks of all images and groups; times panel ranges

@@ -12,10 +12,10 @@ typedef void (*WeightGradRange)(const WeightGradJob* job, int64_t begin, int64_t
 
 struct ConvKernels {
     int64_t vector_bytes;
-    // By form: panels, planes. Items: ConvPlan::pack_items; no scratch.
-    ConvRange pack_weight[2][kElements];
+    // By form: panels, planes, pixels. Items: ConvPlan::pack_items; no scratch.
+    ConvRange pack_weight[3][kElements];
     // Items: ConvJob::items; scratch: ConvJob::scratch_bytes, 64-byte aligned.
-    ConvRange multiply[2][kElements];
+    ConvRange multiply[3][kElements];
     WeightGradRange weight_grad[kElements];  // items, scratch: of the job
     WeightGradRange add_parts[kElements];    // items: kReduceItem elements of the weight
 };

@@ -15,6 +15,7 @@ from unsample.ops.pool import adaptive_max_pool, max_pool
 from unsample.ops.resize import resize, resize_transpose
 from unsample.ops.shuffle import pixel_shuffle, pixel_unshuffle
 from unsample.ops.unpool import max_gather, max_unpool
+from unsample.packed import PackedWeight, pack_weight
 from unsample.pairs import PAIRS, Pair
 from unsample.switches import PackedSwitches, Switches
 from unsample.thread_count import get_num_threads, set_num_threads, threads
@@ -24,6 +25,7 @@ __version__ = "0.1.0"
 __all__ = [
     "PAIRS",
     "PackedSwitches",
+    "PackedWeight",
     "Pair",
     "ShapeError",
     "Switches",
@@ -40,6 +42,7 @@ __all__ = [
     "max_pool",
     "max_unpool",
     "nearest",
+    "pack_weight",
     "pixel_shuffle",
     "pixel_unshuffle",
     "resize",

@@ -50,6 +50,7 @@ class Conv:
     """Here, as in WeightGrad, memory may have the strides of the plan, or be an address."""
 
     packed_bytes: int
+    form: str
     scratch_bytes: int
     def __init__(
         self,

@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from unsample.geometry.arguments import describe, listed
+from unsample.packed import PackedWeight
 
 
 class SupportsArray(Protocol):
@@ -65,7 +66,7 @@ def namespace(operation: str, kinds: tuple[str, ...] = COPIES, **arrays: Any) ->
 def _namespace_of(operation: str, name: str, array: Any) -> Any:
     if isinstance(array, np.ndarray):
         # Subclasses carry meaning (masks, units, matrix products) that would be dropped in silence.
-        if type(array) in (np.ndarray, np.memmap):
+        if type(array) in (np.ndarray, np.memmap) or (name == "weight" and type(array) is PackedWeight):
             return np
         raise TypeError(
             f"{operation}: {name} must be a plain numpy.ndarray, got {_type_name(array)}; "

@@ -22,6 +22,7 @@ from unsample.geometry.resample import Resample
 from unsample.geometry.window import AdaptiveWindow, AnyWindow
 from unsample.memory import empty
 from unsample.out import placed
+from unsample.packed import PackedWeight
 
 _native, _missing = thread_count.load(os.environ)
 
@@ -128,7 +129,7 @@ _start()
 
 # -- which arrays ------------------------------------------------------------------------------------------
 
-_ARRAYS = (np.ndarray, np.memmap)
+_ARRAYS = (np.ndarray, np.memmap, PackedWeight)
 
 
 @lru_cache(maxsize=64)

@@ -14,6 +14,7 @@ from unsample.geometry.plan import Plan
 from unsample.geometry.window import Window
 from unsample.memory import empty
 from unsample.out import placed
+from unsample.packed import PackedWeight
 from unsample.stamp import add_tap, slice_tap
 
 _native = native._native
@@ -78,8 +79,8 @@ def _multiply(
     source, kernel = _source(x, dtype), native._ready(_cast(weight, dtype))
     start = None if bias is None else native._ready(_cast(bias, dtype))
     shape = plan.output_shape
-    target = out if out is not None and out.flags.aligned else empty(shape, dtype)
     channel = len(shape) - len(plan.windows) - 1
+    target = out if out is not None and out.flags.aligned else _fresh(shape, dtype, channel, source)
     channels = (plan.input_shape[channel], shape[channel])
     compiled = _compiled(
         _native.Conv,
@@ -94,8 +95,18 @@ def _multiply(
     )
     if compiled is None:
         return None
-    compiled.run(source, kernel, start, target)
+    if type(weight) is PackedWeight and not weight.flags.writeable:
+        compiled.run(source, weight.for_kernel(compiled, kernel), start, target, packed=True)
+    else:
+        compiled.run(source, kernel, start, target)
     return placed(target, out)
+
+
+def _fresh(shape: tuple[int, ...], dtype: Any, channel: int, source: Any) -> Any:
+    """A new array in C order, or with the channels innermost in memory where `source` has them there."""
+    if source.flags.c_contiguous or not np.moveaxis(source, channel, -1).flags.c_contiguous:
+        return empty(shape, dtype)
+    return np.moveaxis(empty((*shape[:channel], *shape[channel + 1 :], shape[channel]), dtype), -1, channel)
 
 
 def _cast(x: Any, dtype: Any) -> Any:

@@ -33,6 +33,7 @@ from unsample.geometry.plan import Plan, kept, meetings
 from unsample.geometry.sizes import windows_over, windows_under
 from unsample.geometry.window import Tap
 from unsample.out import check_out, placed
+from unsample.packed import PackedWeight
 from unsample.stamp import add_tap, slice_tap
 
 IntOrInts = int | Sequence[int]
@@ -497,6 +498,8 @@ def _batched(x: Any, rank: int) -> Any:
 
 def _matrices(xp: Any, weight: Any, groups: int) -> Callable[[Tap], Any]:
     """Tap -> its matrices, (groups, C_y / groups, C_x / groups)."""
+    if type(weight) is PackedWeight:
+        weight = np.asarray(weight)
     split = xp.reshape(weight, (groups, weight.shape[0] // groups, *weight.shape[1:]))
 
     def matrices(tap: Tap) -> Any:

@@ -1,0 +1,121 @@
+// Work items of depthwise conv and conv_transpose where the channels of a pixel lie side by side:
+// the vectors lie along channels, and every output element is written once, from registers.
+#pragma once
+#include "conv_element.h"
+#include "conv_job.h"
+
+namespace unsample {
+namespace UNSAMPLE_TARGET {
+
+// The weight, tap by tap: packed[tap * groups + g]; a work item has kPixelGroups of the groups.
+template <class E>
+static void pack_taps(const ConvJob* given, int64_t begin, int64_t end, void*) {
+    if constexpr (SameType<E>::value) {
+        const ConvJob& job = *given;
+        for (int64_t item = begin; item < end; ++item) {
+            const int64_t first = item * kPixelGroups, left = job.groups - first;
+            transpose(static_cast<const E*>(job.weight) + first * job.taps, job.taps,
+                      left < kPixelGroups ? left : kPixelGroups, job.taps,
+                      static_cast<E*>(job.packed) + first, job.groups);
+        }
+    }
+}
+
+// Outputs first .. stop of a row, NV vectors of channels from `channel` on; `outer` are the taps of
+// the other axes. The order of the sums is that of planes. Four positions of a phase at a time,
+// with the weights in registers, were no faster.
+template <class T, int NV, bool STREAM>
+static void multiply_pixels(const ConvJob& job, int64_t first, int64_t stop, int64_t channel,
+                            const Meeting* outer, int64_t outers, const T* input, T* output) {
+    typedef typename Vec<T>::type V;
+    constexpr int L = kLanes<T>;
+    const int64_t inner = job.rank - 1, *begins = job.meetings_of[inner];
+    const T* weight = static_cast<const T*>(job.packed) + channel;
+    V start[NV];
+#pragma GCC unroll 4
+    for (int v = 0; v < NV; ++v)
+        start[v] = job.bias ? load(static_cast<const T*>(job.bias) + channel + v * L) : V{};
+    input += channel;
+    output += channel + first * job.out_strides[inner];
+    for (int64_t x = first; x < stop; ++x, output += job.out_strides[inner]) {
+        V sum[NV];
+#pragma GCC unroll 4
+        for (int v = 0; v < NV; ++v) sum[v] = start[v];
+        const Meeting *from = job.meetings + begins[x], *to = job.meetings + begins[x + 1];
+        for (int64_t i = 0; i < outers; ++i)
+            for (const Meeting* m = from; m < to; ++m) {
+                const T* a = input + outer[i].input + m->input;
+                const T* b = weight + outer[i].weight + m->weight;
+#pragma GCC unroll 4
+                for (int v = 0; v < NV; ++v) sum[v] += load(b + v * L) * load(a + v * L);
+            }
+#pragma GCC unroll 4
+        for (int v = 0; v < NV; ++v)
+            if constexpr (STREAM)
+                stream(output + v * L, sum[v]);
+            else
+                store(output + v * L, sum[v]);
+    }
+}
+
+template <class T, bool STREAM>
+static void row_of_pixels(const ConvJob& job, int64_t first, int64_t stop, const Meeting* outer,
+                          int64_t outers, const T* input, T* output) {
+    constexpr int L = kLanes<T>;
+    int64_t c = 0;
+    for (; c + 4 * L <= job.groups; c += 4 * L)
+        multiply_pixels<T, 4, STREAM>(job, first, stop, c, outer, outers, input, output);
+    for (; c < job.groups; c += L) {
+        if (c > job.groups - L) c = job.groups - L;  // the last vector overlaps the one before
+        multiply_pixels<T, 1, STREAM>(job, first, stop, c, outer, outers, input, output);
+    }
+}
+
+template <class E>
+static void pixels(const ConvJob* given, int64_t begin, int64_t end, void* scratch) {
+    if constexpr (SameType<E>::value) {
+        const ConvJob& job = *given;
+        const int64_t inner = job.rank - 1, length = job.axes[inner].out_size;
+        const int64_t piece = job.axes[inner].block, pieces = (length + piece - 1) / piece;
+        int64_t rows = job.batch;
+        for (int64_t a = 0; a < inner; ++a) rows *= job.axes[a].out_size;
+        Meeting* outer = static_cast<Meeting*>(scratch);
+        for (int64_t item = begin; item < end; ++item) {
+            const int64_t first = item % pieces * piece;
+            const int64_t stop = length - first < piece ? length : first + piece;
+            int64_t row = item / pieces * job.rows;
+            const int64_t last = rows - row < job.rows ? rows : row + job.rows;
+            for (; row < last; ++row) {
+                int64_t rest = row, outers = 1;
+                E* output = static_cast<E*>(job.output);
+                outer[0] = {0, 0};
+                for (int64_t a = inner - 1; a >= 0; --a) {
+                    const int64_t x = rest % job.axes[a].out_size;
+                    rest /= job.axes[a].out_size;
+                    output += x * job.out_strides[a];
+                    const Meeting* from = job.meetings + job.meetings_of[a][x];
+                    const int64_t count = job.meetings_of[a][x + 1] - job.meetings_of[a][x];
+                    // Backwards, so that what is read has not been written over.
+                    for (int64_t i = count - 1; i >= 0; --i)
+                        for (int64_t j = outers - 1; j >= 0; --j)
+                            outer[i * outers + j] = {from[i].input + outer[j].input,
+                                                     from[i].weight + outer[j].weight};
+                    outers *= count;
+                }
+                const E* input = static_cast<const E*>(job.input) + rest * job.in_batch_stride;
+                output += rest * job.out_batch_stride;
+                const bool lines =
+                    reinterpret_cast<uintptr_t>(output) % UNSAMPLE_VECTOR_BYTES == 0 &&
+                    job.groups % kLanes<E> == 0 && job.out_strides[inner] % kLanes<E> == 0;
+                if (job.stream && lines)
+                    row_of_pixels<E, true>(job, first, stop, outer, outers, input, output);
+                else
+                    row_of_pixels<E, false>(job, first, stop, outer, outers, input, output);
+            }
+        }
+        if (job.stream) finish_streaming();
+    }
+}
+
+}  // namespace UNSAMPLE_TARGET
+}  // namespace unsample
