@@ -177,7 +177,8 @@ def test_32_bits_are_kept_where_jax_keeps_to_them() -> None:
             (us.resize, ((5,),)),
             (us.nearest, ((2,),)),
         ):
-            found = jax.jit(lambda x, c=call, a=arguments: c(x, *a))(x)
+            traced = Fixed(arguments)
+            found = jax.jit(lambda x, a, c=call: c(x, *a))(x, traced)
             assert found.dtype == np.float32
             np.testing.assert_allclose(found, call(x, *arguments), rtol=1e-6)
         whole = jax.jit(lambda x: us.window_sum(x, (2,)))(np.arange(8, dtype=np.int32))

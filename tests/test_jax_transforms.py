@@ -19,6 +19,24 @@ from unsample.jax import kernels, primitives
 
 every_sample = pytest.mark.parametrize("sample", SAMPLES, ids=str)
 
+# The rules are the same on both ways: without the kernels one of each kind will do.
+ONE_OF_EACH = (
+    "2d",
+    "2d-corner",
+    "2d-overlap",
+    "adaptive",
+    "groups",
+    "reflect-2d",
+    "linear-half_pixel-double",
+)
+
+
+def both_ways(samples: Any) -> Any:
+    """Every sample with the kernels, some without."""
+    few = [(sample, "portable") for sample in samples if sample.name in ONE_OF_EACH]
+    both = [(sample, "compiled") for sample in samples] + few
+    return pytest.mark.parametrize(("sample", "way"), both, ids=str, indirect=["way"])
+
 
 @pytest.fixture(params=["compiled", "portable"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
@@ -45,6 +63,17 @@ def same(sample: Sample, found: Any, expected: Any) -> None:
 
 
 @every_sample
+def test_what_runs_without_kernels_gives_the_numbers_of_numpy(sample: Sample) -> None:
+    for call, args, kwargs, x in directions(sample):
+        on_jax = JAX.arguments(args)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(kernels, "_native", None)
+            lowered = jax.jit(lambda x, a=on_jax, c=call, k=kwargs: c(x, *a, **k)).lower(x)
+        assert "unsample" not in lowered.as_text()
+        same(sample, lowered.compile()(x), call(x, *args, **kwargs))
+
+
+@both_ways(SAMPLES)
 def test_every_derivative_is_that_of_the_matrix(sample: Sample, way: str) -> None:
     for call, args, kwargs, x in directions(sample):
         on_jax = JAX.arguments(args)
@@ -81,7 +110,7 @@ def test_every_derivative_is_that_of_the_matrix(sample: Sample, way: str) -> Non
         np.testing.assert_allclose(second, through(matrix.T, twice, x.shape), rtol=1e-9, atol=1e-9)
 
 
-@every_sample
+@both_ways(SAMPLES)
 def test_vmap_is_one_call_after_the_other(sample: Sample, way: str) -> None:
     for call, args, kwargs, x in directions(sample):
         many = np.stack([x, -2 * x, integers(x.shape, 23)])
@@ -97,7 +126,7 @@ def test_vmap_is_one_call_after_the_other(sample: Sample, way: str) -> None:
 BILINEAR = [sample for sample in SAMPLES if sample.args and isinstance(sample.args[0], np.ndarray)]
 
 
-@pytest.mark.parametrize("sample", BILINEAR, ids=str)
+@both_ways(BILINEAR)
 def test_the_other_array_is_mapped_and_differentiated_too(sample: Sample, way: str) -> None:
     for call, args, kwargs, x in directions(sample):
         weight, *rest = args
@@ -120,8 +149,9 @@ def test_the_other_array_is_mapped_and_differentiated_too(sample: Sample, way: s
         ct = integers(both[0].shape, 26)
         gradient = jax.jit(jax.grad(lambda w, x, ct, f=function: (f(x, w) * ct).sum()))(weight, x, ct)
         assert np.sum(np.asarray(gradient) * others[1]) == np.sum(function(x, others[1]) * ct)
+        fixed = jnp.asarray(x)
         _, tangent = jax.jvp(
-            lambda w, f=function, x=x: f(x, w), (jnp.asarray(weight),), (jnp.asarray(others[1]),)
+            lambda w, f=function, x=fixed: f(x, w), (jnp.asarray(weight),), (jnp.asarray(others[1]),)
         )
         same(sample, tangent, function(x, others[1]))
         # Both at once, and mixed second derivatives: of a bilinear form they are the form itself.

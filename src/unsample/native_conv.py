@@ -4,6 +4,7 @@ Each function ends its operation as the definition would, or returns None where 
 libraries and dtypes, more axes than the kernels have, nothing compiled.
 """
 
+from collections.abc import Callable
 from functools import lru_cache
 from math import prod
 from typing import Any, cast
@@ -164,8 +165,11 @@ def unfolded(plan: Plan) -> Plan:
     return Plan(plan.operation, plan.input_shape, shape, wide)
 
 
-def folded(done: Any, plan: Plan) -> Any:
-    """What lies in the padding added to the elements that it holds, axis by axis."""
+def folded(done: Any, plan: Plan, kept: Callable[[Any], Any] = lambda x: x) -> Any:
+    """What lies in the padding added to the elements that it holds, axis by axis.
+
+    `kept` sees every partial sum, to hold a compiler to the order of addition.
+    """
     for axis, window in enumerate(_windows(plan)):
         padded = done.shape[len(done.shape) - plan.rank + axis]
         fold = Window(window.fine, padded, 1, 1, 1, window.before, window.after, window.mode)
@@ -175,6 +179,6 @@ def folded(done: Any, plan: Plan) -> Any:
         for tap in fold.axis_taps():
             before, after = (None,) * axis, (None,) * (plan.rank - axis - 1)
             value = slice_tap(done, (*before, tap.coarse, *after))
-            fresh = add_tap(fresh, (*before, tap.fine, *after), value)
+            fresh = kept(add_tap(fresh, (*before, tap.fine, *after), value))
         done = fresh
     return done

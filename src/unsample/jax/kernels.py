@@ -205,7 +205,8 @@ def _folded(arrays: Sequence[Any], plan: Plan, groups: int) -> Any:
     done = _multiply(True, (y.astype(total), weight.astype(total)), whole, groups)
     if done is None:
         return None
-    done = native_conv.folded(done, plan)
+    # XLA would move an addition in front of a scatter.
+    done = native_conv.folded(done, plan, jax.lax.optimization_barrier)
     if bias:
         done = done + bias[0].astype(total).reshape(-1, *(1,) * plan.rank)
     return done.astype(y.dtype)
