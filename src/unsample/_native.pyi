@@ -1,6 +1,7 @@
 """The compiled module, as `native/bind.cpp` makes it. Buffers are contiguous memory of exactly the size."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,6 +92,9 @@ class WeightGrad:
         /,
     ) -> None: ...
     def run(self, x: Buffer | int, y: Buffer | int, out: Buffer | int, /) -> None: ...
+
+def xla_calls() -> dict[str, Any]:
+    """Handlers of XLA's custom calls by name, in capsules."""
 
 def tiers() -> list[str]: ...
 def tier() -> str: ...

@@ -180,11 +180,16 @@ def _target(out: Any, shape: tuple[int, ...], dtype: Any) -> Any:
 @lru_cache(maxsize=1024)
 def _compiled(plan: Plan, channels: int = 1, blocks: bool = False) -> Any:
     """The plan on the C++ side."""
+    return _native.Plan(*plan_arguments(plan, channels, blocks))
+
+
+def plan_arguments(plan: Plan, channels: int = 0, blocks: bool = False) -> tuple[Any, ...]:
+    """The plan in numbers: planes, axes, channels, blocks, inside, tiles."""
     rank = len(plan.windows)
     leading = plan.input_shape[: len(plan.input_shape) - rank - (channels > 0)]
     inside = all(_inside(window) for window in plan.windows)
     axes = [_axis(window) for window in plan.windows]
-    return _native.Plan(prod(leading), axes, max(channels, 1), blocks, inside, plan.tiles)
+    return prod(leading), axes, max(channels, 1), blocks, inside, plan.tiles
 
 
 def _inside(window: AnyWindow) -> bool:
@@ -264,14 +269,20 @@ def max_gather(x: Any, taps: Any, plan: Plan, out: Any) -> Any:
 
 @lru_cache(maxsize=64)
 def _terms(axis: Resample, up: bool) -> Any:
-    """What every output element of an axis is made of, in the order in which the taps come."""
+    """What every output element of an axis is made of, on the C++ side."""
+    n, m, *lists = terms_arguments(axis, up)
+    return _native.Terms(n, m, *(each.tolist() for each in lists))
+
+
+def terms_arguments(axis: Resample, up: bool) -> tuple[Any, ...]:
+    """The same in numbers: both sizes, where terms begin, their sources and weights, in the order of taps."""
     n, m = (axis.source, axis.target) if up else (axis.target, axis.source)
     parts = [np.broadcast_arrays(*map(_listed, (tap.source, tap.target, tap.weights))) for tap in axis.taps()]
     source, target, weights = (np.concatenate([part[i] for part in parts]) for i in range(3))
     here, there = (source, target) if up else (target, source)
     order = np.argsort(there, kind="stable")
     first = np.searchsorted(there[order], np.arange(m + 1))
-    return _native.Terms(n, m, first.tolist(), here[order].tolist(), weights[order].tolist())
+    return n, m, first, here[order], weights[order]
 
 
 def _listed(values: Sequence[int] | np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -4,12 +4,14 @@ Each function ends its operation as the definition would, or returns None where 
 libraries and dtypes, more axes than the kernels have, nothing compiled.
 """
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, cast
 
 import numpy as np
 
 from unsample import native
+from unsample.arrays import zeros
 from unsample.geometry.plan import Plan
 from unsample.geometry.window import Window
 from unsample.memory import empty
@@ -37,13 +39,10 @@ def conv_transpose(y: Any, weight: Any, bias: Any, plan: Plan, groups: int, dtyp
         return None
     # With the padding kept, which is then folded back; sums of float16 stay in float32 until then.
     total = np.promote_types(dtype, np.float32)
-    wide = tuple(Window(w.fine + w.before + w.after, w.coarse, w.size, w.stride, w.dilation) for w in windows)
-    shape = (*plan.output_shape[: -plan.rank], *(window.fine for window in wide))
-    whole = Plan(plan.operation, plan.input_shape, shape, wide)
-    done = _multiply(True, y, weight, None, whole, groups, total, None)
+    done = _multiply(True, y, weight, None, unfolded(plan), groups, total, None)
     if done is None:
         return None
-    done = _folded(done, plan)
+    done = folded(done, plan)
     if bias is not None:
         done += bias.reshape(-1, *(1,) * plan.rank)
     return placed(done.astype(dtype, copy=False), out)
@@ -132,12 +131,8 @@ def _compiled(
     tier: str,
 ) -> Any:
     """The plan on the C++ side, for arrays of these strides in bytes; None where it has none."""
-    sides = [(w.coarse, w.fine) if transposed else (w.fine, w.coarse) for w in _windows(plan)]
-    steps = [(w.size, w.stride, w.dilation, w.before, _FOLDS[w.mode]) for w in _windows(plan)]
-    axes = [[*side, *step] for side, step in zip(sides, steps, strict=True)]
-    batched = len(plan.input_shape) == plan.rank + 2
-    unbatched = () if batched else (0,)
-    batch = plan.input_shape[0] if batched else 1
+    batch, axes = axes_arguments(plan, transposed)
+    unbatched = () if len(plan.input_shape) == plan.rank + 2 else (0,)
     strides = [
         [*unbatched, *(stride // dtype.itemsize for stride in strides)] for strides in (source, target)
     ]
@@ -147,21 +142,40 @@ def _compiled(
         return None
 
 
+def axes_arguments(plan: Plan, transposed: bool) -> tuple[int, list[list[int]]]:
+    """The plan in numbers: its batch, and seven for each axis."""
+    sides = [(w.coarse, w.fine) if transposed else (w.fine, w.coarse) for w in _windows(plan)]
+    steps = [(w.size, w.stride, w.dilation, w.before, _FOLDS[w.mode]) for w in _windows(plan)]
+    axes = [[*side, *step] for side, step in zip(sides, steps, strict=True)]
+    return (plan.input_shape[0] if len(plan.input_shape) == plan.rank + 2 else 1), axes
+
+
 def _windows(plan: Plan) -> tuple[Window, ...]:
     return cast("tuple[Window, ...]", plan.windows)  # convolutions have no adaptive ones
 
 
-def _folded(done: Any, plan: Plan) -> Any:
-    """What lies in the padding added to the elements that it holds, axis by axis."""
+def unfolded(plan: Plan) -> Plan:
+    """The plan of a transposed convolution that keeps its padding."""
+    windows = _windows(plan)
+    wide = tuple(Window(w.fine + w.before + w.after, w.coarse, w.size, w.stride, w.dilation) for w in windows)
+    shape = (*plan.output_shape[: -plan.rank], *(window.fine for window in wide))
+    return Plan(plan.operation, plan.input_shape, shape, wide)
+
+
+def folded(done: Any, plan: Plan, kept: Callable[[Any], Any] = lambda x: x) -> Any:
+    """What lies in the padding added to the elements that it holds, axis by axis.
+
+    `kept` sees every partial sum, to hold a compiler to the order of addition.
+    """
     for axis, window in enumerate(_windows(plan)):
         padded = done.shape[len(done.shape) - plan.rank + axis]
         fold = Window(window.fine, padded, 1, 1, 1, window.before, window.after, window.mode)
         shape = list(done.shape)
         shape[len(shape) - plan.rank + axis] = window.fine
-        fresh = np.zeros(tuple(shape), done.dtype)
+        fresh = zeros(done, tuple(shape))
         for tap in fold.axis_taps():
             before, after = (None,) * axis, (None,) * (plan.rank - axis - 1)
             value = slice_tap(done, (*before, tap.coarse, *after))
-            fresh = add_tap(fresh, (*before, tap.fine, *after), value)
+            fresh = kept(add_tap(fresh, (*before, tap.fine, *after), value))
         done = fresh
     return done

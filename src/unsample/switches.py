@@ -6,7 +6,9 @@ libraries store instead is converted, value by checked value, in `interop.py`.
 """
 
 import math
+import sys
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from unsample import interop
@@ -58,6 +60,10 @@ class Switches:
 
     taps: Any
     windows: tuple[AnyWindow, ...]
+
+    def __post_init__(self) -> None:
+        if "jax" in sys.modules:
+            make_pytrees(sys.modules["jax"])
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -306,3 +312,12 @@ class PackedSwitches:
         kernel = "x".join(str(window.size) for window in self.windows)
         size = count(self.data.shape[0], "byte")
         return f"PackedSwitches of {coarse} windows of {kernel} taps, {self.bits} bits each, {size}"
+
+
+@cache
+def make_pytrees(jax: Any) -> None:
+    """Let switches pass in and out of jax's transformations: their numbers are mapped, the rest is static."""
+    jax.tree_util.register_dataclass(Switches, data_fields=["taps"], meta_fields=["windows"])
+    jax.tree_util.register_dataclass(
+        PackedSwitches, data_fields=["data"], meta_fields=["bits", "shape", "windows"]
+    )

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from unsample import native_conv
-from unsample.arrays import SUMS, ArrayT, namespace, result_dtype, sum_dtype, zeros
+from unsample.arrays import SUMS, ArrayT, as_one, namespace, result_dtype, sum_dtype, zeros
 from unsample.geometry.arguments import (
     PADDING_MODES,
     Pads,
@@ -284,13 +284,20 @@ def conv(
     compiled = native_conv.conv(x, weight, bias, plan, groups, dtype, out)
     if compiled is not None:
         return compiled  # type: ignore[no-any-return]
+    return placed(as_one(conv_definition, x)(x, weight, bias, plan, groups), out)
+
+
+def conv_definition(x: Any, weight: Any, bias: Any, plan: Plan, groups: int) -> Any:
+    """Tap by tap: its matrix times what it reads."""
+    xp = namespace("conv", SUMS, x=x)
+    dtype, total = _dtypes(xp, x, weight, bias)
     source = _batched(xp.astype(x, total), plan.rank)
     matrices = _matrices(xp, xp.astype(weight, total), groups)
     done = zeros(source, (source.shape[0], weight.shape[0], *plan.coarse))
     for tap in plan.taps():
         value = _multiply(xp, matrices(tap), slice_tap(source, tap.fine), groups)
         done = add_tap(done, tap.coarse, value)
-    return placed(_finish(xp, done, bias, plan, dtype), out)
+    return _finish(xp, done, bias, plan, dtype)
 
 
 def conv_transpose(
@@ -389,6 +396,13 @@ def conv_transpose(
     compiled = native_conv.conv_transpose(y, weight, bias, plan, groups, dtype, out)
     if compiled is not None:
         return compiled  # type: ignore[no-any-return]
+    return placed(as_one(conv_transpose_definition, y)(y, weight, bias, plan, groups), out)
+
+
+def conv_transpose_definition(y: Any, weight: Any, bias: Any, plan: Plan, groups: int) -> Any:
+    """Tap by tap: its matrix, transposed, stamped."""
+    xp = namespace("conv_transpose", SUMS, y=y)
+    dtype, total = _dtypes(xp, y, weight, bias)
     source = _batched(xp.astype(y, total), plan.rank)
     matrices = _matrices(xp, xp.astype(weight, total), groups)
     done = zeros(source, (source.shape[0], weight.shape[1] * groups, *plan.fine))
@@ -396,7 +410,7 @@ def conv_transpose(
         transposed = xp.matrix_transpose(matrices(tap))
         value = _multiply(xp, transposed, slice_tap(source, tap.coarse), groups)
         done = add_tap(done, tap.fine, value)
-    return placed(_finish(xp, done, bias, plan, dtype), out)
+    return _finish(xp, done, bias, plan, dtype)
 
 
 def conv_weight_grad(
@@ -465,6 +479,13 @@ def conv_weight_grad(
     compiled = native_conv.conv_weight_grad(x, y, plan, groups, dtype, out)
     if compiled is not None:
         return compiled  # type: ignore[no-any-return]
+    return placed(as_one(weight_grad_definition, x)(x, y, plan, groups), out)
+
+
+def weight_grad_definition(x: Any, y: Any, plan: Plan, groups: int) -> Any:
+    """Tap by tap: how what it reads meets what it makes."""
+    xp = namespace("conv_weight_grad", SUMS, x=x)
+    dtype, total = _dtypes(xp, x, y)
     fine = _batched(xp.astype(x, total), plan.rank)
     coarse = _batched(xp.astype(y, total), plan.rank)
     c_y, c_x = plan.output_shape[:2]
@@ -475,7 +496,7 @@ def conv_weight_grad(
         outer = xp.matmul(rows, xp.matrix_transpose(columns))  # (N, groups, C_y / groups, C_x / groups)
         value = xp.reshape(xp.sum(outer, axis=0), (c_y, c_x, *(1,) * plan.rank))
         done = add_tap(done, tuple(range(t, t + 1) for t in tap.index), value)
-    return placed(xp.astype(done, result_dtype(total, dtype)), out)
+    return xp.astype(done, result_dtype(total, dtype))
 
 
 def _dtypes(xp: Any, *arrays: Any) -> tuple[Any, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from unsample import native
-from unsample.arrays import ArrayT, namespace, native_order, zeros
+from unsample.arrays import ArrayT, as_one, namespace, native_order, zeros
 from unsample.geometry.arguments import choice, is_sequence, per_axis, rank_of, wanted_size
 from unsample.geometry.errors import ShapeError
 from unsample.geometry.plan import Plan, kept
@@ -140,10 +140,15 @@ def bed_of_nails(
     check_out("bed_of_nails", out, plan.output_shape, native_order(x.dtype), x=x)
     if native.takes(x):
         return native.move("nails", x, plan, out)
+    return placed(as_one(nails_definition, x)(x, plan), out)
+
+
+def nails_definition(x: Any, plan: Plan) -> Any:
+    """One tap, stamped."""
     done = zeros(x, plan.output_shape)
     for tap in plan.taps():
         done = place_tap(done, tap.fine, slice_tap(x, tap.coarse))
-    return placed(done, out)
+    return done
 
 
 def decimate(y: ArrayT, factor: int | Sequence[int], *, at: At = 0, out: ArrayT | None = None) -> ArrayT:
@@ -185,7 +190,12 @@ def decimate(y: ArrayT, factor: int | Sequence[int], *, at: At = 0, out: ArrayT 
     check_out("decimate", out, plan.output_shape, native_order(y.dtype), y=y)
     if native.takes(y):
         return native.move("decimate", y, plan, out)
+    return placed(as_one(decimate_definition, y)(y, plan), out)
+
+
+def decimate_definition(y: Any, plan: Plan) -> Any:
+    """One tap, read."""
     done = zeros(y, plan.output_shape)
     for tap in plan.taps():
         done = place_tap(done, tap.coarse, slice_tap(y, tap.fine))
-    return placed(done, out)
+    return done

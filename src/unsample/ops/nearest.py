@@ -1,9 +1,10 @@
 """Nearest-neighbour unpooling and its transpose, the window sum: weight 1 on every tap."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from unsample import native
-from unsample.arrays import ArrayT, namespace, native_order, result_dtype, sum_dtype, zeros
+from unsample.arrays import ArrayT, as_one, namespace, native_order, result_dtype, sum_dtype, zeros
 from unsample.geometry.arguments import count, per_axis, rank_of
 from unsample.geometry.errors import ShapeError
 from unsample.geometry.plan import Plan, kept
@@ -88,6 +89,11 @@ def nearest(x: ArrayT, factor: int | Sequence[int], *, out: ArrayT | None = None
     check_out("nearest", out, plan.output_shape, native_order(x.dtype), x=x)
     if native.takes(x):
         return native.move("nearest", x, plan, out)
+    return placed(as_one(nearest_definition, x)(x, plan), out)
+
+
+def nearest_definition(x: Any, plan: Plan) -> Any:
+    """Axis by axis, tap by tap."""
     done = x
     for axis, window, shape in _axis_by_axis(x.shape, plan, up=True):
         fresh = zeros(done, shape)
@@ -95,7 +101,7 @@ def nearest(x: ArrayT, factor: int | Sequence[int], *, out: ArrayT | None = None
             value = slice_tap(done, along(axis, tap.coarse, plan.rank))
             fresh = place_tap(fresh, along(axis, tap.fine, plan.rank), value)
         done = fresh
-    return placed(done, out)
+    return done
 
 
 def window_sum(y: ArrayT, factor: int | Sequence[int], *, out: ArrayT | None = None) -> ArrayT:
@@ -136,11 +142,17 @@ def window_sum(y: ArrayT, factor: int | Sequence[int], *, out: ArrayT | None = N
     """
     xp = namespace("window_sum", y=y)
     plan = kept(plan_window_sum, y.shape, factor)
-    total = sum_dtype(xp, y.dtype)
-    dtype = result_dtype(total, y.dtype)
+    dtype = result_dtype(sum_dtype(xp, y.dtype), y.dtype)
     check_out("window_sum", out, plan.output_shape, dtype, y=y)
     if native.reckons(y) and plan.rank <= 8:
         return native.window_sum(y, plan, dtype, out)
+    return placed(as_one(window_sum_definition, y)(y, plan), out)
+
+
+def window_sum_definition(y: Any, plan: Plan) -> Any:
+    """Axis by axis, tap by tap."""
+    xp = namespace("window_sum", y=y)
+    total = sum_dtype(xp, y.dtype)
     done = xp.astype(y, total)
     for axis, window, shape in _axis_by_axis(y.shape, plan, up=False):
         fresh = zeros(done, shape)
@@ -148,7 +160,7 @@ def window_sum(y: ArrayT, factor: int | Sequence[int], *, out: ArrayT | None = N
             value = slice_tap(done, along(axis, tap.fine, plan.rank))
             fresh = add_tap(fresh, along(axis, tap.coarse, plan.rank), value)
         done = fresh
-    return placed(xp.astype(done, dtype), out)
+    return xp.astype(done, result_dtype(total, y.dtype))
 
 
 def _axis_by_axis(

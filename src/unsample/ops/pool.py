@@ -1,8 +1,6 @@
 """Max pooling: the largest element of every window, and the tap it was found on."""
 
-import sys
 from collections.abc import Sequence
-from functools import cache
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -11,6 +9,7 @@ from unsample import native
 from unsample.arrays import (
     ORDERED,
     ArrayT,
+    as_one,
     constant,
     namespace,
     native_order,
@@ -223,7 +222,7 @@ def _pool(xp: Any, x: Any, plan: Plan, remember: bool, out: Any) -> Any:
     if native.reckons(x):
         values, taps = native.max_pool(x, plan, dtype if remember else None, (values, taps))
     else:
-        best, winner = _definition(xp, x, plan, dtype)
+        best, winner = as_one(pool_definition, x)(x, plan, remember)
         values, taps = placed(best, values), placed(winner, taps)
     return (values, Switches(taps, plan.windows)) if remember else values
 
@@ -232,21 +231,21 @@ def _dtype_of(xp: Any, name: str) -> Any:
     return np.dtype(name) if xp is np else getattr(xp, name)
 
 
-def _definition(xp: Any, x: Any, plan: Plan, dtype: Any) -> tuple[Any, Any]:
+def pool_definition(x: Any, plan: Plan, remember: bool) -> tuple[Any, Any]:
     """One axis after the other, the last first: rows by their first maximum, then the first best row.
 
     That order finds the same winner as a walk over all taps in C order, ties and NaN included, and takes the
     sum of the kernel sizes in steps, not their product.
     """
-    if xp is sys.modules.get("jax.numpy"):
-        _make_pytree(sys.modules["jax"])
+    xp = namespace(plan.operation, ORDERED, x=x)
+    dtype = _dtype_of(xp, switch_dtype(plan.windows))
     # torch cannot add uint16 and uint32: wide windows count in int64 until the end.
     taps = zeros(x, tuple(x.shape), dtype if dtype == xp.uint8 else position_dtype(x))
     weight = 1
     for axis in reversed(range(plan.rank)):
         x, taps = _pool_axis(xp, x, taps, axis, plan.windows[axis], plan.rank, weight)
         weight *= plan.windows[axis].size
-    return x, xp.astype(taps, dtype)
+    return x, xp.astype(taps, dtype) if remember else None
 
 
 def _pool_axis(
@@ -275,9 +274,3 @@ def _pool_axis(
         best = place_tap(best, coarse, xp.where(wins, value, old))
         winner = place_tap(winner, coarse, xp.where(wins, number, slice_tap(winner, coarse)))
     return best, winner
-
-
-@cache
-def _make_pytree(jax: Any) -> None:
-    """Let Switches pass in and out of jax's transformations, once a jax array is pooled."""
-    jax.tree_util.register_dataclass(Switches, data_fields=["taps"], meta_fields=["windows"])

@@ -13,6 +13,7 @@ from unsample.arrays import (
     COPIES,
     SUMS,
     ArrayT,
+    as_one,
     cast,
     constant,
     contiguous,
@@ -229,15 +230,15 @@ def resize(
         )
     check_out("resize", out, plan.output_shape, dtype, x=x)
     if method == "nearest":
-        done = _walk(xp, cast(xp, x, dtype), plan, up=True, copy=True, out=out)
+        done = _walk(cast(xp, x, dtype), plan, up=True, copy=True, out=out)
     elif whole:
         limits = xp.iinfo(x.dtype)
-        done = xp.round(_walk(xp, cast(xp, x, xp.float32), plan, up=True))
+        done = xp.round(_walk(cast(xp, x, xp.float32), plan, up=True))
         done = xp.astype(xp.clip(done, limits.min, limits.max), dtype)
     else:
         total = sum_dtype(xp, x.dtype)
         last = out if total == dtype else None  # where the last axis may be written
-        done = _walk(xp, cast(xp, x, total), plan, up=True, out=last)
+        done = _walk(cast(xp, x, total), plan, up=True, out=last)
         done = cast(xp, done, dtype)
     return placed(_apart(xp, done, x), out)
 
@@ -304,7 +305,7 @@ def resize_transpose(
     check_out("resize_transpose", out, plan.output_shape, dtype, y=y)
     last = out if total == dtype else None
     terms = cast(xp, y, total)
-    done = _walk(xp, terms, plan, up=False, copy=method == "nearest", out=last)
+    done = _walk(terms, plan, up=False, copy=method == "nearest", out=last)
     return placed(_apart(xp, cast(xp, done, dtype), y), out)
 
 
@@ -313,7 +314,7 @@ def _apart(xp: Any, done: Any, x: Any) -> Any:
     return xp.astype(x, x.dtype, copy=True) if done is x else done
 
 
-def _walk(xp: Any, x: Any, plan: Plan, *, up: bool, copy: bool = False, out: Any = None) -> Any:
+def _walk(x: Any, plan: Plan, *, up: bool, copy: bool = False, out: Any = None) -> Any:
     """Along each axis that changes: source -> target (up) or target -> source, tap by tap.
 
     `copy` stands for weights that are all 1: elements are moved, not multiplied. Kernels write into `out`.
@@ -322,6 +323,12 @@ def _walk(xp: Any, x: Any, plan: Plan, *, up: bool, copy: bool = False, out: Any
         return x
     if native.resizes(x, copy, up):
         return native.resize(x, plan, up, copy, out)
+    return as_one(resize_definition, x)(x, plan, up, copy)
+
+
+def resize_definition(x: Any, plan: Plan, up: bool, copy: bool) -> Any:
+    """Axis by axis, tap by tap."""
+    xp = namespace(plan.operation, x=x)
     x = contiguous(x)
     for axis, resample in enumerate(plan.resamples):
         if resample.source == resample.target:

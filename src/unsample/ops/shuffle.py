@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from unsample import native
-from unsample.arrays import ArrayT, namespace, native_order, zeros
+from unsample.arrays import ArrayT, as_one, namespace, native_order, zeros
 from unsample.geometry.arguments import choice, count, per_axis, rank_of
 from unsample.geometry.errors import ShapeError
 from unsample.geometry.plan import Plan, kept
@@ -120,14 +121,19 @@ def pixel_shuffle(
     namespace("pixel_shuffle", x=x)
     plan = kept(plan_pixel_shuffle, x.shape, factor, order=order)
     check_out("pixel_shuffle", out, plan.output_shape, native_order(x.dtype), x=x)
-    channels, taps = plan.output_shape[-plan.rank - 1], math.prod(plan.kernel_size)
     if native.takes(x):
-        return native.move("shuffle", x, plan, out, channels, order == "DCR")
+        return native.move("shuffle", x, plan, out, plan.output_shape[-plan.rank - 1], order == "DCR")
+    return placed(as_one(shuffle_definition, x)(x, plan, order), out)
+
+
+def shuffle_definition(x: Any, plan: Plan, order: str) -> Any:
+    """Every tap from its channels."""
+    channels, taps = plan.output_shape[-plan.rank - 1], math.prod(plan.kernel_size)
     done = zeros(x, plan.output_shape)
     for tap in plan.taps():
         group = _group(tap.number, channels, taps, order)
         done = place_tap(done, tap.fine, slice_tap(x, (group, *tap.coarse)))
-    return placed(done, out)
+    return done
 
 
 def pixel_unshuffle(
@@ -171,11 +177,16 @@ def pixel_unshuffle(
     namespace("pixel_unshuffle", y=y)
     plan = kept(plan_pixel_unshuffle, y.shape, factor, order=order)
     check_out("pixel_unshuffle", out, plan.output_shape, native_order(y.dtype), y=y)
-    channels, taps = plan.input_shape[-plan.rank - 1], math.prod(plan.kernel_size)
     if native.takes(y):
-        return native.move("unshuffle", y, plan, out, channels, order == "DCR")
+        return native.move("unshuffle", y, plan, out, plan.input_shape[-plan.rank - 1], order == "DCR")
+    return placed(as_one(unshuffle_definition, y)(y, plan, order), out)
+
+
+def unshuffle_definition(y: Any, plan: Plan, order: str) -> Any:
+    """Every tap into its channels."""
+    channels, taps = plan.input_shape[-plan.rank - 1], math.prod(plan.kernel_size)
     done = zeros(y, plan.output_shape)
     for tap in plan.taps():
         group = _group(tap.number, channels, taps, order)
         done = place_tap(done, (group, *tap.coarse), slice_tap(y, tap.fine))
-    return placed(done, out)
+    return done

@@ -9,6 +9,7 @@ from unsample import native
 from unsample.arrays import (
     ORDERED,
     ArrayT,
+    as_one,
     constant,
     dtype_kind,
     has_values,
@@ -122,7 +123,7 @@ def max_unpool(
     >>> us.max_unpool(values, switches, duplicates="sum")
     array([ 0, 18,  0,  8,  0])
     """
-    xp = namespace("max_unpool", values=values)
+    namespace("max_unpool", values=values)
     plan = plan_max_unpool(values.shape, switches, duplicates=duplicates)
     if type(values) is not type(switches.taps):
         namespace("max_unpool", values=values, switches=switches.taps)
@@ -146,7 +147,8 @@ def max_unpool(
         done: ArrayT | None = native.max_unpool(values, switches.taps, plan, duplicates, out)
         return _refuse_switches("max_unpool", switches) if done is None else done
     switches.check("max_unpool")
-    return placed(_unpool_definition(xp, values, switches.taps, plan, duplicates), out)
+    unpool = as_one(unpool_definition, values)
+    return placed(unpool(values, switches.taps, plan, duplicates), out)
 
 
 def _native_values(values: Any, plan: Plan, duplicates: str) -> bool:
@@ -160,8 +162,9 @@ def _refuse_switches(operation: str, switches: Switches) -> NoReturn:
     raise IndexError(f"{operation}: a switch changed while it was read, and pointed nowhere")
 
 
-def _unpool_definition(xp: Any, values: Any, taps: Any, plan: Plan, duplicates: str) -> Any:
+def unpool_definition(values: Any, taps: Any, plan: Plan, duplicates: str) -> Any:
     """Tap by tap, and what of their values stays where several meet."""
+    xp = namespace("max_unpool", values=values)
     # Backwards through the taps is forwards through the windows, see geometry.window.taps.
     walk = reversed(list(plan.taps()))
     if plan.tiles or duplicates in ("last", "error"):
@@ -250,7 +253,7 @@ def max_gather(x: ArrayT, switches: Switches, *, out: ArrayT | None = None) -> A
     >>> us.max_gather(np.array([10, 20, 30, 40]), switches)
     array([20, 40])
     """
-    xp = namespace("max_gather", x=x)
+    namespace("max_gather", x=x)
     plan = plan_max_gather(x.shape, switches)
     if type(x) is not type(switches.taps):
         namespace("max_gather", x=x, switches=switches.taps)
@@ -259,9 +262,15 @@ def max_gather(x: ArrayT, switches: Switches, *, out: ArrayT | None = None) -> A
         found: ArrayT | None = native.max_gather(x, switches.taps, plan, out)
         return _refuse_switches("max_gather", switches) if found is None else found
     switches.check("max_gather")
+    return placed(as_one(gather_definition, x)(x, switches.taps, plan), out)
+
+
+def gather_definition(x: Any, taps: Any, plan: Plan) -> Any:
+    """Tap by tap, what the switches say."""
+    xp = namespace("max_gather", x=x)
     done = zeros(x, plan.output_shape)
     for tap in plan.taps():
-        hit = slice_tap(switches.taps, tap.coarse) == tap.number
+        hit = slice_tap(taps, tap.coarse) == tap.number
         value = xp.where(hit, slice_tap(x, tap.fine), slice_tap(done, tap.coarse))
         done = place_tap(done, tap.coarse, value)
-    return placed(done, out)
+    return done
