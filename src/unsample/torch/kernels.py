@@ -241,10 +241,11 @@ def switches_to_indices(switches: Tensor, windows: Sequence[int], empty: Call) -
 
 def indices_to_switches(indices: Tensor, windows: Sequence[int], empty: Call) -> Any:
     """The taps of `Switches.from_torch`."""
-    from unsample import interop, switches
+    from unsample import switches
+    from unsample.interop import switch_indices
 
     found = from_ints(windows)
-    taps = interop.taps_of_torch("Switches.from_torch", indices, found, switches.switch_dtype(found))
+    taps = switch_indices.taps_of_torch("Switches.from_torch", indices, found, switches.switch_dtype(found))
     return laid_out(taps, indices)
 
 
