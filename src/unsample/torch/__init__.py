@@ -5,6 +5,7 @@
 
 from unsample.switches import Switches
 from unsample.torch import init
+from unsample.torch.decompositions import decompositions
 from unsample.torch.errors import SwitchError, TorchShapeError
 from unsample.torch.functional import (
     adaptive_max_pool,
@@ -109,6 +110,7 @@ __all__ = [
     "conv_transpose",
     "conv_weight_grad",
     "decimate",
+    "decompositions",
     "indices_to_switches",
     "init",
     "max_gather",
