@@ -156,7 +156,7 @@ def conv(
 ) -> Tensor:
     """Torch's convolution, of the padded input where its own padding is not enough."""
     x, weight, bias = _common(x, weight, bias)
-    rank, pads = len(stride), pairs(padding)
+    rank, pads = _three_at_most("conv", len(stride)), pairs(padding)
     if padding_mode == "zeros" and all(before == after >= 0 for before, after in pads):
         before = [pair[0] for pair in pads]
     else:
@@ -177,7 +177,7 @@ def conv_transpose(
 ) -> Tensor:
     """Torch's transposed convolution where it is one, else its full result, cropped and folded."""
     y, weight, bias = _common(y, weight, bias)
-    rank, pads = len(stride), pairs(padding)
+    rank, pads = _three_at_most("conv_transpose", len(stride)), pairs(padding)
     extents = [d * (k - 1) + 1 for k, d in zip(weight.shape[2:], dilation, strict=True)]
     whole = [(m - 1) * s + e for m, s, e in zip(y.shape[-rank:], stride, extents, strict=True)]
     extra = [m - n + sum(pair) for m, n, pair in zip(output_size, whole, pads, strict=True)]
@@ -204,6 +204,12 @@ def _folded(x: Tensor, axis: int, before: int, after: int, size: int, mode: str)
     for length, start in ((before, 0), (after, before + size)):
         if length <= 0:
             continue
+        most = size if mode == "circular" else size - 1 if mode == "reflect" else length
+        if isinstance(most, int) and length > most:
+            raise TorchShapeError(
+                f"conv_transpose: padding of mode {mode!r} must be at most {most} for the export, "
+                f"as the output has {size} elements, got {length}"
+            )
         border, first = x.narrow(axis, start, length), start == 0
         if mode == "replicate":
             border, gap = border.sum(axis, keepdim=True), 0
@@ -245,9 +251,7 @@ def max_pool(
     x: Tensor, kernel_size: Ints, stride: Ints, padding: Ints, dilation: Ints, ceil_mode: bool
 ) -> tuple[Tensor, Tensor]:
     """Torch's pooling with indices of the padded input, and taps of the indices."""
-    rank = len(kernel_size)
-    if rank > 3:
-        raise TorchShapeError(f"max_pool: at most 3 spatial axes can be exported, got {rank}")
+    rank = _three_at_most("max_pool", len(kernel_size))
     windows: Any = shapes.pool_windows(x.shape, kernel_size, stride, padding, dilation, ceil_mode)
     # As many elements at the end as the last windows of ceil_mode may need; what is too much is left out.
     ends = [(w.before, w.after + (w.stride - 1 if ceil_mode else 0)) for w in windows]
@@ -359,6 +363,13 @@ def _unravel(flat: Tensor, size: Ints) -> list[Tensor]:
 
 
 # -- shapes ----------------------------------------------------------------------------------------------
+
+
+def _three_at_most(operation: str, rank: int) -> int:
+    """`rank`, as far as torch has convolutions and poolings."""
+    if rank > 3:
+        raise TorchShapeError(f"{operation}: at most 3 spatial axes can be exported, got {rank}")
+    return rank
 
 
 def _split(x: Tensor, rank: int) -> tuple[list[int], list[int]]:
