@@ -461,6 +461,15 @@ def test_shuffles_of_the_libraries() -> None:
     np.testing.assert_array_equal(out, theirs)
 
 
+def test_cubic_of_tensorflow() -> None:
+    """Keys' a = -0.5, where no tap lies outside: there TensorFlow renormalises and we repeat the edge."""
+    x = tf.numbers((1, 5, 4, 1), 3)[0, ..., 0]
+    theirs = np.array(RECORDED["bicubic"]).reshape(10, 8)[3:7, 3:5]
+    found = us.resize(x, (10, 8), method="catmull_rom")[3:7, 3:5]
+    np.testing.assert_allclose(found, theirs, rtol=0, atol=1e-6)
+    assert np.abs(us.resize(x, (10, 8), method="cubic")[3:7, 3:5] - theirs).max() > 0.01
+
+
 # -- switches ------------------------------------------------------------------------------------------------
 
 

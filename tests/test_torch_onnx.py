@@ -19,12 +19,6 @@ from unsample.torch import functional, operators
 from unsample.torch.decompositions import RULES
 
 DIM = torch.export.Dim.DYNAMIC
-# The exporter itself; none of it is ours to change.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::FutureWarning"),
-    pytest.mark.filterwarnings("ignore:.*opset.*:UserWarning"),
-]
 
 
 @pytest.fixture(autouse=True)

@@ -263,7 +263,10 @@ def conv(
     """`unsample.conv`."""
     words = _words(stride, padding, dilation, groups, padding_mode)
     return compute(
-        lambda a, w, b, out: _call(us.conv, a, w, b, **words, out=out), empty, [x, weight, bias], copies=False
+        lambda a, w, b, out: _call(us.conv, a, w, b, **words, out=out),
+        empty,
+        _promoted(x, weight, bias),
+        copies=False,
     )
 
 
@@ -285,7 +288,7 @@ def conv_transpose(
     return compute(
         lambda a, w, b, out: _call(us.conv_transpose, a, w, b, **words, out=out),
         empty,
-        [y, weight, bias],
+        _promoted(y, weight, bias),
         copies=False,
     )
 
@@ -306,10 +309,20 @@ def conv_weight_grad(
     return compute(
         lambda a, b, out: _call(us.conv_weight_grad, a, b, tuple(kernel_size), **words, out=out),
         empty,
-        [x, y],
+        _promoted(x, y),
         copies=False,
         keep_format=False,
     )
+
+
+def _promoted(*tensors: Tensor | None) -> list[Tensor | None]:
+    """All in the common dtype as torch has it: int64 with float32 is float32, where NumPy's is float64."""
+    first, *others = [each.dtype for each in tensors if each is not None]
+    if all(dtype == first for dtype in others):
+        return list(tensors)
+    for dtype in others:
+        first = torch.promote_types(first, dtype)
+    return [None if each is None else each.to(first) for each in tensors]
 
 
 def _words(
