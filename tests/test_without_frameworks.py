@@ -100,3 +100,15 @@ def test_the_example_runs_without_torch() -> None:
     example = (pages.ROOT / "examples" / "learn_a_filter.py").read_text(encoding="utf-8")
     done = python(example, NONE_OF_THEM)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_example_of_porting_runs_without_torch() -> None:
+    example = (pages.ROOT / "examples" / "port_keras_weights.py").read_text(encoding="utf-8")
+    done = python(example, NONE_OF_THEM)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith(
+        "unsample {'stride': (2, 2), 'dilation': (1, 1), 'groups': 1, 'padding': ((0, 1), (0, 1))}"
+    )
+    assert "cannot be written" in lines[1]
+    assert float(lines[-1].rpartition(" ")[2]) < 1e-12
