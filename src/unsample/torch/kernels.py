@@ -318,8 +318,8 @@ def conv_weight_grad(
 def _promoted(*tensors: Tensor | None) -> list[Tensor | None]:
     """All in the common dtype as torch has it: int64 with float32 is float32, where NumPy's is float64."""
     first, *others = [each.dtype for each in tensors if each is not None]
-    if all(dtype == first for dtype in others):
-        return list(tensors)
+    if all(dtype == first for dtype in others) or torch.bool in (first, *others):
+        return list(tensors)  # a bool is refused, and not to be hidden in a sum
     for dtype in others:
         first = torch.promote_types(first, dtype)
     return [None if each is None else each.to(first) for each in tensors]
