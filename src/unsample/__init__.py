@@ -3,7 +3,7 @@
 Any array in (NumPy, PyTorch, JAX), the same kind out. Start with `unsample.nearest`.
 """
 
-from unsample import geometry
+from unsample import geometry, interop
 from unsample.geometry import ShapeError
 from unsample.matrix import matrix
 from unsample.memory import set_kept_memory
@@ -37,6 +37,7 @@ __all__ = [
     "decimate",
     "geometry",
     "get_num_threads",
+    "interop",
     "matrix",
     "max_gather",
     "max_pool",

@@ -2,7 +2,7 @@
 
 A switch is the *tap number* of the maximum inside its window (C order), not a position in some plane: one
 byte holds any window up to 16x16, and its meaning does not depend on the size of the input. What other
-libraries store instead is converted, value by checked value, in `interop.py`.
+libraries store instead is converted, value by checked value, in `interop/`.
 """
 
 import math
@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from unsample import interop
 from unsample.arrays import has_values, namespace, zeros
 from unsample.geometry.arguments import count
 from unsample.geometry.errors import ShapeError
 from unsample.geometry.window import AnyWindow
+from unsample.interop import switch_indices
 from unsample.stamp import add_tap, place_tap
 
 
@@ -101,7 +101,7 @@ class Switches:
         >>> [p.tolist() for p in switches.positions()]
         [[[0], [1]], [[0], [1]]]
         """
-        return interop.positions_of_taps(self.taps, self.windows)
+        return switch_indices.positions_of_taps(self.taps, self.windows)
 
     def check(self, operation: str = "Switches.check") -> None:
         """Raise at the first switch that points outside its window or into the padding.
@@ -118,7 +118,7 @@ class Switches:
         namespace(operation, ("integer",), switches=self.taps)
         check_windows(operation, self.shape, self.windows)
         if has_values(self.taps):
-            interop.check_taps(operation, self.taps, self.windows)
+            switch_indices.check_taps(operation, self.taps, self.windows)
 
     def to_torch(self) -> Any:
         """The indices that `torch.nn.MaxPool*d(return_indices=True)` gives: int64, flat in one input plane.
@@ -131,7 +131,7 @@ class Switches:
         [[[1], [2], [5]]]
         """
         self.check("Switches.to_torch")
-        return interop.torch_indices(self.taps, self.windows)
+        return switch_indices.torch_indices(self.taps, self.windows)
 
     @classmethod
     def from_torch(cls, indices: Any, input_size: Any, *pooling: Any, **more: Any) -> "Switches":
@@ -159,8 +159,8 @@ class Switches:
         >>> us.Switches.from_torch(np.array([[1, 2]]), (4,), 2).taps
         array([[1, 0]], dtype=uint8)
         """
-        windows = interop.pool_windows("Switches.from_torch", input_size, *pooling, **more)
-        taps = interop.taps_of_torch("Switches.from_torch", indices, windows, switch_dtype(windows))
+        windows = switch_indices.pool_windows("Switches.from_torch", input_size, *pooling, **more)
+        taps = switch_indices.taps_of_torch("Switches.from_torch", indices, windows, switch_dtype(windows))
         return cls(taps, windows)
 
     def to_tf(self, *, include_batch_in_index: bool = False) -> Any:
@@ -176,7 +176,7 @@ class Switches:
         [[[[2, 1]]]]
         """
         self.check("Switches.to_tf")
-        return interop.tf_indices(self.taps, self.windows, include_batch_in_index)
+        return switch_indices.tf_indices(self.taps, self.windows, include_batch_in_index)
 
     @classmethod
     def from_tf(
@@ -198,9 +198,9 @@ class Switches:
         >>> us.Switches.from_tf(np.array([[[[2, 1]]]]), (1, 2), (1, 2)).taps.tolist()
         [[[[1]], [[0]]]]
         """
-        windows = interop.pool_windows("Switches.from_tf", input_size, *pooling, **more)
+        windows = switch_indices.pool_windows("Switches.from_tf", input_size, *pooling, **more)
         dtype = switch_dtype(windows)
-        return cls(interop.taps_of_tf(indices, windows, dtype, include_batch_in_index), windows)
+        return cls(switch_indices.taps_of_tf(indices, windows, dtype, include_batch_in_index), windows)
 
     def to_onnx(self, *, storage_order: int = 0) -> Any:
         """The indices that ONNX `MaxPool` gives: int64, flat over the whole (N, C, *spatial) input.
@@ -215,7 +215,7 @@ class Switches:
         [[[1]], [[2]]]
         """
         self.check("Switches.to_onnx")
-        return interop.onnx_indices(self.taps, self.windows, storage_order)
+        return switch_indices.onnx_indices(self.taps, self.windows, storage_order)
 
     @classmethod
     def from_onnx(
@@ -233,9 +233,9 @@ class Switches:
         >>> us.Switches.from_onnx(np.array([[[1]], [[2]]]), (2,), 2).taps.tolist()
         [[[1]], [[0]]]
         """
-        windows = interop.pool_windows("Switches.from_onnx", input_size, *pooling, **more)
+        windows = switch_indices.pool_windows("Switches.from_onnx", input_size, *pooling, **more)
         dtype = switch_dtype(windows)
-        return cls(interop.taps_of_onnx(indices, windows, dtype, storage_order), windows)
+        return cls(switch_indices.taps_of_onnx(indices, windows, dtype, storage_order), windows)
 
     def pack(self) -> "PackedSwitches":
         """The same switches in 2 bits each (windows of up to 4 taps) or 4 bits each (up to 16 taps).

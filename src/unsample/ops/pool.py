@@ -19,7 +19,7 @@ from unsample.arrays import (
 from unsample.geometry.arguments import describe, rank_of
 from unsample.geometry.plan import Plan, kept
 from unsample.geometry.window import AnyWindow, positions
-from unsample.interop import pool_windows
+from unsample.interop.switch_indices import pool_windows
 from unsample.out import check_out, check_pair, placed
 from unsample.stamp import along, place_tap, slice_tap
 from unsample.switches import Switches, switch_dtype

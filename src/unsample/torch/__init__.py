@@ -3,9 +3,18 @@
 `import unsample.torch` imports torch; `import unsample` does not.
 """
 
+try:
+    import torch as _torch  # noqa: F401 - first, so that its absence has one message
+except ModuleNotFoundError as missing:
+    if missing.name != "torch":
+        raise
+    message = "unsample.torch: needs PyTorch: pip install 'unsample[torch]'"
+    raise ModuleNotFoundError(message, name="torch") from None
+
 from unsample.switches import Switches
 from unsample.torch import init
-from unsample.torch.errors import SwitchError, TorchShapeError
+from unsample.torch.decompositions import decompositions
+from unsample.torch.errors import SwitchError, TorchShapeError, TorchTypeError
 from unsample.torch.functional import (
     adaptive_max_pool,
     bed_of_nails,
@@ -100,6 +109,7 @@ __all__ = [
     "SwitchError",
     "Switches",
     "TorchShapeError",
+    "TorchTypeError",
     "Upsample",
     "UpsamplingBilinear2d",
     "UpsamplingNearest2d",
@@ -109,6 +119,7 @@ __all__ = [
     "conv_transpose",
     "conv_weight_grad",
     "decimate",
+    "decompositions",
     "indices_to_switches",
     "init",
     "max_gather",

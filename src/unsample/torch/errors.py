@@ -30,3 +30,19 @@ class SwitchError(IndexError, RuntimeError):
     """
 
     __module__ = "unsample.torch"
+
+
+class TorchTypeError(TypeError, RuntimeError):
+    """A TypeError of a dtype that is a RuntimeError too, as torch raises for dtypes that do not fit.
+
+    Examples
+    --------
+    >>> import torch, unsample.torch as ut
+    >>> try:
+    ...     ut.MaxUnpool1d(2)(torch.ones(1, 2), torch.ones(1, 2))
+    ... except RuntimeError as error:
+    ...     print(error)
+    MaxUnpool1d: indices must be integers or Switches, got dtype torch.float32
+    """
+
+    __module__ = "unsample.torch"

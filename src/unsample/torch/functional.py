@@ -15,6 +15,7 @@ from unsample.geometry.arguments import describe
 from unsample.geometry.errors import ShapeError
 from unsample.switches import Switches
 from unsample.torch import lowering, operators
+from unsample.torch.decompositions import RULES
 from unsample.torch.errors import SwitchError, TorchShapeError
 from unsample.torch.windows import Windows, from_ints, to_ints
 
@@ -33,6 +34,8 @@ def call(operation: str, tensors: dict[str, Any], arguments: Callable[[], Sequen
         lowered = arguments()
         if not torch.compiler.is_compiling() and straight(given):
             return operators.KERNELS[operation](*given, *lowered)
+        if torch.onnx.is_in_onnx_export() and operation in RULES:
+            return RULES[operation](*given, *lowered)
         return getattr(torch.ops.unsample, operation).default(*given, *lowered)
     except ShapeError as error:
         raise TorchShapeError(str(error)) from None

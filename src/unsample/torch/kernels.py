@@ -241,10 +241,11 @@ def switches_to_indices(switches: Tensor, windows: Sequence[int], empty: Call) -
 
 def indices_to_switches(indices: Tensor, windows: Sequence[int], empty: Call) -> Any:
     """The taps of `Switches.from_torch`."""
-    from unsample import interop, switches
+    from unsample import switches
+    from unsample.interop import switch_indices
 
     found = from_ints(windows)
-    taps = interop.taps_of_torch("Switches.from_torch", indices, found, switches.switch_dtype(found))
+    taps = switch_indices.taps_of_torch("Switches.from_torch", indices, found, switches.switch_dtype(found))
     return laid_out(taps, indices)
 
 
@@ -262,7 +263,10 @@ def conv(
     """`unsample.conv`."""
     words = _words(stride, padding, dilation, groups, padding_mode)
     return compute(
-        lambda a, w, b, out: _call(us.conv, a, w, b, **words, out=out), empty, [x, weight, bias], copies=False
+        lambda a, w, b, out: _call(us.conv, a, w, b, **words, out=out),
+        empty,
+        _promoted(x, weight, bias),
+        copies=False,
     )
 
 
@@ -284,7 +288,7 @@ def conv_transpose(
     return compute(
         lambda a, w, b, out: _call(us.conv_transpose, a, w, b, **words, out=out),
         empty,
-        [y, weight, bias],
+        _promoted(y, weight, bias),
         copies=False,
     )
 
@@ -305,10 +309,20 @@ def conv_weight_grad(
     return compute(
         lambda a, b, out: _call(us.conv_weight_grad, a, b, tuple(kernel_size), **words, out=out),
         empty,
-        [x, y],
+        _promoted(x, y),
         copies=False,
         keep_format=False,
     )
+
+
+def _promoted(*tensors: Tensor | None) -> list[Tensor | None]:
+    """All in the common dtype as torch has it: int64 with float32 is float32, where NumPy's is float64."""
+    first, *others = [each.dtype for each in tensors if each is not None]
+    if all(dtype == first for dtype in others) or torch.bool in (first, *others):
+        return list(tensors)  # a bool is refused, and not to be hidden in a sum
+    for dtype in others:
+        first = torch.promote_types(first, dtype)
+    return [None if each is None else each.to(first) for each in tensors]
 
 
 def _words(

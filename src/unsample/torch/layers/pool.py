@@ -6,12 +6,12 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
-from unsample.geometry.arguments import is_sequence, paddings, per_axis
+from unsample.geometry.arguments import count, is_sequence, paddings, per_axis
 from unsample.geometry.errors import ShapeError
 from unsample.geometry.sizes import windows_over
 from unsample.switches import Switches
 from unsample.torch import functional
-from unsample.torch.errors import TorchShapeError
+from unsample.torch.errors import TorchShapeError, TorchTypeError
 from unsample.torch.layers.conv import size_of, spatial
 from unsample.torch.windows import Windows
 
@@ -30,6 +30,16 @@ def _result(layer: Any, values: Tensor, switches: Switches) -> Pooled:
     if layer.return_indices:
         return values, functional.switches_to_indices(switches)
     return values
+
+
+def _per_axis(layer: Any, name: str, value: Any, minimum: int) -> Any:
+    """One number per axis of the layer; symbols pass."""
+    if is_sequence(value) and len(value) == layer.rank and any(type(each) is torch.SymInt for each in value):
+        return tuple(value)
+    try:
+        return per_axis(type(layer).__name__, name, value, layer.rank, minimum=minimum)
+    except ShapeError as error:
+        raise TorchShapeError(str(error)) from None
 
 
 class _MaxPool(nn.modules.pooling._MaxPoolNd):
@@ -54,7 +64,7 @@ class _MaxPool(nn.modules.pooling._MaxPoolNd):
         """Values, or values and torch's indices, or values and Switches."""
         values, switches = functional.max_pool(
             input,
-            per_axis(type(self).__name__, "kernel_size", self.kernel_size, self.rank, minimum=1),
+            _per_axis(self, "kernel_size", self.kernel_size, 1),
             stride=self.stride,
             padding=self.padding,
             dilation=self.dilation,
@@ -117,8 +127,10 @@ class _AdaptiveMaxPool(nn.modules.pooling._AdaptiveMaxPoolNd):
         """Values, or values and torch's indices, or values and Switches."""
         wanted: Any = self.output_size
         sizes = tuple(wanted) if is_sequence(wanted) else (wanted,) * self.rank
-        own = input.shape[input.ndim - self.rank :]
-        sizes = tuple(n if m is None else m for n, m in zip(own, sizes, strict=True))
+        own = tuple(input.shape[max(input.ndim - self.rank, 0) :])
+        if len(own) == len(sizes) == self.rank:  # None: the size it has
+            sizes = tuple(n if m is None else m for n, m in zip(own, sizes, strict=True))
+        sizes = _per_axis(self, "output_size", sizes, 0)
         return _result(self, *functional.adaptive_max_pool(input, sizes))
 
 
@@ -193,7 +205,14 @@ class _MaxUnpool(nn.modules.pooling._MaxUnpoolNd):
     ) -> Tensor:
         """Unpool by torch's indices or by Switches, to the size that was pooled."""
         name, rank = type(self).__name__, len(self.kernel_size)
+        if isinstance(indices, Tensor) and (indices.is_floating_point() or indices.is_complex()):
+            raise TorchTypeError(f"{name}: indices must be integers or Switches, got dtype {indices.dtype}")
         try:
+            if input.ndim < rank:
+                raise ShapeError(
+                    f"{name}: input must have at least {count(rank, 'spatial axis')}, "
+                    f"got shape {tuple(input.shape)}"
+                )
             if output_size is not None and like is not None:
                 raise ShapeError(f"{name}: output_size and like must not both be given")
             size = size_of(name, like, rank) if like is not None else spatial(output_size, rank)

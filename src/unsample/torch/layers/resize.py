@@ -73,6 +73,8 @@ class Upsample(nn.Upsample):
         """Interpolate to the size that was set, or to `output_size`, or to that of `like`."""
         method, convention, rank = MODES[self.mode]
         rank = input.ndim - 2 if rank is None else rank
+        if output_size is None and like is None and self._wrong(rank):
+            return super().forward(input)  # torch says what is wrong
         if self.align_corners:
             convention = "align_corners"
         if self.antialias and method == "cubic":
@@ -85,6 +87,15 @@ class Upsample(nn.Upsample):
             sizes = tuple(size)[-rank:] if is_sequence(size) else (size,) * rank
             return functional.resize(input, sizes, **words)
         return self._by_factor(input, rank, words)
+
+    def _wrong(self, rank: int) -> bool:
+        """Whether torch refuses what the layer was made with, for an input of `rank` spatial axes."""
+        given = [each for each in (self.size, self.scale_factor) if each is not None]
+        if len(given) != 1 or (
+            self.align_corners is not None and self.mode in ("nearest", "nearest-exact", "area")
+        ):
+            return True
+        return is_sequence(given[0]) and len(given[0]) != rank
 
     def _by_factor(self, input: Tensor, rank: int, words: dict[str, Any]) -> Tensor:
         given: Any = self.scale_factor

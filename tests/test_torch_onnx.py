@@ -1,0 +1,290 @@
+"""Models that leave torch: exported to ONNX and run there, and saved as .pt2 and loaded again."""
+
+import copy
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import onnxruntime
+import pytest
+import torch
+from torch import nn
+
+import unsample as us
+import unsample.torch as ut
+from backends import TORCH
+from samples import SAMPLES, Sample
+from unsample.torch import functional, operators
+from unsample.torch.decompositions import RULES
+
+DIM = torch.export.Dim.DYNAMIC
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    logging.disable(logging.WARNING)
+    yield
+    logging.disable(logging.NOTSET)
+    torch.set_num_threads(before)
+
+
+class ThereAndBack(nn.Module):
+    """Pool, and unpool by what the pooling gave."""
+
+    def __init__(self, pool: nn.Module, unpool: nn.Module, sized: bool = False) -> None:
+        super().__init__()
+        self.pool, self.unpool, self.sized = pool, unpool, sized
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        values, places = self.pool(x)
+        return self.unpool(values, places, like=x) if self.sized else self.unpool(values, places)
+
+
+class Skip(nn.Module):
+    """Down and up again to the size of the skip connection."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__()
+        self.down = ut.Conv2d(4, 4, 3, stride=2, padding=1)
+        self.up = ut.ConvTranspose2d(4, 4, 3, stride=2, padding=1, **kwargs)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.up(self.down(x), like=x)
+
+
+class Call(nn.Module):
+    """One function of `unsample.torch`."""
+
+    def __init__(self, name: str, *args: Any, **kwargs: Any) -> None:
+        super().__init__()
+        self.name, self.args, self.kwargs = name, args, kwargs
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = getattr(ut, self.name)(x, *self.args, **self.kwargs)
+        return out
+
+
+def switches_of(pool: Any) -> Any:
+    return ThereAndBack(
+        pool(2, return_switches=True), getattr(ut, pool.__name__.replace("Pool", "Unpool"))(2)
+    )
+
+
+# Model, input; and whether its sizes may change in the exported graph.
+Model = tuple[nn.Module, tuple[int, ...], bool]
+MODELS: dict[str, Model] = {
+    "Nearest": (ut.Nearest((2, 3)), (2, 4, 6, 8), True),
+    "BedOfNails": (ut.BedOfNails((2, 3), (1, 2)), (2, 4, 6, 8), True),
+    "ResizeConv": (ut.ResizeConv(4, 3, 3, 2), (2, 4, 6, 8), True),
+    "ResizeConv linear": (ut.ResizeConv(4, 3, 3, 2, mode="linear"), (2, 4, 6, 8), True),
+    "SubPixelConv DCR": (ut.SubPixelConv(4, 3, 3, 2, order="DCR"), (2, 4, 6, 8), True),
+    "BlurUp": (ut.BlurUp(2), (2, 4, 6, 8), True),
+    "Reassemble": (ut.CARAFE(4, 2), (2, 4, 6, 8), True),
+    "DySample": (ut.DySample(4, 2), (2, 4, 6, 8), True),
+    "Conv same": (ut.Conv2d(4, 3, 4, padding="same"), (2, 4, 6, 8), True),
+    "Conv same, stride 2": (ut.Conv2d(4, 3, 4, stride=2, padding="same"), (2, 4, 6, 8), False),
+    "Conv per side": (ut.Conv1d(4, 3, 3, padding=((2, 0),)), (2, 4, 9), True),
+    "ConvTranspose": (ut.ConvTranspose2d(4, 3, 3, 2, 1, 1, groups=1), (2, 4, 6, 8), True),
+    "ConvTranspose 1d groups": (ut.ConvTranspose1d(4, 6, 4, 2, 1, groups=2), (2, 4, 9), True),
+    "ConvTranspose 3d": (ut.ConvTranspose3d(4, 2, 3, 2, dilation=2), (2, 4, 3, 4, 5), True),
+    "ConvTranspose sides": (ut.ConvTranspose1d(4, 3, 3, 2, padding=((0, 1),)), (2, 4, 9), True),
+    **{
+        f"ConvTranspose {mode}": (
+            ut.ConvTranspose2d(4, 3, 4, 2, padding=(1, 2), padding_mode=mode),
+            (2, 4, 6, 8),
+            True,
+        )
+        for mode in ("circular", "reflect", "replicate")
+    },
+    "like, reflect": (Skip(padding_mode="reflect"), (2, 4, 7, 10), True),
+    "PixelShuffle": (ut.PixelShuffle(2), (2, 8, 6, 8), True),
+    "PixelShuffle 3d": (ut.PixelShuffle((2, 1, 2)), (2, 8, 3, 4, 5), True),
+    "PixelUnshuffle": (ut.PixelUnshuffle((2, 2)), (2, 3, 6, 8), False),
+    "Switches 1d": (switches_of(ut.MaxPool1d), (2, 4, 10), False),
+    "Switches 3d": (switches_of(ut.MaxPool3d), (1, 2, 4, 6, 4), False),
+    "Switches ceil": (
+        ThereAndBack(ut.MaxPool2d(2, ceil_mode=True, return_switches=True), ut.MaxUnpool2d(2)),
+        (2, 4, 5, 7),
+        False,
+    ),
+    "Switches padded": (
+        ThereAndBack(
+            ut.MaxPool2d(3, 2, padding=1, return_switches=True), ut.MaxUnpool2d(3, duplicates="sum")
+        ),
+        (2, 4, 7, 9),
+        False,
+    ),
+    "Switches adaptive": (
+        ThereAndBack(ut.AdaptiveMaxPool2d((3, 4), return_switches=True), ut.MaxUnpool2d(2)),
+        (2, 4, 7, 8),
+        False,
+    ),
+    "indices": (
+        ThereAndBack(ut.MaxPool2d(2, return_indices=True), ut.MaxUnpool2d(2), sized=True),
+        (2, 4, 7, 9),
+        False,
+    ),
+    "MaxPool same": (ut.MaxPool2d(3, 2, padding="same"), (2, 4, 7, 8), False),
+    "Upsample bicubic": (ut.Upsample(size=(9, 13), mode="bicubic", align_corners=True), (2, 4, 6, 8), True),
+    "Upsample nearest-exact": (ut.Upsample(size=(9, 13), mode="nearest-exact"), (2, 4, 6, 8), False),
+    "Upsample antialias": (
+        ut.Upsample(size=(4, 5), mode="bicubic", antialias=True),
+        (2, 4, 6, 8),
+        False,
+    ),
+    "resize_transpose": (Call("resize_transpose", (4, 5), method="cubic"), (2, 4, 6, 8), False),
+    "window_sum": (Call("window_sum", 2), (2, 4, 6, 8), False),
+    "decimate": (Call("decimate", 2, at=1), (2, 4, 6, 9), False),
+}
+SAVED = ("Nearest", "BedOfNails", "ResizeConv linear", "SubPixelConv DCR", "BlurUp", "Reassemble", "DySample")
+SAVED += ("ConvTranspose 3d", "ConvTranspose circular", "like, reflect", "PixelShuffle 3d")
+SAVED += ("Switches ceil", "Switches adaptive", "indices")
+every_model = pytest.mark.parametrize("name", MODELS)
+
+
+def model(name: str) -> tuple[nn.Module, torch.Tensor, bool]:
+    module, shape, dynamic = MODELS[name]
+    return copy.deepcopy(module).eval(), torch.randn(shape), dynamic
+
+
+def run(program: Any, x: torch.Tensor) -> torch.Tensor:
+    """The program in ONNX Runtime."""
+    content = program.model_proto.SerializeToString()
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    (given,) = session.get_inputs()
+    return torch.from_numpy(session.run(None, {given.name: x.numpy()})[0])
+
+
+def other_size(x: torch.Tensor) -> torch.Tensor:
+    """As `x`, with a larger batch and each spatial axis longer by another number."""
+    return torch.randn(x.shape[0] + 1, x.shape[1], *(n + 1 + i for i, n in enumerate(x.shape[2:])))
+
+
+def sizes(x: torch.Tensor, dynamic: bool) -> Any:
+    return ({axis: DIM for axis in range(x.ndim) if axis != 1},) if dynamic else None
+
+
+@every_model
+@torch.no_grad()
+def test_onnx_runtime_gives_what_torch_gives(name: str) -> None:
+    module, x, dynamic = model(name)
+    program = torch.onnx.export(module, (x,), dynamic_shapes=sizes(x, dynamic), dynamo=True, verbose=False)
+    assert {node.domain for node in program.model_proto.graph.node} == {""}  # ONNX's own operators alone
+    for each in (x, other_size(x)) if dynamic else (x,):
+        expected = module(each)
+        found = run(program, each)
+        assert found.shape == expected.shape
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=2e-6)
+
+
+@pytest.mark.parametrize("name", SAVED)
+@torch.no_grad()
+def test_saved_programs_come_back(name: str, tmp_path: Path) -> None:
+    """torch.export to a .pt2 file, in which our operators are nodes of their own, and back."""
+    module, x, dynamic = model(name)
+    program = torch.export.export(module, (x,), dynamic_shapes=sizes(x, dynamic))
+    torch.export.save(program, tmp_path / "model.pt2")
+    loaded = torch.export.load(tmp_path / "model.pt2").module()
+    for each in (x, other_size(x)) if dynamic else (x,):
+        assert torch.equal(loaded(each), module(each))
+
+
+def test_a_program_exported_before() -> None:
+    """`run_decompositions` leaves torch's operators alone, which the exporter knows."""
+    module, x, _ = model("ConvTranspose circular")
+    program = torch.export.export(module, (x,))
+    assert "unsample.conv_transpose.default" in {str(node.target) for node in program.graph.nodes}
+    plain = program.run_decompositions(ut.decompositions())
+    assert not any("unsample" in str(node.target) for node in plain.graph.nodes)
+    torch.testing.assert_close(plain.module()(x), module(x))
+    exported = torch.onnx.export(plain, dynamo=True, verbose=False)
+    torch.testing.assert_close(run(exported, x), module(x).detach(), rtol=1e-5, atol=2e-6)
+
+
+# -- the same functions, called ----------------------------------------------------------------------------
+
+
+# What torch's own operators cannot do is refused, and never another result.
+REFUSED = {
+    "4d": "at most 3 spatial axes can be exported, got 4",
+    "circular-wraps": "causes wrapping around more than once|must be at most . for the export",
+    "reflect-wraps": "less than the corresponding input dimension|must be at most . for the export",
+}
+
+
+# conv_weight_grad is a training step's and has no rule.
+EXPORTED = [sample for sample in SAMPLES if sample.pair.name != "conv_weight_grad"]
+
+
+@pytest.mark.parametrize("sample", EXPORTED, ids=str)
+@pytest.mark.parametrize("up", [False, True], ids=["down", "up"])
+def test_every_sample_in_torch_functions(sample: Sample, up: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    function = sample.pair.up if up else sample.pair.down
+    args, kwargs = sample.up if up else (sample.args, sample.kwargs)
+    x = torch.tensor(sample.y() if up else sample.x())
+    args = TORCH.arguments(args)
+    expected = function(x, *args, **kwargs)
+    monkeypatch.setattr(torch.onnx, "is_in_onnx_export", lambda: True)
+    monkeypatch.setattr(functional, "straight", lambda tensors: False)
+    call = getattr(ut, function.__name__)
+    if sample.name in REFUSED and sample.pair.name == "conv_transpose":
+        with pytest.raises(RuntimeError, match=REFUSED[sample.name]):
+            call(x, *args, **kwargs)
+        return
+    found = call(x, *args, **kwargs)
+    assert found.dtype == expected.dtype
+    if "resize" in function.__name__:
+        torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
+    else:
+        assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    "pooling",
+    [
+        {"kernel_size": (2, 3)},
+        {"kernel_size": 3, "stride": 2, "padding": 1},
+        {"kernel_size": 3, "stride": 2, "padding": "same"},
+        {"kernel_size": 2, "stride": 3, "ceil_mode": True},
+        {"kernel_size": (2, 3), "stride": 1, "dilation": (3, 2)},
+        {"kernel_size": 2, "padding": ((1, 0), (0, 1)), "ceil_mode": True},
+        {"output_size": (3, 4)},
+        {"output_size": (8, 11)},
+    ],
+    ids=str,
+)
+def test_pooling_in_torch_functions(pooling: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Values, taps and indices; with ties, of which the first wins."""
+    name = "adaptive_max_pool" if "output_size" in pooling else "max_pool"
+    x = torch.randint(0, 4, (2, 3, 8, 11)).double()
+    values, switches = getattr(us, name)(x, **pooling)
+    indices = switches.to_torch()
+    monkeypatch.setattr(torch.onnx, "is_in_onnx_export", lambda: True)
+    monkeypatch.setattr(functional, "straight", lambda tensors: False)
+    found, places = getattr(ut, name)(x, **pooling)
+    assert torch.equal(found, values)
+    assert torch.equal(places.taps, switches.taps)
+    assert places.taps.dtype == switches.taps.dtype
+    assert torch.equal(ut.switches_to_indices(places), indices)
+    assert torch.equal(ut.indices_to_switches(indices, places.windows).taps, switches.taps)
+    for duplicates in ("last", "sum", "max"):
+        expected = us.max_unpool(values, switches, duplicates=duplicates)
+        assert torch.equal(ut.max_unpool(values, places, duplicates=duplicates), expected)
+
+
+def test_every_operator_but_one_has_torch_functions() -> None:
+    assert set(operators.SCHEMAS) - set(RULES) == {"conv_weight_grad"}
+
+
+def test_sizes_that_cannot_be_symbols_are_named() -> None:
+    resize = Call("resize", factor=2, method="catmull_rom").eval()
+    x = torch.randn(2, 2, 5, 6)
+    program = torch.export.export(resize, (x,), dynamic_shapes=sizes(x, True))
+    with pytest.raises(
+        RuntimeError, match="resize: sizes must be fixed for the export of method 'catmull_rom'"
+    ):
+        program.run_decompositions(ut.decompositions())
