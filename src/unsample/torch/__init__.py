@@ -5,6 +5,8 @@
 
 from unsample.switches import Switches
 from unsample.torch import init
+from unsample.torch.accelerate import Acceleration, Layer, accelerate
+from unsample.torch.dropin import Patched, patched
 from unsample.torch.errors import SwitchError, TorchShapeError
 from unsample.torch.functional import (
     adaptive_max_pool,
@@ -65,6 +67,7 @@ from unsample.torch.swap import Swap, SwapReport, set_upsampler
 
 __all__ = [
     "CARAFE",
+    "Acceleration",
     "AdaptiveMaxPool1d",
     "AdaptiveMaxPool2d",
     "AdaptiveMaxPool3d",
@@ -77,6 +80,7 @@ __all__ = [
     "ConvTranspose2d",
     "ConvTranspose3d",
     "DySample",
+    "Layer",
     "LazyConv1d",
     "LazyConv2d",
     "LazyConv3d",
@@ -90,6 +94,7 @@ __all__ = [
     "MaxUnpool2d",
     "MaxUnpool3d",
     "Nearest",
+    "Patched",
     "PixelShuffle",
     "PixelUnshuffle",
     "Reassemble",
@@ -103,6 +108,7 @@ __all__ = [
     "Upsample",
     "UpsamplingBilinear2d",
     "UpsamplingNearest2d",
+    "accelerate",
     "adaptive_max_pool",
     "bed_of_nails",
     "conv",
@@ -115,6 +121,7 @@ __all__ = [
     "max_pool",
     "max_unpool",
     "nearest",
+    "patched",
     "pixel_shuffle",
     "pixel_unshuffle",
     "resize",

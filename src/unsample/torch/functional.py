@@ -42,13 +42,7 @@ def call(operation: str, tensors: dict[str, Any], arguments: Callable[[], Sequen
 
 def straight(tensors: Sequence[Any]) -> bool:
     """Whether nothing looks on: no gradient, transform, trace, mode, autocast or subclass."""
-    if (
-        torch._C._len_torch_dispatch_stack()
-        or torch._C._are_functorch_transforms_active()
-        or forward_ad._current_level >= 0
-        or torch._C._get_tracing_state() is not None
-        or torch.is_autocast_enabled("cpu")
-    ):
+    if observed():
         return False
     recorded = torch.is_grad_enabled()
     for x in tensors:
@@ -59,6 +53,17 @@ def straight(tensors: Sequence[Any]) -> bool:
         if recorded and x.requires_grad:
             return False
     return True
+
+
+def observed() -> bool:
+    """Whether a mode, transform, trace, forward derivative or autocast looks on."""
+    return bool(
+        torch._C._len_torch_dispatch_stack()
+        or torch._C._are_functorch_transforms_active()
+        or forward_ad._current_level >= 0
+        or torch._C._get_tracing_state() is not None
+        or torch.is_autocast_enabled("cpu")
+    )
 
 
 def nearest(x: Tensor, factor: IntOrInts) -> Tensor:
@@ -214,7 +219,8 @@ def max_pool(
     padding: Padding = 0,
     dilation: IntOrInts = 1,
     ceil_mode: bool = False,
-) -> tuple[Tensor, Switches]:
+    return_switches: bool = True,
+) -> Any:
     """Keep the largest element of every window, and remember which tap it was, as `unsample.max_pool`.
 
         values[..., o] = max over t of x[..., o * stride + t * dilation - before]
@@ -253,10 +259,10 @@ def max_pool(
         return lowered
 
     values, taps = call("max_pool", {"x": x}, arguments)
-    return values, Switches(taps, found[0])
+    return (values, Switches(taps, found[0])) if return_switches else values
 
 
-def adaptive_max_pool(x: Tensor, output_size: IntOrInts) -> tuple[Tensor, Switches]:
+def adaptive_max_pool(x: Tensor, output_size: IntOrInts, *, return_switches: bool = True) -> Any:
     """Max pooling into a given number of windows, as `unsample.adaptive_max_pool`.
 
         values[..., o] = max of x[..., floor(o * n / m) : ceil((o + 1) * n / m)]
@@ -294,7 +300,7 @@ def adaptive_max_pool(x: Tensor, output_size: IntOrInts) -> tuple[Tensor, Switch
         return lowered
 
     values, taps = call("adaptive_max_pool", {"x": x}, arguments)
-    return values, Switches(taps, found[0])
+    return (values, Switches(taps, found[0])) if return_switches else values
 
 
 def max_unpool(values: Tensor, switches: Switches, *, duplicates: str = "last") -> Tensor:
