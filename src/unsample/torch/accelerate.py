@@ -7,7 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from math import prod
 from statistics import median
@@ -303,7 +303,7 @@ def _arguments(model: nn.Module, example: Any) -> tuple[tuple[Any, ...], dict[st
     if not isinstance(model, nn.Module):
         raise TypeError(f"accelerate: model must be a torch.nn.Module, got {describe(model)}")
     for name, layer in model.named_modules():
-        if any(isinstance(each, nn.parameter.UninitializedTensorMixin) for each in layer.parameters(False)):
+        if any(isinstance(each, nn.UninitializedParameter) for each in layer.parameters(recurse=False)):
             raise TorchShapeError(
                 f"accelerate: model must have run once, its lazy layer {name!r} has no weights yet"
             )
@@ -552,7 +552,8 @@ def _wrong(layer: nn.Module, call: _Recorded, training: bool) -> str:
     function, args, kwargs = seen.calls[0]
     leaves = [_leaf(x, x) for x in args]
     with torch.set_grad_enabled(training):
-        theirs = function(*leaves, **kwargs)
+        with _on_one_thread() if "unpool" in function.__name__ else nullcontext():
+            theirs = function(*leaves, **kwargs)
         ours = taken(function, tuple(leaves), kwargs)
     if ours is NotImplemented:
         unpools = isinstance(layer, nn.modules.pooling._MaxUnpoolNd)
@@ -592,6 +593,17 @@ def _wrong(layer: nn.Module, call: _Recorded, training: bool) -> str:
         if not _equal(a, b, size, terms[1 + min(i, 2)]):
             return f"WRONG: gradients differ from torch's by {_gap(a, b):.2g}"
     return ""
+
+
+@contextmanager
+def _on_one_thread() -> Iterator[None]:
+    """Where the last of duplicates stays in torch too; on several threads the fastest of them decides."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _leaf(x: Any, like: Any) -> Any:
@@ -670,26 +682,29 @@ def _in_turn(before: Callable[[], Any], after: Callable[[], Any]) -> tuple[float
 
 def _whole(call: _Call, report: Acceleration) -> Acceleration:
     """Time the whole model with and without what was swapped, and compare its outputs."""
-    with torch.random.fork_rng(devices=[]):
-        fast = _tensors(call.forward())
     classes = [(module, type(module)) for module in report._modules]
 
-    def run(swapped: bool) -> None:
+    def use(swapped: bool) -> None:
         for module, ours in classes:
             if swapped:
                 module.__class__ = ours
             else:
                 _become(module, PLAIN)
+
+    def outputs(swapped: bool) -> list[Tensor]:
+        use(swapped)
+        with _undisturbed(call.model):
+            return _tensors(call.forward())
+
+    def timed(swapped: bool) -> None:
+        use(swapped)
         call()
 
     try:
-        run(False)
-        with torch.random.fork_rng(devices=[]):
-            plain = _tensors(call.forward())
-        before, after, ratio = _in_turn(lambda: run(False), lambda: run(True))
+        plain, fast = outputs(False), outputs(True)
+        before, after, ratio = _in_turn(lambda: timed(False), lambda: timed(True))
     finally:
-        for module, ours in classes:
-            module.__class__ = ours
+        use(True)
     gaps = [
         _gap(a, b) / max(float(a.detach().abs().max()), torch.finfo(a.dtype).tiny)
         for a, b in zip(plain, fast, strict=True)

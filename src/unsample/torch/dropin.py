@@ -168,6 +168,11 @@ def adaptive_max_pool(rank: int, input: Tensor, output_size: Any, return_indices
     return _with_indices(*functional.adaptive_max_pool(input, sizes))
 
 
+def _indexed(pool: Callable[..., Any], *args: Any, return_indices: bool = True, **kwargs: Any) -> Any:
+    """The forms of torch's functions that give indices whatever `return_indices` says."""
+    return pool(*args, return_indices=True, **kwargs)
+
+
 def _with_indices(values: Tensor, switches: Switches) -> tuple[Tensor, Tensor]:
     indices = _indices(switches)
     remember(indices, switches)
@@ -214,6 +219,8 @@ def remembered(indices: Tensor) -> Switches | None:
 
 class _Unpool(torch.autograd.Function):
     """torch's rule where windows overlap: the last value written stays, every one of them gets its gradient.
+
+    torch's forward keeps the last of one of its threads, ours the last.
 
     Source: aten/src/ATen/native/MaxUnpooling.cpp, `max_unpooling2d_backward`: a gather at the indices.
     """
@@ -342,11 +349,9 @@ def _table() -> dict[Callable[..., Any], Callable[..., Any]]:
             getattr(F, f"conv{rank}d"): partial(conv, rank),
             getattr(torch, f"max_pool{rank}d"): partial(max_pool, rank),
             getattr(F, f"max_pool{rank}d"): partial(max_pool, rank),
-            getattr(F, f"max_pool{rank}d_with_indices"): partial(max_pool, rank, return_indices=True),
+            getattr(F, f"max_pool{rank}d_with_indices"): partial(_indexed, max_pool, rank),
             getattr(F, f"adaptive_max_pool{rank}d"): partial(adaptive_max_pool, rank),
-            getattr(F, f"adaptive_max_pool{rank}d_with_indices"): partial(
-                adaptive_max_pool, rank, return_indices=True
-            ),
+            getattr(F, f"adaptive_max_pool{rank}d_with_indices"): partial(_indexed, adaptive_max_pool, rank),
             getattr(F, f"max_unpool{rank}d"): partial(max_unpool, rank),
         }
     return table

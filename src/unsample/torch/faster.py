@@ -32,9 +32,8 @@ class _Conv(nn.modules.conv._ConvNd):
 class _ConvTranspose(nn.modules.conv._ConvTransposeNd):
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         rank = len(self.kernel_size)
-        steps: Any = (self.stride, self.padding, self.kernel_size)
-        dilation: Any = self.dilation
-        more = self._output_padding(input, output_size, *steps, num_spatial_dims=rank, dilation=dilation)
+        steps: Any = (self.stride, self.padding, self.kernel_size, rank, self.dilation)
+        more = self._output_padding(input, output_size, *steps)
         result: Tensor = through(
             getattr(F, f"conv_transpose{rank}d"),
             input,
@@ -76,7 +75,7 @@ class ConvTranspose3d(_ConvTranspose, nn.ConvTranspose3d):
 class _MaxPool(nn.modules.pooling._MaxPoolNd):
     def forward(self, input: Tensor) -> Any:
         return through(
-            getattr(F, f"max_pool{_rank(self)}d"),
+            _pooling(self, "max_pool"),
             input,
             self.kernel_size,
             self.stride,
@@ -89,8 +88,13 @@ class _MaxPool(nn.modules.pooling._MaxPoolNd):
 
 class _AdaptiveMaxPool(nn.modules.pooling._AdaptiveMaxPoolNd):
     def forward(self, input: Tensor) -> Any:
-        function = getattr(F, f"adaptive_max_pool{_rank(self)}d")
+        function = _pooling(self, "adaptive_max_pool")
         return through(function, input, self.output_size, return_indices=self.return_indices)
+
+
+def _pooling(layer: Any, name: str) -> Any:
+    """The function that torch's layer ends up in, with indices or without."""
+    return getattr(F, f"{name}{_rank(layer)}d" + ("_with_indices" if layer.return_indices else ""))
 
 
 class _MaxUnpool(nn.modules.pooling._MaxUnpoolNd):
