@@ -35,10 +35,12 @@ class Worker:
 
     peer: str
     threads: int
+    command: list[str] | None = None
     process: subprocess.Popen[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        command = [sys.executable, str(HERE / "worker.py"), self.peer, str(self.threads)]
+        own = [sys.executable, str(HERE / "worker.py"), self.peer, str(self.threads)]
+        command = self.command or own
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )

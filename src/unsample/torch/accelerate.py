@@ -31,6 +31,7 @@ Tensor = torch.Tensor
 ROUNDS = 7
 SECONDS = 0.004  # of a round at least: several calls of a fast layer
 FASTER_BY = 1.05  # what is swapped must be faster by more than timing errs
+HOPELESS = 1.25  # so much slower in each of three rounds, and no more are asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -677,6 +678,8 @@ def _in_turn(before: Callable[[], Any], after: Callable[[], Any]) -> tuple[float
                 call()
             pair.append(1e3 * (time.perf_counter() - start) / number)
         times.append(pair)
+        if len(times) == 3 and all(b > HOPELESS * a for a, b in times):
+            break
     return median(a for a, _ in times), median(b for _, b in times), median(a / b for a, b in times)
 
 

@@ -18,8 +18,7 @@ from unsample.geometry.arguments import is_sequence
 from unsample.geometry.errors import ShapeError
 from unsample.geometry.window import Window
 from unsample.switches import Switches
-from unsample.torch import functional
-from unsample.torch.kernels import COMPILED
+from unsample.torch import direct, functional
 from unsample.torch.layers.resize import MODES
 
 Tensor = torch.Tensor
@@ -29,7 +28,7 @@ _PLAIN = (Tensor, torch.nn.Parameter)
 
 def ready(*tensors: Tensor | None) -> bool:
     """Whether the kernels take these tensors, here and now."""
-    if not COMPILED or torch.compiler.is_compiling() or functional.observed():
+    if not direct.COMPILED or torch.compiler.is_compiling() or direct.observed():
         return False
     first = tensors[0]
     assert first is not None
