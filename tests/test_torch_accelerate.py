@@ -127,6 +127,46 @@ def test_restore_gives_back_torchs_own_layers() -> None:
 
 @compiled
 @pytest.mark.usefixtures("always")
+def test_copies_are_restored_on_their_own() -> None:
+    model = SegNet()
+    report = ut.accelerate(model, example())
+    twin = copy.deepcopy(model)
+    report.restore()
+    assert type(twin.up) is faster.ConvTranspose2d
+    ut.restore(twin)
+    assert [type(each) for each in twin.modules()] == [type(each) for each in model.modules()]
+
+
+@compiled
+@pytest.mark.usefixtures("always")
+@pytest.mark.parametrize("inside", [torch.no_grad, torch.inference_mode, torch.enable_grad])
+def test_swapped_layers_run_in_every_mode(inside: Any) -> None:
+    model, x = SegNet().eval(), example()
+    y = model(x).detach()
+    report = ut.accelerate(model, x)
+    assert len(report.swapped) == 6
+    with inside():
+        values, indices = model.pool(x)
+        assert dropin.remembered(indices) is not None
+        torch.testing.assert_close(model(x), y, check_stride=True)
+        indices.add_(0)
+        assert dropin.remembered(indices) is None
+        assert values.is_inference() == (inside is torch.inference_mode)
+
+
+@compiled
+@pytest.mark.usefixtures("always")
+def test_channels_last_models_keep_their_memory_format() -> None:
+    model, x = SegNet(), example().to(memory_format=torch.channels_last)
+    report = ut.accelerate(model, x)
+    assert not any(each.kept for each in report.layers if each.name in ("first", "pool", "unpool", "up"))
+    values, indices = model.pool(x)
+    assert values.is_contiguous(memory_format=torch.channels_last)
+    assert indices.is_contiguous(memory_format=torch.channels_last)
+
+
+@compiled
+@pytest.mark.usefixtures("always")
 def test_a_second_time_nothing_is_left_to_swap() -> None:
     model = SegNet()
     ut.accelerate(model, example())
@@ -353,7 +393,8 @@ def test_one_layer_in_two_places_is_one_row_with_two_calls() -> None:
         (
             lambda: torch.compile(nn.ReLU(), backend="eager"),
             TypeError,
-            "accelerate: model must be a torch.nn.Module that is not compiled or scripted yet, got ",
+            "accelerate: model must be a torch.nn.Module that is not compiled or scripted yet, "
+            "got OptimizedModule",
         ),
     ],
     ids=["number", "lazy", "compiled"],
@@ -412,7 +453,7 @@ def test_reports_print_and_serialize() -> None:
 
 
 def test_html_escapes_what_users_named() -> None:
-    row = module.Layer("<script>", "Conv2d", kept="<b>")
+    row = module.TimedLayer("<script>", "Conv2d", kept="<b>")
     page = Acceleration((row,))._repr_html_()
     assert "<script>" not in page
     assert "&lt;script&gt;" in page

@@ -5,7 +5,7 @@
 
 from unsample.switches import Switches
 from unsample.torch import init
-from unsample.torch.accelerate import Acceleration, Layer, accelerate
+from unsample.torch.accelerate import Acceleration, TimedLayer, accelerate, restore
 from unsample.torch.dropin import Patched, patched
 from unsample.torch.errors import SwitchError, TorchShapeError
 from unsample.torch.functional import (
@@ -80,7 +80,6 @@ __all__ = [
     "ConvTranspose2d",
     "ConvTranspose3d",
     "DySample",
-    "Layer",
     "LazyConv1d",
     "LazyConv2d",
     "LazyConv3d",
@@ -104,6 +103,7 @@ __all__ = [
     "SwapReport",
     "SwitchError",
     "Switches",
+    "TimedLayer",
     "TorchShapeError",
     "Upsample",
     "UpsamplingBilinear2d",
@@ -126,6 +126,7 @@ __all__ = [
     "pixel_unshuffle",
     "resize",
     "resize_transpose",
+    "restore",
     "set_upsampler",
     "switches_to_indices",
     "window_sum",

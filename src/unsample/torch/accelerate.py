@@ -22,7 +22,7 @@ from torch.utils import _pytree as pytree
 
 from unsample.arrays import dtype_name
 from unsample.geometry.arguments import describe
-from unsample.torch.dropin import FUNCTIONS, TIMED_ONLY, remember, remembered, taken
+from unsample.torch.dropin import FUNCTIONS, TIMED_ONLY, name_of, remember, remembered, taken
 from unsample.torch.errors import TorchShapeError
 from unsample.torch.faster import FASTER, PLAIN, counterpart
 
@@ -35,7 +35,7 @@ HOPELESS = 1.25  # so much slower in each of three rounds, and no more are asked
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
+class TimedLayer:
     """One layer of a model, and what became of it.
 
     Parameters
@@ -70,11 +70,11 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Acceleration:
-    """What `accelerate` did: one `Layer` per candidate, printed as a table.
+    """What `accelerate` did: one `TimedLayer` per candidate, printed as a table.
 
     Parameters
     ----------
-    layers : tuple of Layer
+    layers : tuple of TimedLayer
         In the order of `model.named_modules()`.
     training : bool
         Whether a training step was timed, or a forward pass without gradients.
@@ -90,7 +90,7 @@ class Acceleration:
         Functions of torch.nn.functional that the model calls itself, which `patched` would take.
     """
 
-    layers: tuple[Layer, ...]
+    layers: tuple[TimedLayer, ...]
     training: bool = False
     threads: int = 1
     ms_before: float | None = None
@@ -101,7 +101,7 @@ class Acceleration:
     _modules: tuple[nn.Module, ...] = field(default=(), repr=False, compare=False)
 
     @property
-    def swapped(self) -> tuple[Layer, ...]:
+    def swapped(self) -> tuple[TimedLayer, ...]:
         """The layers that run on our kernels now."""
         return tuple(layer for layer in self.layers if layer.swapped)
 
@@ -137,7 +137,7 @@ class Acceleration:
     def _repr_html_(self) -> str:
         def row(cells: Sequence[str], tag: str) -> str:
             aligned = [
-                f'<{tag} style="text-align:{_side(i)}">{html.escape(cell)}</{tag}>'
+                f'<{tag} style="text-align:{_side(i)};padding:2px 8px">{html.escape(cell)}</{tag}>'
                 for i, cell in enumerate(cells)
             ]
             return f"<tr>{''.join(aligned)}</tr>"
@@ -208,7 +208,7 @@ def accelerate(
     *,
     training: bool = False,
     only: Callable[[str, nn.Module], bool] | None = None,
-    progress: bool = False,
+    progress: bool = True,
 ) -> Acceleration:
     """Swap the up- and downsampling layers of a model that our kernels run faster, in place.
 
@@ -229,7 +229,7 @@ def accelerate(
     only : callable, optional
         `only(name, layer)`; False leaves a layer alone.
     progress : bool
-        Whether to show a bar on stderr, where that is a terminal.
+        Whether to show a bar on stderr, where that is a terminal and tqdm is installed.
 
     Returns
     -------
@@ -270,7 +270,7 @@ def accelerate(
         order = {layer: turn for turn, layer in enumerate(calls)}
         turns = sorted(found, key=lambda each: order.get(id(each[1]), len(order)))
         report = Acceleration((), training, torch.get_num_threads(), functions=functions)
-        rows: dict[str, Layer] = {}
+        rows: dict[str, TimedLayer] = {}
         try:
             for name, layer, kept in _bar(turns, progress):
                 rows[name] = _judged(name, layer, kept, calls.get(id(layer), []), training)
@@ -290,20 +290,42 @@ def accelerate(
     return report
 
 
+def restore(model: nn.Module) -> None:
+    """Give every layer that `accelerate` swapped its own class back, also in a copy of the model.
+
+    Parameters
+    ----------
+    model : Module
+        Any; layers that are not swapped are left alone.
+
+    Examples
+    --------
+    >>> import copy, torch, unsample.torch as ut
+    >>> model = torch.nn.Sequential(torch.nn.MaxPool2d(2))
+    >>> report = ut.accelerate(model, torch.zeros(1, 2, 64, 64))
+    >>> twin = copy.deepcopy(model)
+    >>> ut.restore(twin)
+    >>> type(twin[0])
+    <class 'torch.nn.modules.pooling.MaxPool2d'>
+    """
+    for module in model.modules():
+        _become(module, PLAIN)
+
+
 # -- what there is ----------------------------------------------------------------------------------------
 
 Candidate = tuple[str, nn.Module, str]
 
 
 def _arguments(model: nn.Module, example: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    if isinstance(model, torch.jit.ScriptModule) or hasattr(model, "_orig_mod"):
-        raise TypeError(
-            "accelerate: model must be a torch.nn.Module that is not compiled or scripted yet, "
-            f"got {describe(model)}"
-        )
     if not isinstance(model, nn.Module):
         raise TypeError(f"accelerate: model must be a torch.nn.Module, got {describe(model)}")
     for name, layer in model.named_modules():
+        if isinstance(layer, torch.jit.ScriptModule) or hasattr(layer, "_orig_mod"):
+            raise TypeError(
+                "accelerate: model must be a torch.nn.Module that is not compiled or scripted yet, "
+                f"got {type(layer).__name__}" + (f" at {name!r}" if name else "")
+            )
         if any(isinstance(each, nn.UninitializedParameter) for each in layer.parameters(recurse=False)):
             raise TorchShapeError(
                 f"accelerate: model must have run once, its lazy layer {name!r} has no weights yet"
@@ -414,7 +436,7 @@ class _Counting(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if not self.inside and func in FUNCTIONS and func not in TIMED_ONLY:
-            self.seen[func.__name__] += 1
+            self.seen[name_of(func)] += 1
         return func(*args, **(kwargs or {}))
 
 
@@ -452,12 +474,12 @@ def _cut(values: Any) -> Any:
 # -- right, and faster ------------------------------------------------------------------------------------
 
 
-def _judged(name: str, layer: nn.Module, kept: str, calls: list[_Recorded], training: bool) -> Layer:
+def _judged(name: str, layer: nn.Module, kept: str, calls: list[_Recorded], training: bool) -> TimedLayer:
     """Verify and time a layer; swap it if it is right and faster."""
     shapes = tuple(
         tuple(call.args[0].shape) for call in calls if call.args and isinstance(call.args[0], Tensor)
     )
-    row = Layer(name, type(layer).__name__, shapes, kept=kept)
+    row = TimedLayer(name, type(layer).__name__, shapes, kept=kept)
     theirs, ours = type(layer), counterpart(layer, FASTER)
     if kept or ours is None:
         return row
@@ -721,6 +743,8 @@ def _whole(call: _Call, report: Acceleration) -> Acceleration:
 def _bar(found: list[Candidate], progress: bool) -> Any:
     if not progress or not sys.stderr.isatty():
         return found
-    from tqdm import tqdm
-
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return found
     return tqdm(found, desc="accelerate", unit="layer", leave=False)

@@ -20,6 +20,7 @@ from unsample.geometry.window import Window
 from unsample.switches import Switches
 from unsample.torch import direct, functional
 from unsample.torch.layers.resize import MODES
+from unsample.torch.layout import laid_out
 
 Tensor = torch.Tensor
 _DTYPES = frozenset((torch.float32, torch.float64))
@@ -184,14 +185,20 @@ def _indices(switches: Switches) -> Tensor:
     if len(windows) < len(switches.windows) or switches.taps.dtype != torch.uint8:
         return functional.switches_to_indices(switches)
     starts, steps = _places(windows)
-    # One byte per window is read, eight are written, and added to where they are.
-    found = steps[switches.taps.to(torch.int32)]
-    return found.add_(starts)
+    # Tensors of inference mode do not count who writes to them, see `remember`.
+    with torch.inference_mode(False):
+        found = laid_out(steps[switches.taps.to(torch.int32)], switches.taps)
+        return found.add_(starts)
 
 
 @lru_cache(maxsize=64)
 def _places(windows: tuple[Window, ...]) -> tuple[Tensor, Tensor]:
     """Where every window starts, flat in its plane, and how far its taps are from there."""
+    with torch.inference_mode(False):  # they are kept, and used with and without it
+        return _found_places(windows)
+
+
+def _found_places(windows: tuple[Window, ...]) -> tuple[Tensor, Tensor]:
     starts = torch.zeros((), dtype=torch.int64)
     steps = torch.zeros((1,), dtype=torch.int64)
     for w in windows:
@@ -207,13 +214,14 @@ _ATTRIBUTE = "_unsample_switches"
 
 def remember(indices: Tensor, switches: Switches) -> None:
     """Let indices know the switches that say the same, for as long as nobody writes to them."""
-    setattr(indices, _ATTRIBUTE, (switches, indices._version))
+    if not indices.is_inference():
+        setattr(indices, _ATTRIBUTE, (switches, indices._version))
 
 
 def remembered(indices: Tensor) -> Switches | None:
     """The switches that indices came from."""
     switches, version = getattr(indices, _ATTRIBUTE, (None, None))
-    return switches if indices._version == version else None
+    return switches if switches is not None and indices._version == version else None
 
 
 class _Unpool(torch.autograd.Function):
@@ -361,6 +369,11 @@ FUNCTIONS = _table()
 TIMED_ONLY = frozenset(getattr(F, f"conv{rank}d") for rank in (1, 2, 3))
 
 
+def name_of(function: Callable[..., Any]) -> str:
+    """The name that users call a function by."""
+    return function.__name__.removesuffix("_with_indices")
+
+
 class Patched(TorchFunctionMode):
     """What `patched()` gives: which calls went to our kernels, and which to torch."""
 
@@ -375,7 +388,7 @@ class Patched(TorchFunctionMode):
         if func not in FUNCTIONS or func in TIMED_ONLY:
             return func(*args, **kwargs)
         result = taken(func, args, kwargs)
-        name = func.__name__.removeprefix("boolean_dispatch").removesuffix("_with_indices")
+        name = name_of(func)
         if result is NotImplemented:
             self.theirs[name] += 1
             return func(*args, **kwargs)
