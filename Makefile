@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 
-.PHONY: help test native sanitize fuzz compare bench bench-quick lint types docs-check clean
+.PHONY: help test native sanitize fuzz compare bench bench-quick bench-models lint types docs-check clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -43,6 +43,9 @@ bench: $(VENV)/.bench ## Measure every workload against every library, about hal
 
 bench-quick: $(VENV)/.bench ## Measure a part in under 2 minutes
 	$(BIN)/python benchmarks/run.py --quick
+
+bench-models: $(READY) ## Measure whole models before and after accelerate, about 5 minutes
+	$(BIN)/python benchmarks/whole_models.py
 
 $(VENV)/.bench: $(READY)
 	$(BIN)/python -m pip install --quiet openvino

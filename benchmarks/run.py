@@ -37,6 +37,7 @@ class Worker:
 
     peer: str
     threads: int
+    command: list[str] | None = None
     process: subprocess.Popen[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -44,7 +45,8 @@ class Worker:
 
     def start(self) -> None:
         """Begin a process, and stop it."""
-        command = [sys.executable, str(HERE / "worker.py"), self.peer, str(self.threads)]
+        own = [sys.executable, str(HERE / "worker.py"), self.peer, str(self.threads)]
+        command = self.command or own
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )

@@ -15,7 +15,7 @@ from backends import TORCH
 from error_samples import ERROR_SAMPLES, ErrorSample
 from samples import SAMPLES, Sample
 from unsample.pairs import conv_of_weight, weight_grad_of_y
-from unsample.torch import kernels, lowering, operators
+from unsample.torch import direct, kernels, lowering, operators
 
 Function = Callable[..., Any]
 
@@ -157,6 +157,7 @@ def test_views_of_the_cpu_kernels_give_the_same(sample: Sample, monkeypatch: pyt
         return result
 
     monkeypatch.setattr(kernels, "COMPILED", True)
+    monkeypatch.setattr(direct, "COMPILED", False)  # the long way
     monkeypatch.setattr(kernels, "_view", watched)
     monkeypatch.setattr(kernels, "_call", without_out)
     for ours, definition, tensors, _ in directions(sample):
@@ -177,6 +178,7 @@ def test_pooling_through_views(monkeypatch: pytest.MonkeyPatch) -> None:
         return original(operation, *args, out=None, **kwargs)
 
     monkeypatch.setattr(kernels, "COMPILED", True)
+    monkeypatch.setattr(direct, "COMPILED", False)  # the long way
     monkeypatch.setattr(kernels, "_call", without_out)
     values, switches = ut.max_pool(x, 2)
     assert torch.equal(values, expected[0])

@@ -13,7 +13,9 @@ except ModuleNotFoundError as missing:
 
 from unsample.switches import Switches
 from unsample.torch import init
+from unsample.torch.accelerate import Acceleration, TimedLayer, accelerate, restore
 from unsample.torch.decompositions import decompositions
+from unsample.torch.dropin import Patched, patched
 from unsample.torch.errors import SwitchError, TorchShapeError, TorchTypeError
 from unsample.torch.functional import (
     adaptive_max_pool,
@@ -74,6 +76,7 @@ from unsample.torch.swap import Swap, SwapReport, set_upsampler
 
 __all__ = [
     "CARAFE",
+    "Acceleration",
     "AdaptiveMaxPool1d",
     "AdaptiveMaxPool2d",
     "AdaptiveMaxPool3d",
@@ -99,6 +102,7 @@ __all__ = [
     "MaxUnpool2d",
     "MaxUnpool3d",
     "Nearest",
+    "Patched",
     "PixelShuffle",
     "PixelUnshuffle",
     "Reassemble",
@@ -108,11 +112,13 @@ __all__ = [
     "SwapReport",
     "SwitchError",
     "Switches",
+    "TimedLayer",
     "TorchShapeError",
     "TorchTypeError",
     "Upsample",
     "UpsamplingBilinear2d",
     "UpsamplingNearest2d",
+    "accelerate",
     "adaptive_max_pool",
     "bed_of_nails",
     "conv",
@@ -126,10 +132,12 @@ __all__ = [
     "max_pool",
     "max_unpool",
     "nearest",
+    "patched",
     "pixel_shuffle",
     "pixel_unshuffle",
     "resize",
     "resize_transpose",
+    "restore",
     "set_upsampler",
     "switches_to_indices",
     "window_sum",

@@ -9,18 +9,28 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch.autograd import forward_ad
 
+from unsample import native_conv
 from unsample.geometry.arguments import describe
 from unsample.geometry.errors import ShapeError
+from unsample.geometry.plan import Plan, kept
+from unsample.ops import conv as convs
+from unsample.ops import nails as nail_ops
+from unsample.ops import nearest as nearest_ops
+from unsample.ops import pool as pool_ops
+from unsample.ops import resize as resize_ops
+from unsample.ops import shuffle as shuffle_ops
+from unsample.ops import unpool as unpool_ops
+from unsample.out import check_out, check_pair
 from unsample.switches import Switches
-from unsample.torch import lowering, operators
+from unsample.torch import direct, lowering, operators
 from unsample.torch.decompositions import RULES
 from unsample.torch.errors import SwitchError, TorchShapeError
 from unsample.torch.windows import Windows, from_ints, to_ints
 
 Tensor = torch.Tensor
 IntOrInts = int | Sequence[int]
+_RESIZED = frozenset((torch.float32, torch.float64))
 Padding = int | Sequence[int | Sequence[int]] | str
 
 
@@ -45,13 +55,7 @@ def call(operation: str, tensors: dict[str, Any], arguments: Callable[[], Sequen
 
 def straight(tensors: Sequence[Any]) -> bool:
     """Whether nothing looks on: no gradient, transform, trace, mode, autocast or subclass."""
-    if (
-        torch._C._len_torch_dispatch_stack()
-        or torch._C._are_functorch_transforms_active()
-        or forward_ad._current_level >= 0
-        or torch._C._get_tracing_state() is not None
-        or torch.is_autocast_enabled("cpu")
-    ):
+    if direct.observed():
         return False
     recorded = torch.is_grad_enabled()
     for x in tensors:
@@ -64,7 +68,38 @@ def straight(tensors: Sequence[Any]) -> bool:
     return True
 
 
-def nearest(x: Tensor, factor: IntOrInts) -> Tensor:
+def _plan(plan: Callable[..., Plan], x: Tensor, *args: Any, **kwargs: Any) -> Plan:
+    """The plan of a call, kept from the last one like it."""
+    try:
+        return kept(plan, tuple(x.shape), *args, **kwargs)
+    except ShapeError as error:
+        raise TorchShapeError(str(error)) from None
+
+
+def _fit(
+    operation: str, out: Any, shape: Sequence[int], dtype: torch.dtype, name: str = "out", **inputs: Any
+) -> Any:
+    """`out` as it may be written: an empty one takes the shape of the result, as in torch."""
+    if out is None:
+        return None
+    if isinstance(out, Tensor) and out.numel() == 0 and tuple(out.shape) != tuple(shape):
+        out.resize_(tuple(shape))
+    try:
+        check_out(operation, out, tuple(shape), dtype, name, **inputs)
+    except ShapeError as error:
+        raise TorchShapeError(str(error)) from None
+    return out
+
+
+def _into(operation: str, out: Any, result: Tensor, name: str = "out", **inputs: Any) -> Tensor:
+    """The result, copied into `out` where one is given."""
+    if out is None:
+        return result
+    fitting: Tensor = _fit(operation, out, result.shape, result.dtype, name, **inputs)
+    return fitting.copy_(result)
+
+
+def nearest(x: Tensor, factor: IntOrInts, *, out: Tensor | None = None) -> Tensor:
     """Repeat every element over a block of `factor` elements per axis, as `unsample.nearest`.
 
         out[..., i] = x[..., i // factor]
@@ -77,6 +112,9 @@ def nearest(x: Tensor, factor: IntOrInts) -> Tensor:
         Any dtype and device.
     factor : int or sequence of int
         As in `unsample.nearest`.
+    out : Tensor, optional
+        Where to write the result: of its shape, or empty to take that shape; of its dtype; sharing no memory
+        with the arguments. As in torch, no gradient goes through it.
 
     Returns
     -------
@@ -98,11 +136,15 @@ def nearest(x: Tensor, factor: IntOrInts) -> Tensor:
     >>> torch.autograd.grad(out.sum(), x)[0].tolist()
     [[4.0, 4.0]]
     """
+    if direct.takes(direct.MOVED, x):
+        plan = _plan(nearest_ops.plan_nearest, x, factor)
+        out = _fit("nearest", out, plan.output_shape, x.dtype, x=x)
+        return direct.move("nearest", x, plan, out)
     result: Tensor = call("nearest", {"x": x}, lambda: lowering.of_nearest(x.shape, factor))
-    return result
+    return _into("nearest", out, result, x=x)
 
 
-def window_sum(y: Tensor, factor: IntOrInts) -> Tensor:
+def window_sum(y: Tensor, factor: IntOrInts, *, out: Tensor | None = None) -> Tensor:
     """Sum every block of `factor` elements per axis, as `unsample.window_sum`.
 
         out[..., i] = sum over t < factor of y[..., i * factor + t]
@@ -114,6 +156,8 @@ def window_sum(y: Tensor, factor: IntOrInts) -> Tensor:
     y : Tensor, (..., *spatial)
     factor : int or sequence of int
         As in `unsample.window_sum`.
+    out : Tensor, optional
+        As in `nearest`.
 
     Returns
     -------
@@ -130,8 +174,11 @@ def window_sum(y: Tensor, factor: IntOrInts) -> Tensor:
     >>> ut.window_sum(torch.arange(6.0), (3,))
     tensor([ 3., 12.])
     """
+    if direct.takes(direct.FLOATS, y) and y.ndim <= 8:
+        plan = _plan(nearest_ops.plan_window_sum, y, factor)
+        return direct.window_sum(y, plan, _fit("window_sum", out, plan.output_shape, y.dtype, y=y))
     result: Tensor = call("window_sum", {"y": y}, lambda: lowering.of_window_sum(y.shape, factor))
-    return result
+    return _into("window_sum", out, result, y=y)
 
 
 def bed_of_nails(
@@ -141,6 +188,7 @@ def bed_of_nails(
     at: IntOrInts | str = 0,
     output_size: Any = None,
     like: Any = None,
+    out: Tensor | None = None,
 ) -> Tensor:
     """Put every element at one place of its block, and zeros around it, as `unsample.bed_of_nails`.
 
@@ -153,6 +201,8 @@ def bed_of_nails(
     x : Tensor, (..., *spatial)
     factor, at, output_size, like
         As in `unsample.bed_of_nails`.
+    out : Tensor, optional
+        As in `nearest`.
 
     Returns
     -------
@@ -169,15 +219,18 @@ def bed_of_nails(
     >>> ut.bed_of_nails(torch.tensor([1.0, 2.0]), (2,))
     tensor([1., 0., 2., 0.])
     """
+    if direct.takes(direct.MOVED, x):
+        plan = _plan(nail_ops.plan_bed_of_nails, x, factor, at=at, output_size=output_size, like=like)
+        return direct.move("nails", x, plan, _fit("bed_of_nails", out, plan.output_shape, x.dtype, x=x))
     result: Tensor = call(
         "bed_of_nails",
         {"x": x},
         lambda: lowering.of_bed_of_nails(x.shape, factor, at, output_size, like),
     )
-    return result
+    return _into("bed_of_nails", out, result, x=x)
 
 
-def decimate(y: Tensor, factor: IntOrInts, *, at: IntOrInts | str = 0) -> Tensor:
+def decimate(y: Tensor, factor: IntOrInts, *, at: IntOrInts | str = 0, out: Tensor | None = None) -> Tensor:
     """Keep one element of every block, as `unsample.decimate`.
 
         out[..., i] = y[..., i * factor + at]
@@ -189,6 +242,8 @@ def decimate(y: Tensor, factor: IntOrInts, *, at: IntOrInts | str = 0) -> Tensor
     y : Tensor, (..., *spatial)
     factor, at
         As in `unsample.decimate`.
+    out : Tensor, optional
+        As in `nearest`.
 
     Returns
     -------
@@ -205,8 +260,11 @@ def decimate(y: Tensor, factor: IntOrInts, *, at: IntOrInts | str = 0) -> Tensor
     >>> ut.decimate(torch.arange(7), (3,), at=1)
     tensor([1, 4])
     """
+    if direct.takes(direct.MOVED, y):
+        plan = _plan(nail_ops.plan_decimate, y, factor, at=at)
+        return direct.move("decimate", y, plan, _fit("decimate", out, plan.output_shape, y.dtype, y=y))
     result: Tensor = call("decimate", {"y": y}, lambda: lowering.of_decimate(y.shape, factor, at))
-    return result
+    return _into("decimate", out, result, y=y)
 
 
 def max_pool(
@@ -217,7 +275,9 @@ def max_pool(
     padding: Padding = 0,
     dilation: IntOrInts = 1,
     ceil_mode: bool = False,
-) -> tuple[Tensor, Switches]:
+    return_switches: bool = True,
+    out: Any = None,
+) -> Any:
     """Keep the largest element of every window, and remember which tap it was, as `unsample.max_pool`.
 
         values[..., o] = max over t of x[..., o * stride + t * dilation - before]
@@ -229,12 +289,17 @@ def max_pool(
     x : Tensor, (..., *spatial)
     kernel_size, stride, padding, dilation, ceil_mode
         As in `unsample.max_pool`.
+    return_switches : bool
+        False returns the values alone.
+    out : (Tensor, Switches or Tensor), optional
+        Where to write values and switches; a Tensor for the values alone. Otherwise as in `nearest`.
 
     Returns
     -------
     values : Tensor, (..., *windows)
     switches : Switches
-        A pytree node: passes through torch.compile, torch.export and torch.func.
+        A pytree node: passes through torch.compile, torch.export and torch.func. Only the values with
+        `return_switches=False`.
 
     Raises
     ------
@@ -248,6 +313,17 @@ def max_pool(
     >>> values, switches.taps
     (tensor([9., 7.]), tensor([1, 1], dtype=torch.uint8))
     """
+    if direct.takes(direct.ORDERED, x):
+        plan = _plan(
+            pool_ops.plan_max_pool,
+            x,
+            kernel_size,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            ceil_mode=ceil_mode,
+        )
+        return _pooled(x, plan, return_switches, out)
     found: list[Windows] = []
 
     def arguments() -> Sequence[Any]:
@@ -256,10 +332,34 @@ def max_pool(
         return lowered
 
     values, taps = call("max_pool", {"x": x}, arguments)
-    return values, Switches(taps, found[0])
+    return _pair("max_pool", x, values, Switches(taps, found[0]), return_switches, out)
 
 
-def adaptive_max_pool(x: Tensor, output_size: IntOrInts) -> tuple[Tensor, Switches]:
+def _pooled(x: Tensor, plan: Plan, remember: bool, out: Any) -> Any:
+    """Values and switches, or the values alone, the short way."""
+    where: tuple[Any, Any] = (None, None)
+    if out is not None:
+        operation, shape = plan.operation, plan.output_shape
+        values, taps = check_pair(operation, out) if remember else (out, None)
+        dtype, _ = direct.of_taps(plan)
+        values = _fit(operation, values, shape, x.dtype, x=x)
+        where = values, _fit(operation, taps, shape, dtype, "out[1]", x=x, values=values)
+    values, taps = direct.pool(x, plan, bool(remember), where)
+    return (values, Switches(taps, plan.windows)) if remember else values
+
+
+def _pair(operation: str, x: Tensor, values: Tensor, switches: Switches, remember: bool, out: Any) -> Any:
+    """The same from the long way."""
+    into, taps = check_pair(operation, out) if remember else (out, None)
+    values = _into(operation, into, values, x=x)
+    if not remember:
+        return values
+    return values, Switches(_into(operation, taps, switches.taps, "out[1]", x=x), switches.windows)
+
+
+def adaptive_max_pool(
+    x: Tensor, output_size: IntOrInts, *, return_switches: bool = True, out: Any = None
+) -> Any:
     """Max pooling into a given number of windows, as `unsample.adaptive_max_pool`.
 
         values[..., o] = max of x[..., floor(o * n / m) : ceil((o + 1) * n / m)]
@@ -271,11 +371,14 @@ def adaptive_max_pool(x: Tensor, output_size: IntOrInts) -> tuple[Tensor, Switch
     x : Tensor, (..., *spatial)
     output_size : int or sequence of int
         As in `unsample.adaptive_max_pool`.
+    return_switches, out
+        As in `max_pool`.
 
     Returns
     -------
     values : Tensor, (..., *output_size)
     switches : Switches
+        Only the values with `return_switches=False`.
 
     Raises
     ------
@@ -289,6 +392,9 @@ def adaptive_max_pool(x: Tensor, output_size: IntOrInts) -> tuple[Tensor, Switch
     >>> values
     tensor([9., 9., 8.])
     """
+    if direct.takes(direct.ORDERED, x):
+        plan = _plan(pool_ops.plan_adaptive_max_pool, x, output_size)
+        return _pooled(x, plan, return_switches, out)
     found: list[Windows] = []
 
     def arguments() -> Sequence[Any]:
@@ -297,10 +403,12 @@ def adaptive_max_pool(x: Tensor, output_size: IntOrInts) -> tuple[Tensor, Switch
         return lowered
 
     values, taps = call("adaptive_max_pool", {"x": x}, arguments)
-    return values, Switches(taps, found[0])
+    return _pair("adaptive_max_pool", x, values, Switches(taps, found[0]), return_switches, out)
 
 
-def max_unpool(values: Tensor, switches: Switches, *, duplicates: str = "last") -> Tensor:
+def max_unpool(
+    values: Tensor, switches: Switches, *, duplicates: str = "last", out: Tensor | None = None
+) -> Tensor:
     """Put every value back where its maximum came from, and zeros elsewhere, as `unsample.max_unpool`.
 
         out[..., p(o, switches[..., o])] = values[..., o]        p(o, t) as in `max_pool`
@@ -314,6 +422,8 @@ def max_unpool(values: Tensor, switches: Switches, *, duplicates: str = "last") 
         From `max_pool`, `adaptive_max_pool`, `Switches.from_torch`, `from_tf`, `from_onnx`.
     duplicates : "last", "sum", "max" or "error"
         As in `unsample.max_unpool`; each with its exact gradient, compiled and mapped too.
+    out : Tensor, optional
+        As in `nearest`.
 
     Returns
     -------
@@ -332,12 +442,22 @@ def max_unpool(values: Tensor, switches: Switches, *, duplicates: str = "last") 
     tensor([0., 9., 0., 8., 3.])
     """
     taps, windows = _parts("max_unpool", switches)
+    if (
+        direct.takes(direct.SWITCHES, taps)
+        and direct.takes(direct.ORDERED, values)
+        and (duplicates == "last" or (duplicates in ("sum", "max") and values.dtype in direct.FLOATS))
+    ):
+        plan = _plan(unpool_ops._plan_unpool, values, tuple(taps.shape), windows)
+        fitting = _fit("max_unpool", out, plan.output_shape, values.dtype, values=values, switches=taps)
+        done = direct.unpool(values, taps, plan, duplicates, fitting)
+        if done is not None:
+            return done
     tensors = {"values": values, "switches": taps}
     result: Tensor = call("max_unpool", tensors, lambda: (to_ints(windows), duplicates))
-    return result
+    return _into("max_unpool", out, result, values=values, switches=taps)
 
 
-def max_gather(x: Tensor, switches: Switches) -> Tensor:
+def max_gather(x: Tensor, switches: Switches, *, out: Tensor | None = None) -> Tensor:
     """Take from every window the element at its switch, as `unsample.max_gather`.
 
         out[..., o] = x[..., p(o, switches[..., o])]        p(o, t) as in `max_pool`
@@ -349,6 +469,8 @@ def max_gather(x: Tensor, switches: Switches) -> Tensor:
     x : Tensor, (..., *spatial)
     switches : Switches
         As in `max_unpool`.
+    out : Tensor, optional
+        As in `nearest`.
 
     Returns
     -------
@@ -367,8 +489,15 @@ def max_gather(x: Tensor, switches: Switches) -> Tensor:
     tensor([20, 40])
     """
     taps, windows = _parts("max_gather", switches)
+    if direct.takes(direct.SWITCHES, taps) and direct.takes(direct.MOVED, x):
+        plan = _plan(unpool_ops._plan_gather, x, tuple(taps.shape), windows)
+        done = direct.gather(
+            x, taps, plan, _fit("max_gather", out, plan.output_shape, x.dtype, x=x, switches=taps)
+        )
+        if done is not None:
+            return done
     result: Tensor = call("max_gather", {"x": x, "switches": taps}, lambda: (to_ints(windows),))
-    return result
+    return _into("max_gather", out, result, x=x, switches=taps)
 
 
 def switches_to_indices(switches: Switches) -> Tensor:
@@ -436,7 +565,7 @@ def _parts(operation: str, switches: Any) -> tuple[Any, Windows]:
     return switches.taps, switches.windows
 
 
-def pixel_shuffle(x: Tensor, factor: IntOrInts, *, order: str = "CRD") -> Tensor:
+def pixel_shuffle(x: Tensor, factor: IntOrInts, *, order: str = "CRD", out: Tensor | None = None) -> Tensor:
     """Lay groups of channels out as the elements of a block, as `unsample.pixel_shuffle`.
 
         out[..., c, i * factor + t] = x[..., c * T + t, i]       (order "CRD", T taps in a block)
@@ -448,6 +577,8 @@ def pixel_shuffle(x: Tensor, factor: IntOrInts, *, order: str = "CRD") -> Tensor
     x : Tensor, (..., C * T, *spatial)
     factor, order
         As in `unsample.pixel_shuffle`.
+    out : Tensor, optional
+        As in `nearest`.
 
     Returns
     -------
@@ -464,13 +595,18 @@ def pixel_shuffle(x: Tensor, factor: IntOrInts, *, order: str = "CRD") -> Tensor
     >>> ut.pixel_shuffle(torch.arange(8).reshape(8, 1, 1, 1), (2, 2, 2)).shape
     torch.Size([1, 2, 2, 2])
     """
+    if direct.takes(direct.MOVED, x):
+        plan = _plan(shuffle_ops.plan_pixel_shuffle, x, factor, order=order)
+        channels = plan.output_shape[-plan.rank - 1]
+        fitting = _fit("pixel_shuffle", out, plan.output_shape, x.dtype, x=x)
+        return direct.move("shuffle", x, plan, fitting, channels, order == "DCR")
     result: Tensor = call(
         "pixel_shuffle", {"x": x}, lambda: lowering.of_pixel_shuffle(x.shape, factor, order)
     )
-    return result
+    return _into("pixel_shuffle", out, result, x=x)
 
 
-def pixel_unshuffle(y: Tensor, factor: IntOrInts, *, order: str = "CRD") -> Tensor:
+def pixel_unshuffle(y: Tensor, factor: IntOrInts, *, order: str = "CRD", out: Tensor | None = None) -> Tensor:
     """Gather the elements of every block into channels, as `unsample.pixel_unshuffle`.
 
         out[..., c * T + t, i] = y[..., c, i * factor + t]
@@ -482,6 +618,8 @@ def pixel_unshuffle(y: Tensor, factor: IntOrInts, *, order: str = "CRD") -> Tens
     y : Tensor, (..., C, *spatial)
     factor, order
         As in `unsample.pixel_unshuffle`.
+    out : Tensor, optional
+        As in `nearest`.
 
     Returns
     -------
@@ -498,10 +636,15 @@ def pixel_unshuffle(y: Tensor, factor: IntOrInts, *, order: str = "CRD") -> Tens
     >>> ut.pixel_unshuffle(torch.arange(6).reshape(1, 6), (3,)).tolist()
     [[0, 3], [1, 4], [2, 5]]
     """
+    if direct.takes(direct.MOVED, y):
+        plan = _plan(shuffle_ops.plan_pixel_unshuffle, y, factor, order=order)
+        channels = plan.input_shape[-plan.rank - 1]
+        fitting = _fit("pixel_unshuffle", out, plan.output_shape, y.dtype, y=y)
+        return direct.move("unshuffle", y, plan, fitting, channels, order == "DCR")
     result: Tensor = call(
         "pixel_unshuffle", {"y": y}, lambda: lowering.of_pixel_unshuffle(y.shape, factor, order)
     )
-    return result
+    return _into("pixel_unshuffle", out, result, y=y)
 
 
 def resize(
@@ -512,6 +655,7 @@ def resize(
     method: str = "linear",
     convention: str = "half_pixel",
     antialias: bool = False,
+    out: Tensor | None = None,
 ) -> Tensor:
     """Interpolate to another size, axis by axis, as `unsample.resize`.
 
@@ -524,6 +668,8 @@ def resize(
     x : Tensor, (..., *spatial)
     output_size, factor, method, convention, antialias
         As in `unsample.resize`.
+    out : Tensor, optional
+        As in `nearest`.
 
     Returns
     -------
@@ -540,12 +686,17 @@ def resize(
     >>> ut.resize(torch.tensor([0.0, 4.0]), (4,))
     tensor([0., 1., 3., 4.])
     """
+    if direct.takes(_RESIZED, x):
+        words: dict[str, Any] = {"method": method, "convention": convention, "antialias": antialias}
+        plan = _plan(resize_ops.plan_resize, x, output_size, factor=factor, **words)
+        fitting = _fit("resize", out, plan.output_shape, x.dtype, x=x)
+        return direct.resize(x, plan, True, method == "nearest", fitting)
     result: Tensor = call(
         "resize",
         {"x": x},
         lambda: lowering.of_resize(x.shape, output_size, factor, method, convention, antialias),
     )
-    return result
+    return _into("resize", out, result, x=x)
 
 
 def resize_transpose(
@@ -555,6 +706,7 @@ def resize_transpose(
     method: str = "linear",
     convention: str = "half_pixel",
     antialias: bool = False,
+    out: Tensor | None = None,
 ) -> Tensor:
     """The exact transpose of `resize`, as `unsample.resize_transpose`.
 
@@ -567,6 +719,8 @@ def resize_transpose(
     y : Tensor, (..., *spatial)
     input_size, method, convention, antialias
         As in `unsample.resize_transpose`.
+    out : Tensor, optional
+        As in `nearest`.
 
     Returns
     -------
@@ -583,12 +737,24 @@ def resize_transpose(
     >>> ut.resize_transpose(torch.tensor([0.0, 4.0, 0.0, 0.0]), (2,))
     tensor([3., 1.])
     """
+    if direct.takes(_RESIZED, y):
+        words: dict[str, Any] = {"method": method, "convention": convention, "antialias": antialias}
+        plan = _plan(resize_ops.plan_resize_transpose, y, input_size, **words)
+        fitting = _fit("resize_transpose", out, plan.output_shape, y.dtype, y=y)
+        return direct.resize(y, plan, False, method == "nearest", fitting)
     result: Tensor = call(
         "resize_transpose",
         {"y": y},
         lambda: lowering.of_resize_transpose(y.shape, input_size, method, convention, antialias),
     )
-    return result
+    return _into("resize_transpose", out, result, y=y)
+
+
+def _alike(x: Any, weight: Any, bias: Any) -> bool:
+    """Whether the short way multiplies these: of one dtype."""
+    return direct.takes(direct.FLOATS, x, weight, bias) and (
+        x.dtype is weight.dtype and (bias is None or bias.dtype is x.dtype)
+    )
 
 
 def conv(
@@ -601,6 +767,7 @@ def conv(
     dilation: IntOrInts = 1,
     groups: int = 1,
     padding_mode: str = "zeros",
+    out: Tensor | None = None,
 ) -> Tensor:
     """Convolution in any number of axes, as `unsample.conv`.
 
@@ -615,6 +782,8 @@ def conv(
     bias : Tensor, (C_y,), optional
     stride, padding, dilation, groups, padding_mode
         As in `unsample.conv`.
+    out : Tensor, optional
+        As in `nearest`.
 
     Returns
     -------
@@ -633,6 +802,23 @@ def conv(
     >>> ut.conv(x, w, stride=2)
     tensor([[321., 543.]])
     """
+    if _alike(x, weight, bias):
+        plan = _plan(
+            convs.plan_conv,
+            x,
+            tuple(weight.shape),
+            None if bias is None else tuple(bias.shape),
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            groups=groups,
+            padding_mode=padding_mode,
+        )
+        if out is not None:
+            _fit("conv", out, plan.output_shape, x.dtype, x=x, weight=weight, bias=bias)
+        done = direct.multiply(native_conv.conv, x, weight, bias, plan, groups, out)
+        if done is not None:
+            return done
     result: Tensor = call(
         "conv",
         {"x": x, "weight": weight, "bias": bias},
@@ -647,7 +833,7 @@ def conv(
             padding_mode,
         ),
     )
-    return result
+    return _into("conv", out, result, x=x, weight=weight, bias=bias)
 
 
 def conv_transpose(
@@ -663,6 +849,7 @@ def conv_transpose(
     dilation: IntOrInts = 1,
     groups: int = 1,
     padding_mode: str = "zeros",
+    out: Tensor | None = None,
 ) -> Tensor:
     """Transposed convolution in any number of axes, as `unsample.conv_transpose`.
 
@@ -677,6 +864,8 @@ def conv_transpose(
     bias : Tensor, (C_x,), optional
     stride, padding, output_padding, output_size, like, dilation, groups, padding_mode
         As in `unsample.conv_transpose`.
+    out : Tensor, optional
+        As in `nearest`.
 
     Returns
     -------
@@ -693,6 +882,26 @@ def conv_transpose(
     >>> ut.conv_transpose(torch.tensor([[1.0, 10.0]]), torch.tensor([[[2.0, 3.0, 4.0]]]), stride=2)
     tensor([[ 2.,  3., 24., 30., 40.]])
     """
+    if _alike(y, weight, bias):
+        plan = _plan(
+            convs.plan_conv_transpose,
+            y,
+            tuple(weight.shape),
+            None if bias is None else tuple(bias.shape),
+            stride=stride,
+            padding=padding,
+            output_padding=output_padding,
+            output_size=output_size,
+            like=like,
+            dilation=dilation,
+            groups=groups,
+            padding_mode=padding_mode,
+        )
+        if out is not None:
+            _fit("conv_transpose", out, plan.output_shape, y.dtype, y=y, weight=weight, bias=bias)
+        done = direct.multiply(native_conv.conv_transpose, y, weight, bias, plan, groups, out)
+        if done is not None:
+            return done
     result: Tensor = call(
         "conv_transpose",
         {"y": y, "weight": weight, "bias": bias},
@@ -710,7 +919,7 @@ def conv_transpose(
             padding_mode,
         ),
     )
-    return result
+    return _into("conv_transpose", out, result, y=y, weight=weight, bias=bias)
 
 
 def conv_weight_grad(
@@ -723,6 +932,7 @@ def conv_weight_grad(
     dilation: IntOrInts = 1,
     groups: int = 1,
     padding_mode: str = "zeros",
+    out: Tensor | None = None,
 ) -> Tensor:
     """How x and y meet under each tap: the third of the triple, as `unsample.conv_weight_grad`.
 
@@ -736,6 +946,8 @@ def conv_weight_grad(
     y : Tensor, (N, C_y, *windows) or (C_y, *windows)
     kernel_size, stride, padding, dilation, groups, padding_mode
         As in `unsample.conv_weight_grad`.
+    out : Tensor, optional
+        As in `nearest`.
 
     Returns
     -------
@@ -753,6 +965,23 @@ def conv_weight_grad(
     >>> ut.conv_weight_grad(torch.tensor([[1.0, 2.0, 3.0, 4.0]]), torch.tensor([[1.0, 10.0]]), (3,))
     tensor([[[21., 32., 43.]]])
     """
+    if _alike(x, y, None):
+        plan = _plan(
+            convs.plan_conv_weight_grad,
+            x,
+            tuple(y.shape),
+            kernel_size,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            groups=groups,
+            padding_mode=padding_mode,
+        )
+        if out is not None:
+            _fit("conv_weight_grad", out, plan.output_shape, x.dtype, x=x, y=y)
+        done = direct.multiply_weights(x, y, plan, groups, out)
+        if done is not None:
+            return done
     result: Tensor = call(
         "conv_weight_grad",
         {"x": x, "y": y},
@@ -760,4 +989,4 @@ def conv_weight_grad(
             x.shape, y.shape, kernel_size, stride, padding, dilation, groups, padding_mode
         ),
     )
-    return result
+    return _into("conv_weight_grad", out, result, x=x, y=y)

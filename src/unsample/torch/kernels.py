@@ -5,7 +5,6 @@ over as NumPy views of their own memory, and results are written straight into f
 runs the definition in torch's own functions. Autograd does not see any of it: see `derivatives.py`.
 """
 
-import importlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,23 +12,13 @@ import numpy as np
 import torch
 
 import unsample as us
+from unsample.torch.direct import COMPILED, on_torchs_threads
 from unsample.torch.layout import laid_out
 from unsample.torch.lowering import pairs
 from unsample.torch.windows import from_ints
 
 Tensor = torch.Tensor
 Call = Callable[..., Any]
-
-
-def _compiled_kernels() -> bool:
-    try:
-        native = importlib.import_module("unsample.native")
-    except ModuleNotFoundError:
-        return False
-    return bool(native.show_config().compiled)
-
-
-COMPILED = _compiled_kernels()
 
 
 def compute(
@@ -79,6 +68,7 @@ _NUMPY = frozenset(
 )
 
 
+@on_torchs_threads
 def _on_views(call: Call, out: Any, tensors: Sequence[Tensor | None], copies: bool) -> Any:
     views = [None if each is None else _view(each, copies) for each in tensors]
     several = out if isinstance(out, tuple) else (out,)

@@ -1,0 +1,665 @@
+"""`accelerate` and `patched`: what is swapped is torch's, stays what it was, and comes back."""
+
+import copy
+import io
+import json
+import pickle
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+import torch.nn.functional as F  # noqa: E402
+from torch import nn  # noqa: E402
+from torch.nn.utils import parametrizations, parametrize  # noqa: E402
+
+import unsample as us  # noqa: E402
+import unsample.torch as ut  # noqa: E402
+from unsample.torch import dropin, faster  # noqa: E402
+from unsample.torch.accelerate import Acceleration  # noqa: E402
+
+module = sys.modules["unsample.torch.accelerate"]  # the function has its name
+compiled = pytest.mark.skipif(not us.show_config().compiled, reason="without kernels nothing is swapped")
+
+
+@pytest.fixture(autouse=True)
+def seed() -> None:
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def always(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is right counts as faster: no test depends on a time."""
+    monkeypatch.setattr(module, "_in_turn", lambda before, after: (before(), after(), (2.0, 1.0, 2.0))[2])
+
+
+class SegNet(nn.Module):
+    """Pools with indices, unpools with them, and the rest of the layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, 6, 3, padding=1)
+        self.norm = nn.BatchNorm2d(6)
+        self.drop = nn.Dropout(0.3)
+        self.pool = nn.MaxPool2d(2, return_indices=True)
+        self.unpool = nn.MaxUnpool2d(2)
+        self.up = nn.ConvTranspose2d(6, 4, 4, stride=2, padding=1)
+        self.wide = nn.Upsample(scale_factor=2, mode="bilinear")
+        self.shuffle = nn.PixelShuffle(2)
+
+    def forward(self, x: Any) -> Any:
+        y = self.drop(self.norm(self.first(x)))
+        values, indices = self.pool(y)
+        y = self.unpool(values, indices, output_size=y.shape)
+        return F.interpolate(self.shuffle(self.wide(self.up(y))), scale_factor=2)
+
+
+def example() -> Any:
+    return torch.randn(2, 3, 8, 10)
+
+
+def state(model: nn.Module) -> dict[str, Any]:
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def same(a: dict[str, Any], b: dict[str, Any]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+# -- accelerate ------------------------------------------------------------------------------------------
+
+
+@compiled
+@pytest.mark.usefixtures("always")
+@pytest.mark.parametrize("training", [False, True])
+def test_every_layer_is_swapped_and_the_model_is_what_it_was(training: bool) -> None:
+    model, x = SegNet(), example()
+    modules, parameters = dict(model.named_modules()), dict(model.named_parameters())
+    before = state(model)
+    mask = torch.get_rng_state()
+    report = ut.accelerate(model, x, training=training)
+    assert torch.equal(torch.get_rng_state(), mask)
+    assert {each.name: each.kept for each in report.layers} == dict.fromkeys(
+        ("first", "pool", "unpool", "up", "wide", "shuffle"), ""
+    )
+    assert all(type(modules[each.name]) in faster.PLAIN for each in report.layers)
+    assert dict(model.named_modules()) == modules
+    assert all(p is parameters[name] and p.grad is None for name, p in model.named_parameters())
+    assert same(state(model), before)
+    assert model.training
+    assert report.functions == (("interpolate", 1),)
+    assert report.difference is not None
+    assert report.difference < 1e-5
+
+
+@compiled
+@pytest.mark.usefixtures("always")
+def test_outputs_and_gradients_of_a_swapped_model_are_torchs() -> None:
+    model = SegNet().double()
+    x = example().double()
+    plain = copy.deepcopy(model)
+    ut.accelerate(model, x, training=True)
+    results = []
+    for each in (plain, model):
+        torch.manual_seed(1)
+        y = each(x)
+        y.square().sum().backward()
+        results.append([y, *(p.grad for p in each.parameters())])
+    for theirs, ours in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-10)
+
+
+@compiled
+@pytest.mark.usefixtures("always")
+def test_restore_gives_back_torchs_own_layers() -> None:
+    model = SegNet()
+    kinds = [type(each) for each in model.modules()]
+    report = ut.accelerate(model, example())
+    assert [type(each) for each in model.modules()] != kinds
+    report.restore()
+    assert [type(each) for each in model.modules()] == kinds
+    report.restore()
+    assert [type(each) for each in model.modules()] == kinds
+
+
+@compiled
+@pytest.mark.usefixtures("always")
+def test_copies_are_restored_on_their_own() -> None:
+    model = SegNet()
+    report = ut.accelerate(model, example())
+    twin = copy.deepcopy(model)
+    report.restore()
+    assert type(twin.up) is faster.ConvTranspose2d
+    ut.restore(twin)
+    assert [type(each) for each in twin.modules()] == [type(each) for each in model.modules()]
+
+
+@compiled
+@pytest.mark.usefixtures("always")
+@pytest.mark.parametrize("inside", [torch.no_grad, torch.inference_mode, torch.enable_grad])
+def test_swapped_layers_run_in_every_mode(inside: Any) -> None:
+    model, x = SegNet().eval(), example()
+    y = model(x).detach()
+    report = ut.accelerate(model, x)
+    assert len(report.swapped) == 6
+    with inside():
+        values, indices = model.pool(x)
+        assert dropin.remembered(indices) is not None
+        torch.testing.assert_close(model(x), y, check_stride=True)
+        indices.add_(0)
+        assert dropin.remembered(indices) is None
+        assert values.is_inference() == (inside is torch.inference_mode)
+
+
+@compiled
+@pytest.mark.usefixtures("always")
+def test_channels_last_models_keep_their_memory_format() -> None:
+    model, x = SegNet(), example().to(memory_format=torch.channels_last)
+    report = ut.accelerate(model, x)
+    assert not any(each.kept for each in report.layers if each.name in ("first", "pool", "unpool", "up"))
+    values, indices = model.pool(x)
+    assert values.is_contiguous(memory_format=torch.channels_last)
+    assert indices.is_contiguous(memory_format=torch.channels_last)
+
+
+@compiled
+@pytest.mark.usefixtures("always")
+def test_a_second_time_nothing_is_left_to_swap() -> None:
+    model = SegNet()
+    ut.accelerate(model, example())
+    again = ut.accelerate(model, example())
+    assert {each.kept for each in again.layers} == {"it is unsample's already"}
+    assert again.ratio is None
+    assert "the model is as it was" in repr(again)
+
+
+@compiled
+@pytest.mark.usefixtures("always")
+def test_hooks_copies_pickles_and_printed_form_survive() -> None:
+    model, x = SegNet().eval(), example()
+    seen: list[str] = []
+    model.up.register_forward_hook(lambda *_: seen.append("up"))
+    shown = repr(model)
+    ut.accelerate(model, x)
+    seen.clear()
+    y = model(x)
+    assert seen == ["up"]
+    assert repr(model) == shown
+    model.up._forward_hooks.clear()
+    for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert type(twin.up) is faster.ConvTranspose2d
+        assert torch.equal(twin(x), y)
+    file = io.BytesIO()
+    torch.save(model.state_dict(), file)
+    file.seek(0)
+    SegNet().load_state_dict(torch.load(file))
+
+
+@compiled
+@pytest.mark.parametrize("ratio", [0.5, 1.0])
+def test_what_is_no_faster_is_kept(ratio: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_in_turn", lambda before, after: (1.0, 1.0 / ratio, ratio))
+    model = SegNet()
+    kinds = [type(each) for each in model.modules()]
+    report = ut.accelerate(model, example())
+    assert {each.kept for each in report.layers if each.name != "unpool"} == {"not faster"}
+    assert [type(each) for each in model.modules()] == kinds
+
+
+@compiled
+def test_a_whole_model_that_is_slower_is_left_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    ratios = iter([2.0] * 6 + [0.9, 0.9])
+
+    def timed(before: Callable[[], Any], after: Callable[[], Any]) -> tuple[float, float, float]:
+        before(), after()
+        ratio = next(ratios)
+        return ratio, 1.0, ratio
+
+    monkeypatch.setattr(module, "_in_turn", timed)
+    model = SegNet()
+    kinds = [type(each) for each in model.modules()]
+    report = ut.accelerate(model, example())
+    assert [type(each) for each in model.modules()] == kinds
+    assert {each.kept for each in report.layers} == {"the whole model is no faster with it"}
+    assert "0 of 6 layers swapped" in repr(report)
+
+
+@compiled
+@pytest.mark.usefixtures("always")
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("name", ["first", "pool", "up", "wide", "shuffle"])
+def test_a_wrong_kernel_is_found_and_kept_out(
+    name: str, training: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = SegNet()
+    layer = getattr(model, name)
+    function = {
+        "first": F.conv2d,
+        "pool": F.max_pool2d_with_indices,
+        "up": F.conv_transpose2d,
+        "wide": F.interpolate,
+        "shuffle": F.pixel_shuffle,
+    }[name]
+    right = dropin.FUNCTIONS[function]
+
+    def wrong(*args: Any, **kwargs: Any) -> Any:
+        result = right(*args, **kwargs)
+        values = result[0] if isinstance(result, tuple) else result
+        off = values + 1e-4 * (torch.arange(values.numel()) == 7).reshape(values.shape)
+        return (off, *result[1:]) if isinstance(result, tuple) else off
+
+    monkeypatch.setitem(dropin.FUNCTIONS, function, wrong)
+    report = ut.accelerate(model, example(), training=training)
+    found = {each.name: each.kept for each in report.layers}
+    assert found[name].startswith("WRONG: results differ from torch's by")
+    assert type(layer) in faster.FASTER
+    assert name == "up" or not found["up"]
+
+
+@compiled
+@pytest.mark.usefixtures("always")
+def test_a_wrong_gradient_is_found_and_kept_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    right = dropin.FUNCTIONS[F.conv_transpose2d]
+
+    class Off(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx: Any, gradient: Any) -> Any:
+            return gradient * 1.001
+
+    monkeypatch.setitem(dropin.FUNCTIONS, F.conv_transpose2d, lambda x, *rest: right(Off.apply(x), *rest))
+    model = SegNet()
+    found = {each.name: each.kept for each in ut.accelerate(model, example(), training=True).layers}
+    assert found["up"].startswith("WRONG: gradients differ from torch's by")
+    assert not {each.name: each.kept for each in ut.accelerate(model, example()).layers}["up"]
+
+
+@compiled
+@pytest.mark.usefixtures("always")
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("norm", [nn.utils.weight_norm, parametrizations.weight_norm])
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*:FutureWarning")
+def test_weight_norm_old_and_new_is_swapped_and_comes_off(norm: Any, training: bool) -> None:
+    model = nn.Sequential(norm(nn.ConvTranspose1d(4, 3, 4, stride=2)))
+    x = torch.randn(2, 4, 9)
+    y = model(x).detach()
+    keys = list(model.state_dict())
+    report = ut.accelerate(model, x, training=training)
+    assert [each.kept for each in report.layers] == [""]
+    assert list(model.state_dict()) == keys
+    torch.testing.assert_close(model(x), y)
+    if parametrize.is_parametrized(model[0]):
+        parametrize.remove_parametrizations(model[0], "weight")
+    else:
+        nn.utils.remove_weight_norm(model[0])
+    assert type(model[0]) is faster.ConvTranspose1d
+    torch.testing.assert_close(model(x), y)
+    report.restore()
+    assert type(model[0]) is nn.ConvTranspose1d
+
+
+@compiled
+@pytest.mark.usefixtures("always")
+def test_parametrized_layers_are_restored_parametrized() -> None:
+    model = nn.Sequential(parametrizations.weight_norm(nn.ConvTranspose1d(4, 3, 4, stride=2)))
+    x = torch.randn(2, 4, 9)
+    report = ut.accelerate(model, x)
+    assert isinstance(model[0], faster.ConvTranspose1d)
+    report.restore()
+    assert not isinstance(model[0], faster.ConvTranspose1d)
+    assert parametrize.is_parametrized(model[0])
+    parametrize.remove_parametrizations(model[0], "weight")
+    assert type(model[0]) is nn.ConvTranspose1d
+
+
+class Mine(nn.ConvTranspose2d):
+    """Somebody's own layer."""
+
+    def forward(self, input: Any, output_size: Any = None) -> Any:
+        return super().forward(input).relu()
+
+
+def replaced(layer: nn.Module) -> nn.Module:
+    layer.forward = lambda x: x  # type: ignore[method-assign]
+    return layer
+
+
+@compiled
+@pytest.mark.usefixtures("always")
+@pytest.mark.parametrize(
+    ("layer", "x", "reason"),
+    [
+        (lambda: Mine(2, 2, 2), torch.randn(1, 2, 3, 3), "Mine is a subclass of torch's layer"),
+        (lambda: replaced(nn.MaxPool2d(2)), torch.randn(1, 2, 4, 4), "its forward was replaced"),
+        (lambda: ut.MaxPool2d(2), torch.randn(1, 2, 4, 4), "it is unsample's already"),
+        (lambda: nn.MaxPool2d(2), torch.randn(1, 2, 4, 4).bfloat16(), "its input is bfloat16"),
+        (lambda: nn.Upsample(scale_factor=1.7), torch.randn(1, 2, 4, 4), None),
+        (lambda: nn.Upsample(scale_factor=2, mode="bicubic"), torch.randn(1, 2, 4, 4), "our kernels do not"),
+        (lambda: nn.Conv2d(2, 2, 3, padding="same"), torch.randn(1, 2, 4, 4), "our kernels do not take it"),
+        (lambda: nn.Conv2d(2, 2, 3, padding=1, padding_mode="reflect"), torch.randn(1, 2, 4, 4), ""),
+    ],
+    ids=["subclass", "forward", "ours", "bfloat16", "factor", "bicubic", "same", "reflect"],
+)
+def test_the_report_says_why_a_layer_was_kept(
+    layer: Callable[[], nn.Module], x: Any, reason: str | None
+) -> None:
+    model = nn.Sequential(layer())
+    kind = type(model[0])
+    (row,) = ut.accelerate(model, x).layers
+    if reason:
+        assert row.kept.startswith(reason)
+        assert type(model[0]) is kind
+    elif reason == "":
+        assert row.swapped
+
+
+@compiled
+@pytest.mark.usefixtures("always")
+def test_layers_that_are_not_reached_or_not_wanted_are_left_alone() -> None:
+    model = SegNet()
+    model.idle = nn.MaxPool2d(2)
+    report = ut.accelerate(model, example(), only=lambda name, layer: name in ("idle", "up"))
+    assert {each.name: each.kept for each in report.layers} == {
+        "idle": "the example does not reach it",
+        "up": "",
+    }
+
+
+@compiled
+@pytest.mark.usefixtures("always")
+def test_one_layer_in_two_places_is_one_row_with_two_calls() -> None:
+    pool = nn.MaxPool2d(2)
+    model = nn.Sequential(pool, nn.Sequential(pool))
+    (row,) = ut.accelerate(model, torch.randn(1, 2, 8, 8)).layers
+    assert row.inputs == ((1, 2, 8, 8), (1, 2, 4, 4))
+    assert type(pool) is faster.MaxPool2d
+
+
+@pytest.mark.parametrize(
+    ("model", "kind", "message"),
+    [
+        (lambda: 3, TypeError, "accelerate: model must be a torch.nn.Module, got 3"),
+        (
+            lambda: nn.Sequential(nn.LazyConv2d(3, 3)),
+            ut.TorchShapeError,
+            "accelerate: model must have run once, its lazy layer '0' has no weights yet",
+        ),
+        (
+            lambda: torch.compile(nn.ReLU(), backend="eager"),
+            TypeError,
+            "accelerate: model must be a torch.nn.Module that is not compiled or scripted yet, "
+            "got OptimizedModule",
+        ),
+    ],
+    ids=["number", "lazy", "compiled"],
+)
+def test_models_that_cannot_be_accelerated_are_refused(
+    model: Callable[[], Any], kind: type[Exception], message: str
+) -> None:
+    with pytest.raises(kind) as error:
+        ut.accelerate(model(), torch.zeros(1))
+    assert str(error.value).startswith(message)
+
+
+@compiled
+@pytest.mark.usefixtures("always")
+def test_a_model_that_raises_is_left_without_hooks_and_as_it_was() -> None:
+    model = SegNet()
+    before = state(model)
+    with pytest.raises(RuntimeError):
+        ut.accelerate(model, torch.randn(2, 4, 8, 8))
+    assert not any(each._forward_hooks or each._forward_pre_hooks for each in model.modules())
+    assert same(state(model), before)
+
+
+@compiled
+@pytest.mark.usefixtures("always")
+def test_examples_may_be_tuples_or_keywords() -> None:
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.pool = nn.MaxPool2d(2)
+
+        def forward(self, x: Any, *, scale: float = 1.0) -> Any:
+            return self.pool(x) * scale
+
+    for arguments in ((torch.randn(1, 1, 4, 4),), {"x": torch.randn(1, 1, 4, 4), "scale": 2.0}):
+        assert ut.accelerate(Two(), arguments).layers[0].swapped
+
+
+@compiled
+@pytest.mark.usefixtures("always")
+def test_reports_print_and_serialize() -> None:
+    report = ut.accelerate(nn.Sequential(nn.MaxPool2d(2), Mine(2, 2, 2)), torch.randn(1, 2, 8, 8))
+    assert isinstance(report, Acceleration)
+    lines = repr(report).splitlines()
+    assert lines[0] == "accelerate: 1 of 2 layers swapped"
+    assert lines[1].startswith("whole model: forward pass 2 -> 1 ms, 2.00x as fast on ")
+    assert lines[2].split() == ["layer", "kind", "input", "torch", "ms", "ours", "ms", "ratio"]
+    assert lines[3].split() == ["0", "MaxPool2d", "1x2x8x8", "2", "1", "2.00x", "swapped"]
+    assert lines[4].endswith("kept: Mine is a subclass of torch's layer")
+    found = json.loads(report.to_json())
+    assert [each["swapped"] for each in found["layers"]] == [True, False]
+    assert found == report.as_dict() | {"layers": found["layers"]}
+    page = report._repr_html_()
+    assert page.count("<tr>") == 3
+    assert "Mine is a subclass of torch&#x27;s layer" in page
+
+
+def test_html_escapes_what_users_named() -> None:
+    row = module.TimedLayer("<script>", "Conv2d", kept="<b>")
+    page = Acceleration((row,))._repr_html_()
+    assert "<script>" not in page
+    assert "&lt;script&gt;" in page
+
+
+@compiled
+@pytest.mark.usefixtures("always")
+def test_while_torch_records_swapped_layers_are_torchs_own_operators() -> None:
+    model = nn.Sequential(nn.ConvTranspose2d(2, 2, 2, stride=2), nn.MaxPool2d(2)).eval()
+    x = torch.randn(1, 2, 4, 4)
+    ut.accelerate(model, x)
+    exported = torch.export.export(model, (x,))
+    assert not any("unsample" in str(node.target) for node in exported.graph.nodes)
+    y = torch.compile(model, fullgraph=True, backend="eager")(x)
+    torch.testing.assert_close(y, model(x))
+    mapped = torch.vmap(model)(x.unsqueeze(0).expand(3, -1, -1, -1, -1))
+    torch.testing.assert_close(mapped, model(x).expand(3, -1, -1, -1, -1))
+    with torch.autocast("cpu"):
+        assert model(x).dtype == torch.bfloat16
+
+
+# -- functions -------------------------------------------------------------------------------------------
+
+X1, X2, X3 = (torch.randn(2, 4, *(6,) * rank, dtype=torch.float64) for rank in (1, 2, 3))
+CALLS: dict[str, tuple[Callable[..., Any], Any]] = {
+    **{
+        f"conv_transpose{r}d": (
+            lambda x, r=r: getattr(F, f"conv_transpose{r}d")(
+                x, torch.linspace(-1, 1, 4 * 3 * 3**r, dtype=x.dtype).reshape(4, 3, *(3,) * r), None, 2, 1, 1
+            ),
+            x,
+        )
+        for r, x in ((1, X1), (2, X2), (3, X3))
+    },
+    **{
+        f"max_pool{r}d": (lambda x, r=r: getattr(F, f"max_pool{r}d")(x, 3, 2, 1, ceil_mode=True), x)
+        for r, x in ((1, X1), (2, X2), (3, X3))
+    },
+    **{
+        f"adaptive_max_pool{r}d": (lambda x, r=r: getattr(F, f"adaptive_max_pool{r}d")(x, 4), x)
+        for r, x in ((1, X1), (2, X2), (3, X3))
+    },
+    **{
+        f"max_unpool{r}d": (
+            lambda x, r=r: getattr(F, f"max_unpool{r}d")(
+                *getattr(F, f"max_pool{r}d")(x, 3, 1, 1, return_indices=True), 3, 1, 1
+            ),
+            x,
+        )
+        for r, x in ((1, X1), (2, X2), (3, X3))
+    },
+    "torch.max_pool2d": (lambda x: torch.max_pool2d(x, (2, 3)), X2),
+    "nearest": (lambda x: F.interpolate(x, scale_factor=(2, 3)), X2),
+    "nearest to a size": (lambda x: F.interpolate(x, size=(9, 4)), X2),
+    "nearest-exact": (lambda x: F.interpolate(x, size=(9, 4), mode="nearest-exact"), X2),
+    "linear": (lambda x: F.interpolate(x, size=11, mode="linear"), X1),
+    "bilinear": (lambda x: F.interpolate(x, scale_factor=2, mode="bilinear"), X2),
+    "align_corners": (lambda x: F.interpolate(x, size=(11, 7), mode="bilinear", align_corners=True), X2),
+    "trilinear": (lambda x: F.interpolate(x, scale_factor=2, mode="trilinear"), X3),
+    "pixel_shuffle": (lambda x: F.pixel_shuffle(x, 2), X2),
+    "pixel_unshuffle": (lambda x: F.pixel_unshuffle(x, 3), X2),
+}
+
+
+@compiled
+@pytest.mark.parametrize("name", CALLS)
+def test_patched_functions_give_torchs_results_and_gradients(name: str) -> None:
+    function, x = CALLS[name]
+    found = []
+    for inside in (False, True):
+        leaf = x.clone().requires_grad_()
+        if inside:
+            with ut.patched() as calls:
+                y = function(leaf)
+            assert sum(calls.ours.values()) >= 1
+            assert not calls.theirs
+        else:
+            y = function(leaf)
+        cotangent = torch.linspace(-1, 1, y.numel(), dtype=y.dtype).reshape(y.shape)
+        found.append((y, torch.autograd.grad(y, leaf, cotangent)[0]))
+    (theirs, slope), (ours, our_slope) = found
+    if any(word in name for word in ("pool", "shuffle", "nearest")):
+        assert torch.equal(ours, theirs)
+    torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(our_slope, slope, rtol=1e-12, atol=1e-12)
+    assert ours.stride() == theirs.stride()
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@compiled
+@pytest.mark.usefixtures("one_thread")  # torch's threads race for the element
+def test_duplicates_are_torchs_last_one_forward_and_all_of_them_backward() -> None:
+    x = torch.tensor([[1.0, 9.0, 2.0, 8.0]])
+    _values, indices = F.max_pool1d(x, 3, 1, return_indices=True)
+    assert indices.tolist() == [[1, 1]]
+    for inside in (False, True):
+        with ut.patched():
+            known = F.max_pool1d(x, 3, 1, return_indices=True)[1] if inside else indices
+        leaf = torch.tensor([[5.0, 7.0]], requires_grad=True)
+        with ut.patched() as calls:
+            y = F.max_unpool1d(leaf, known, 3, 1)
+        assert calls.ours["max_unpool1d"] == inside
+        assert y.tolist() == [[0, 7, 0, 0]]
+        (slope,) = torch.autograd.grad(y, leaf, torch.tensor([[1.0, 2.0, 3.0, 4.0]]), create_graph=True)
+        assert slope.tolist() == [[2, 2]]
+
+
+@compiled
+def test_indices_that_were_written_to_or_meet_another_size_are_torchs_to_read() -> None:
+    with ut.patched():
+        values, indices = F.max_pool2d(torch.randn(1, 1, 4, 4), 2, return_indices=True)
+        with ut.patched() as calls:
+            F.max_unpool2d(values, indices, 2, output_size=(5, 5))
+            assert calls.theirs["max_unpool2d"] == 1
+            indices[0, 0, 0, 0] = 1
+            y = F.max_unpool2d(values, indices, 2)
+        assert calls.theirs["max_unpool2d"] == 2
+    assert y[0, 0, 0, 1] == values[0, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: F.interpolate(torch.randn(1, 1, 4, 4), scale_factor=1.7),
+        lambda: F.interpolate(torch.randn(1, 1, 4, 4), scale_factor=2, mode="bicubic"),
+        lambda: F.interpolate(torch.randn(1, 1, 4, 4), scale_factor=2, mode="bilinear", antialias=True),
+        lambda: F.interpolate(torch.randn(1, 1, 4, 4).bfloat16(), scale_factor=2),
+        lambda: F.interpolate(torch.randn(1, 1, 4, 4), size=(2, 2), mode="area"),
+        lambda: F.interpolate(torch.arange(9.0).reshape(1, 1, 9), scale_factor=49),
+        lambda: F.pixel_shuffle(torch.arange(16).reshape(1, 4, 2, 2), 2),
+        lambda: F.max_pool2d(torch.randn(1, 1, 4, 4, device="meta"), 2),
+        lambda: F.conv_transpose2d(torch.zeros(0, 2, 3, 3), torch.ones(2, 1, 2, 2)),
+    ],
+    ids=["factor", "bicubic", "antialias", "bfloat16", "area", "49", "integers", "meta", "empty"],
+)
+def test_calls_that_our_kernels_do_not_take_are_torchs(call: Callable[[], Any]) -> None:
+    torch.manual_seed(0)
+    theirs = call()
+    torch.manual_seed(0)
+    with ut.patched() as calls:
+        ours = call()
+    assert (ours.shape, ours.dtype, ours.device) == (theirs.shape, theirs.dtype, theirs.device)
+    assert ours.device.type == "meta" or torch.equal(ours, theirs)
+    assert sum(calls.theirs.values()) >= 1 or torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: F.max_pool2d(torch.randn(1, 1, 4, 4), 2, padding=2),
+        lambda: F.conv_transpose2d(torch.randn(1, 3, 4, 4), torch.ones(2, 1, 2, 2)),
+        lambda: F.conv_transpose2d(torch.randn(1, 2, 4, 4), torch.ones(2, 1, 2, 2).double()),
+        lambda: F.pixel_shuffle(torch.randn(1, 3, 4, 4), 2),
+        lambda: F.interpolate(torch.randn(1, 1, 4, 4), size=(4, 4), scale_factor=2),
+        lambda: F.interpolate(torch.randn(1, 1, 4, 4), size=(4, 4), align_corners=True),
+        lambda: F.interpolate(torch.randn(1, 1, 4), size=4, mode="bilinear"),
+        lambda: F.max_unpool2d(torch.randn(1, 1, 2, 2), torch.full((1, 1, 2, 2), 99), 2),
+        lambda: F.adaptive_max_pool2d(torch.randn(1, 1, 4, 4), -1),
+    ],
+)
+def test_errors_are_torchs_own(call: Callable[[], Any]) -> None:
+    with pytest.raises(Exception) as theirs:
+        call()
+    with pytest.raises(type(theirs.value)) as ours, ut.patched():
+        call()
+    assert str(ours.value) == str(theirs.value)
+
+
+@compiled
+def test_patched_nests_ends_with_an_error_and_holds_for_one_thread() -> None:
+    x = torch.randn(1, 1, 2, 2)
+    with ut.patched() as outer:
+        with ut.patched() as inner:
+            F.pixel_unshuffle(x, 2)
+        F.pixel_unshuffle(x, 2)
+        other = threading.Thread(target=lambda: F.pixel_unshuffle(x, 2))
+        other.start()
+        other.join()
+    assert inner.ours == {"pixel_unshuffle": 1}
+    assert outer.ours == {"pixel_unshuffle": 1}
+    with pytest.raises(KeyError), ut.patched() as failed:
+        raise KeyError
+    F.pixel_unshuffle(x, 2)
+    assert not failed.ours
+    assert repr(failed) == "patched: no calls yet"
+
+
+@compiled
+def test_patched_reaches_layers_and_compiled_functions_keep_torchs_operators() -> None:
+    layer, x = nn.Upsample(scale_factor=2), torch.randn(1, 1, 3, 3)
+    with ut.patched() as calls:
+        y = layer(x)
+    assert calls.ours["interpolate"] == 1
+    assert torch.equal(y, layer(x))
+    made = torch.compile(lambda x: F.interpolate(x, scale_factor=2) + 1, backend="eager")
+    with ut.patched():
+        assert torch.equal(made(x), y + 1)
+
+
+def test_torchs_functions_are_found_where_torch_has_them() -> None:
+    assert len(dropin.FUNCTIONS) == 3 + 8 * 3
+    assert all(callable(function) for function in dropin.FUNCTIONS)

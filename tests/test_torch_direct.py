@@ -1,0 +1,226 @@
+"""The short way to a kernel: the same results as the long one, `out=`, and torch's number of threads."""
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import unsample as us  # noqa: E402
+import unsample.torch as ut  # noqa: E402
+from unsample.torch import direct, functional  # noqa: E402
+
+compiled = pytest.mark.skipif(not us.show_config().compiled, reason="there is no short way without kernels")
+
+X = torch.arange(2 * 4 * 6 * 8, dtype=torch.float32).reshape(2, 4, 6, 8).sin()
+W = torch.linspace(-1, 1, 4 * 4 * 3 * 3).reshape(4, 4, 3, 3)
+B = torch.linspace(0, 1, 4)
+VALUES, SWITCHES = ut.max_pool(X, (2, 2))
+Y = torch.ones(2, 4, 2, 3)
+
+CALLS: dict[str, Callable[..., Any]] = {
+    "nearest": lambda **k: ut.nearest(X, (2, 3), **k),
+    "window_sum": lambda **k: ut.window_sum(X, (2, 4), **k),
+    "bed_of_nails": lambda **k: ut.bed_of_nails(X, (2, 3), at=1, **k),
+    "decimate": lambda **k: ut.decimate(X, (2, 3), at=1, **k),
+    "max_pool": lambda **k: ut.max_pool(X, (3, 2), stride=2, padding=1, return_switches=False, **k),
+    "adaptive_max_pool": lambda **k: ut.adaptive_max_pool(X, (4, 3), return_switches=False, **k),
+    "max_unpool": lambda **k: ut.max_unpool(VALUES, SWITCHES, **k),
+    "max_unpool sum": lambda **k: ut.max_unpool(VALUES, SWITCHES, duplicates="sum", **k),
+    "max_gather": lambda **k: ut.max_gather(X, SWITCHES, **k),
+    "pixel_shuffle": lambda **k: ut.pixel_shuffle(X, (2, 2), order="DCR", **k),
+    "pixel_unshuffle": lambda **k: ut.pixel_unshuffle(X, (2, 4), **k),
+    "resize": lambda **k: ut.resize(X, (9, 5), **k),
+    "resize nearest": lambda **k: ut.resize(X, (9, 5), method="nearest", **k),
+    "resize_transpose": lambda **k: ut.resize_transpose(X, (3, 4), **k),
+    "conv": lambda **k: ut.conv(X, W, B, stride=2, padding=1, **k),
+    "conv_transpose": lambda **k: ut.conv_transpose(X, W, B, stride=2, padding=1, output_padding=1, **k),
+    "conv_weight_grad": lambda **k: ut.conv_weight_grad(X, Y, (3, 3), stride=2, **k),
+}
+every_call = pytest.mark.parametrize("name", CALLS)
+
+
+@compiled
+@every_call
+def test_the_short_way_and_the_long_one_agree(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    call = functional.call
+    monkeypatch.setattr(functional, "call", lambda *args: asked.append(args[0]) or call(*args))
+    short = CALLS[name]()
+    assert not asked
+    monkeypatch.setattr(direct, "COMPILED", False)
+    assert torch.equal(CALLS[name](), short)
+    assert asked == [name.split()[0]]
+
+
+@every_call
+@pytest.mark.parametrize("short", [True, False])
+def test_out_is_written_and_returned(name: str, short: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not short:
+        monkeypatch.setattr(direct, "COMPILED", False)
+    expected = CALLS[name]()
+    for out in (
+        torch.full_like(expected, torch.nan),
+        torch.empty(0),
+        torch.full((*expected.shape[:-1], 2 * expected.shape[-1]), torch.nan)[..., ::2],
+    ):
+        assert CALLS[name](out=out) is out
+        assert torch.equal(out, expected)
+
+
+@every_call
+@pytest.mark.parametrize("short", [True, False])
+def test_an_out_that_does_not_fit_is_refused(name: str, short: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not short:
+        monkeypatch.setattr(direct, "COMPILED", False)
+    operation, expected = name.split()[0], CALLS[name]()
+    with pytest.raises(ut.TorchShapeError) as shape:
+        CALLS[name](out=torch.empty(3))
+    assert str(shape.value) == f"{operation}: out must have the shape {tuple(expected.shape)}, got (3,)"
+    with pytest.raises(TypeError, match=f"{operation}: out must be float32, got torch.float64"):
+        CALLS[name](out=torch.empty_like(expected, dtype=torch.float64))
+
+
+def test_out_may_not_be_an_argument_or_ask_for_a_gradient() -> None:
+    x = torch.ones(2, 2)
+    with pytest.raises(ValueError, match="nearest: out must not share memory with x"):
+        ut.nearest(x, (1, 1), out=x)
+    with pytest.raises(TypeError, match="out cannot be given while a framework traces, maps or different"):
+        ut.nearest(x, (1, 1), out=torch.ones(2, 2, requires_grad=True))
+    with pytest.raises(TypeError, match="out cannot be given while a framework traces, maps or different"):
+        ut.nearest(x.requires_grad_(), (1, 1), out=torch.ones(2, 2))
+
+
+@pytest.mark.parametrize("short", [True, False])
+@pytest.mark.parametrize(
+    "pool",
+    [
+        lambda **k: ut.max_pool(X, (3, 2), stride=2, padding=1, **k),
+        lambda **k: ut.adaptive_max_pool(X, (4, 3), **k),
+    ],
+    ids=["max_pool", "adaptive_max_pool"],
+)
+def test_pooling_writes_values_and_switches(
+    pool: Callable[..., Any], short: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not short:
+        monkeypatch.setattr(direct, "COMPILED", False)
+    values, switches = pool()
+    kept = us.Switches(torch.zeros_like(switches.taps), switches.windows)
+    for second in (kept, torch.zeros_like(switches.taps)):
+        first = torch.empty_like(values)
+        found, taps = pool(out=(first, second))
+        assert found is first
+        assert taps.taps is getattr(second, "taps", second)
+        assert torch.equal(found, values)
+        assert torch.equal(taps.taps, switches.taps)
+    assert torch.equal(pool(return_switches=False), values)
+    with pytest.raises(TypeError, match="out must be a pair"):
+        pool(out=torch.empty_like(values))
+
+
+@compiled
+def test_bad_switches_raise_on_the_short_way_too() -> None:
+    taps = torch.full_like(SWITCHES.taps, 4)
+    with pytest.raises(ut.SwitchError, match="max_unpool: the switch at"):
+        ut.max_unpool(VALUES, us.Switches(taps, SWITCHES.windows))
+    with pytest.raises(ut.SwitchError, match="max_gather: the switch at"):
+        ut.max_gather(X, us.Switches(taps, SWITCHES.windows))
+
+
+@pytest.fixture
+def threads() -> Iterator[int]:
+    before = torch.get_num_threads()
+    yield before
+    torch.set_num_threads(before)
+
+
+@compiled
+@pytest.mark.usefixtures("threads")
+@pytest.mark.parametrize("gradient", [False, True], ids=["short", "recorded"])
+def test_kernels_called_from_torch_use_torchs_number_of_threads(
+    gradient: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    native = direct.native.move
+
+    def watched(*args: Any) -> Any:
+        seen.append(us.get_num_threads())
+        return native(*args)
+
+    monkeypatch.setattr(direct.native, "move", watched)
+    before = us.get_num_threads()
+    x = torch.ones(1, 1, 2, 2, requires_grad=gradient)
+    for number in (1, 3):
+        torch.set_num_threads(number)
+        ut.nearest(x, 2)
+        assert seen.pop() == number
+        assert us.get_num_threads() == before
+        with us.threads(2):
+            ut.nearest(x, 2)
+            assert us.get_num_threads() == 2
+        assert seen.pop() == 2
+        assert us.get_num_threads() == before
+    assert not seen
+
+
+@compiled
+def test_threads_of_python_keep_their_own_number() -> None:
+    found: list[int] = []
+
+    def other() -> None:
+        with us.threads(5):
+            ut.nearest(torch.ones(1, 1, 2, 2), 2)
+            found.append(us.get_num_threads())
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    thread.join()
+    assert found == [5]
+
+
+@compiled
+def test_what_is_channels_last_and_contiguous_at_once_stays_channels_last() -> None:
+    x = torch.randn(2, 1, 3, 4).to(memory_format=torch.channels_last)
+    assert x.is_contiguous()
+    assert not direct.takes(direct.FLOATS, x)
+    assert direct.takes(direct.FLOATS, torch.randn(2, 1, 3, 4))
+    w = torch.randn(1, 3, 2, 2)
+    assert ut.conv_transpose(x, w, stride=2).is_contiguous(memory_format=torch.channels_last)
+
+
+@compiled
+@pytest.mark.parametrize(
+    "x",
+    [
+        torch.randn(2, 2, requires_grad=True),
+        torch.randn(2, 2).t()[:, :1].expand(2, 2),
+        torch.randn(2, 2, device="meta"),
+        torch.randn(2, 2, dtype=torch.complex64).conj(),
+        torch.randn(2, 2).to_sparse(),
+        [[1.0]],
+    ],
+    ids=["gradient", "strides", "meta", "conjugate", "sparse", "list"],
+)
+def test_other_tensors_take_the_long_way(x: Any) -> None:
+    assert not direct.takes(direct.MOVED, x)
+    assert direct.takes(direct.MOVED, torch.ones(2, 2))
+
+
+@compiled
+@pytest.mark.filterwarnings("ignore:`torch.jit.trace` is deprecated:DeprecationWarning")
+def test_observed_calls_take_the_long_way() -> None:
+    x, seen = torch.ones(2, 2), []
+
+    def look(y: Any) -> Any:
+        seen.append(direct.takes(direct.MOVED, x))
+        return y
+
+    torch.vmap(look)(x)
+    torch.func.jvp(look, (x,), (x,))
+    with torch.autocast("cpu"):
+        look(x)
+    torch.jit.trace(look, (x,), check_trace=False)
+    assert seen == [False] * 4
