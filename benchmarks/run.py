@@ -83,9 +83,11 @@ def limits(threads: int) -> tuple[float, float]:
         program = f"{place}/limits"
         flags = ["-O3", "-march=native", "-pthread"]
         subprocess.run(["g++", *flags, str(HERE / "limits.cpp"), "-o", program], check=True)
-        done = subprocess.run([program, str(threads)], capture_output=True, text=True, check=True)
-    gflops, gbytes = done.stdout.split()
-    return float(gflops), float(gbytes)
+        ask = [program, str(threads)]
+        done = [subprocess.run(ask, capture_output=True, text=True, check=True).stdout for _ in range(5)]
+    # The best of several: one run measured two thirds of another.
+    gflops, gbytes = (max(map(float, each)) for each in zip(*map(str.split, done), strict=True))
+    return gflops, gbytes
 
 
 def check(suite: str, work: Any, found: Path, truth: np.ndarray | None) -> np.ndarray:
@@ -218,7 +220,14 @@ def machine() -> dict[str, Any]:
     if cpuinfo.exists():
         names = [line for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
         model = names[0].partition(":")[2].strip() if names else model
-    return {"processor": model, "cores": len(os.sched_getaffinity(0)), "python": platform.python_version()}
+    import unsample
+
+    return {
+        "processor": model,
+        "tier": unsample.show_config().tier,
+        "cores": len(os.sched_getaffinity(0)),
+        "python": platform.python_version(),
+    }
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """The documentation is executed, complete and linked."""
 
+import importlib
 import re
 import subprocess
 import sys
@@ -95,3 +96,9 @@ def test_example_learns_the_filter(arguments: list[str]) -> None:
     losses = [float(loss) for loss in re.findall(r"mean squared error (\S+)", done.stdout)]
     assert losses == sorted(losses, reverse=True)
     assert losses[0] > 1
+
+
+def test_the_figures_in_the_readme_are_those_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(pages.ROOT / "benchmarks"))
+    report = importlib.import_module("report")
+    assert report.summary(pages.ROOT / "benchmarks" / "results") in (pages.ROOT / "README.md").read_text()
