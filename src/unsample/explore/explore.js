@@ -1,0 +1,812 @@
+// The page: a state, what follows from it, and the elements that show it. A change goes one way round:
+// control or cell -> update(state) -> evaluate -> draw. A refused state is shown as a sentence over the
+// last picture.
+
+/** Put the page into `root`. `host.changed(state)` hears of every state; `host.link()` gives its address. */
+function mount(root, initial, host) {
+  let state = null; // what the controls say
+  let model = null; // what the picture shows: the last state that was not refused
+  let cells = new Map(); // "kind" -> key -> elements, to light them up
+  let held = null; // what is pointed at or focused: [kind, key]
+  let timer = null;
+  let library = "numpy";
+  let drawnControls = null;
+
+  const place = (name, tag = "div", more = {}) => h(tag, { class: name, ...more });
+  const ui = {
+    controls: place("controls", "form", { "aria-label": "Settings", onsubmit: (event) => event.preventDefault() }),
+    message: place("message", "p", { role: "alert", hidden: true }),
+    stage: place("stage"),
+    detail: place("detail", "p"),
+    steps: place("steps", "div", { role: "group", "aria-label": "Animation" }),
+    formula: place("formula"),
+    overlap: place("overlap"),
+    matrix: place("matrix"),
+    call: place("call"),
+    live: place("live", "p", { role: "status", "aria-live": "polite" }),
+  };
+  const card = (title, ...children) => h("section", { class: "card", "aria-label": title }, h("h2", {}, title), children);
+  const theme = h("button", { type: "button", class: "quiet", onclick: () => toggleTheme() }, "Dark");
+  const link = h("button", { type: "button", class: "quiet", onclick: () => copy(host.link(), link) }, "Copy link");
+  root.classList.add("unsample-explore");
+  root.replaceChildren(
+    h(
+      "header",
+      {},
+      h("h1", {}, h("span", { class: "brand" }, "unsample"), " explore"),
+      h("p", { class: "lead" }, "Every way up is a stamp: each input stamps a small window onto the output, and overlaps add."),
+      h("div", { class: "tools" }, host.link ? link : null, theme),
+    ),
+    h(
+      "div",
+      { class: "columns" },
+      ui.controls,
+      h(
+        "div",
+        { class: "results" },
+        ui.message,
+        h(
+          "div",
+          { class: "answers" },
+          h("section", { class: "card picture", "aria-label": "Picture" }, ui.stage, ui.detail, ui.steps),
+          card("Output size", ui.formula),
+          card("Overlap: how many stamps meet", ui.overlap),
+          card("As a matrix", ui.matrix),
+          card("In Python", ui.call),
+        ),
+        ui.live,
+      ),
+    ),
+  );
+
+  // -- state ------------------------------------------------------------------------------------------------------
+
+  function update(next, { tell = true } = {}) {
+    try {
+      model = evaluate(TABLE, next);
+      state = withNumbers(next);
+      model.state = state;
+      showMessage("");
+    } catch (error) {
+      if (!(error instanceof SettingError)) throw error;
+      state = next;
+      pause();
+      showMessage(error.message);
+    }
+    drawControls();
+    if (!ui.message.textContent) draw();
+    if (tell) host.changed(state);
+  }
+
+  /** The state with the numbers that are shown, so that a link or a notebook has them. */
+  function withNumbers(next) {
+    const filled = { ...next, x: nest(model.x, model.fine) };
+    if (next.way !== "max_unpool" || next.y !== null) filled.y = nest(model.y, model.coarse);
+    if (model.weight) filled.weight = nest(model.weight, next.kernel_size);
+    const last = product(model.coarse);
+    if (filled.step !== null && filled.step >= last) filled.step = filled.step === last ? last : null;
+    return filled;
+  }
+
+  function showMessage(sentence) {
+    ui.message.textContent = sentence;
+    ui.message.hidden = !sentence;
+    root.classList.toggle("refused", Boolean(sentence));
+  }
+
+  function change(name, value) {
+    if (name === "output_size" && value === "usual") value = model.fine.slice(-state.size.length);
+    const next = { ...state, [name]: value, step: null };
+    if (next.way === "max_unpool" && name !== "duplicates" && !sameShapeAsShown(next)) next.y = null;
+    update(next);
+  }
+
+  function sameShapeAsShown(next) {
+    try {
+      return pyTuple(evaluate(TABLE, next).coarse) === pyTuple(model.coarse);
+    } catch {
+      return true;
+    }
+  }
+
+  // -- controls -----------------------------------------------------------------------------------------------------
+
+  function drawControls() {
+    const way = TABLE.ways[state.way];
+    const names = Object.keys(way.settings);
+    const pads = typeof state.padding === "string" ? state.padding : "numbers";
+    const structure = [state.way, state.direction, state.size.length, pads, state.output_size === null].join();
+    if (structure === drawnControls) {
+      syncControls();
+      return;
+    }
+    const focused = root.contains(document.activeElement) && ui.controls.contains(document.activeElement);
+    const index = focused ? [...ui.controls.querySelectorAll("input, select")].indexOf(document.activeElement) : -1;
+    drawnControls = structure;
+    ui.controls.replaceChildren(
+      radios({
+        name: "way",
+        legend: "Way up",
+        classes: "ways",
+        options: Object.entries(TABLE.ways).map(([value, { title, stamp }]) => ({ value, title, note: stamp })),
+        chosen: state.way,
+        choose: (name) => update(withWay(TABLE, state, name)),
+      }),
+      h(
+        "div",
+        { class: "pair" },
+        radios({
+          name: "direction",
+          legend: "Direction",
+          classes: "segments",
+          options: [
+            { value: "up", title: "Up" },
+            { value: "down", title: "Down" },
+          ],
+          chosen: state.direction,
+          choose: (direction) => update({ ...state, direction, step: null }),
+        }),
+        radios({
+          name: "rank",
+          legend: "Axes",
+          classes: "segments",
+          options: RANKS.map((rank) => ({ value: String(rank), title: `${rank}-D` })),
+          chosen: String(state.size.length),
+          choose: (rank) => update(withRank(TABLE, state, Number(rank))),
+        }),
+      ),
+      h(
+        "fieldset",
+        { class: "fields" },
+        h("legend", {}, "Settings"),
+        names.map((name) =>
+          h(
+            "div",
+            { class: "field", "data-field": name },
+            fieldControl(name, TABLE.fields[name], () => state, way.labels?.[name] ?? TABLE.fields[name].label, way.words ?? TABLE.fields[name].words, (value) =>
+              change(name, value),
+            ),
+          ),
+        ),
+      ),
+    );
+    if (index >= 0) [...ui.controls.querySelectorAll("input, select")][index]?.focus();
+  }
+
+  /** New values into the controls that are there; the one being typed into is left alone. */
+  function syncControls() {
+    for (const name of Object.keys(TABLE.ways[state.way].settings)) {
+      const inputs = ui.controls.querySelectorAll(`[data-field="${name}"] input[type=number]`);
+      const fresh = [state[name]].flat(2);
+      inputs.forEach((input, i) => {
+        if (input !== document.activeElement) input.value = fresh[i];
+      });
+      const choice = ui.controls.querySelector(`[data-field="${name}"] select`);
+      if (choice && typeof state[name] === "string") choice.value = state[name];
+      const flag = ui.controls.querySelector(`[data-field="${name}"] input[type=checkbox]`);
+      if (flag && typeof state[name] === "boolean") flag.checked = state[name];
+    }
+  }
+
+  // -- picture --------------------------------------------------------------------------------------------------------
+
+  const stampColour = (c) => (state.way === "pixel_shuffle" ? Math.floor(c / product(model.coarse.slice(1))) : c) % COLOURS;
+
+  function draw() {
+    const focus = focusedCell();
+    const partial = state.step === null ? model.out : outputAfter(model, state.step);
+    const up = state.direction === "up";
+    const links = up ? model.up : model.down;
+    const fallen = state.step === null ? links : links.filter((each) => each.c < state.step);
+    const stamps = Array.from({ length: product(model.fine) }, () => []);
+    for (const { c, f } of fallen) stamps[f].push(stampColour(c));
+    drawStage(partial, stamps, links);
+    drawSteps();
+    drawFormula();
+    drawOverlap();
+    drawMatrix();
+    drawCall();
+    collectCells();
+    if (focus) root.querySelector(`[data-grid="${focus.grid}"] [data-kind="${focus.kind}"][data-i="${focus.i}"]`)?.focus({ preventScroll: true });
+    else held = null;
+    light();
+  }
+
+  function focusedCell() {
+    const cell = document.activeElement?.closest?.("[data-kind]");
+    if (!cell || !root.contains(cell)) return null;
+    return { grid: cell.closest("[data-grid]").dataset.grid, kind: cell.dataset.kind, i: cell.dataset.i };
+  }
+
+  const cellSize = (columns) => (columns > 24 ? "tiny" : columns > 12 ? "small" : "");
+
+  function drawStage(partial, stamps, links) {
+    const up = state.direction === "up";
+    const rank = state.size.length;
+    const planes = state.way === "pixel_shuffle";
+    const size = cellSize(Math.max(model.fine.at(-1), rank === 1 ? 0 : model.fine.at(-2)));
+    const later = (c) => (state.step !== null && c >= state.step ? "later" : "");
+    const side = (kind, role, values, extra = {}) => {
+      const shape = kind === "c" ? model.coarse : model.fine;
+      return {
+        name: role,
+        label: `${role}, ${shape.join(" by ")}`,
+        kind,
+        shape,
+        planes,
+        size,
+        cell: (i) => ({
+          value: values[i],
+          text: shown(values[i]),
+          label: `${role} ${unravel(i, shape).join(", ")}: ${full(values[i])}`,
+          colours: kind === "c" ? [stampColour(i)] : stamps[i],
+          classes: kind === "c" ? later(i) : "",
+        }),
+        ...extra,
+      };
+    };
+    const values = up ? model.y : model.x;
+    const input = side(up ? "c" : "f", "input", values, { array: up ? "y" : "x" });
+    const output = side(up ? "f" : "c", "output", partial);
+    const unpool = state.way === "max_unpool" && up;
+    const pooled = unpool
+      ? side("p", "before pooling", model.x, {
+          shape: model.fine,
+          array: "x",
+          cell: (i) => {
+            const by = model.down.filter((link) => link.f === i);
+            return {
+              value: model.x[i],
+              text: shown(model.x[i]),
+              label: `before pooling ${unravel(i, model.fine).join(", ")}: ${full(model.x[i])}${by.length ? ", a maximum" : ""}`,
+              colours: by.map((link) => stampColour(link.c)),
+            };
+          },
+        })
+      : null;
+    const followed = unpool && state.y !== null;
+    const captions = {
+      input: unpool ? ["Values", followed ? "changed since pooling" : "the maxima"] : ["Input", ""],
+      output: ["Output", ""],
+    };
+    const taps = tapGrid(size);
+    const follow = followed
+      ? h("button", { type: "button", class: "quiet", onclick: () => update({ ...state, y: null }) }, "Take the maxima again")
+      : null;
+    if (rank === 1 && !planes) {
+      const corner = (name, spec, column) => figure({ ...spec, column }, ...captions[name]);
+      const top = pooled ? figure(pooled, "Before pooling", "max pooling remembers the coloured") : null;
+      const body = stampRows(links, size, later);
+      ui.stage.replaceChildren(
+        taps ?? "",
+        h(
+          "div",
+          { class: `table ${up ? "up" : "down"} ${top ? "pooled" : ""}`, tabindex: false },
+          up ? [top, corner("input", input, true), body, corner("output", output, false)] : [corner("input", input, false), body, corner("output", output, true)],
+        ),
+        follow ?? "",
+      );
+    } else {
+      ui.stage.replaceChildren(
+        h(
+          "div",
+          { class: "flow" },
+          pooled ? figure(pooled, "Before pooling", "max pooling remembers the coloured") : null,
+          figure(input, ...captions.input),
+          taps,
+          figure(output, ...captions.output),
+        ),
+        follow ?? "",
+      );
+    }
+  }
+
+  /** The kernel, to be edited; or the weights that one stamp carries. */
+  function tapGrid(size) {
+    if (!model.windows || state.way === "resize") return null;
+    if (state.way === "bed_of_nails") {
+      const nail = flatIndex(state.at, state.factor);
+      return figure(tapSpec(state.factor, size, (i) => (i === nail ? 1 : 0), (i) => (i === nail ? 0 : -1)), "Stamp", "one nail in a block");
+    }
+    const shape = model.windows.map((window) => window.size);
+    if (state.way === "conv_transpose")
+      return figure({ ...tapSpec(shape, size, (i) => model.weight[i], (i) => i), array: "weight" }, "Kernel");
+    if (state.way === "nearest") return figure(tapSpec(shape, size, () => 1, (i) => i), "Stamp", "1 on every tap");
+    if (state.way === "pixel_shuffle") {
+      const group = (i) => (state.order === "CRD" ? i : i * state.channels);
+      const spec = tapSpec(shape, size, group, (i) => i);
+      const cell = (i) => ({ ...spec.cell(i), colours: [group(i) % COLOURS], label: `tap ${unravel(i, shape).join(", ")}: takes channel ${group(i)}` });
+      return figure({ ...spec, cell }, "Stamp", state.channels > 1 ? "the input channel on each tap, for output channel 0" : "the input channel on each tap");
+    }
+    const c = current() ?? 0;
+    const spec = tapSpec(shape, size, (i) => (model.switches[c] === i ? 1 : 0), (i) => i);
+    return figure(spec, "Stamp", `of window ${at(c, model.coarse)}: 1 on the remembered tap`);
+  }
+
+  function tapSpec(shape, size, weight, key) {
+    const kernel = state.way === "conv_transpose";
+    return {
+      name: "taps",
+      label: `${kernel ? "kernel" : "stamp"}, ${shape.join(" by ")}`,
+      kind: "t",
+      shape,
+      size,
+      key,
+      cell: (i) => ({
+        value: weight(i),
+        text: shown(weight(i)),
+        label: `tap ${unravel(i, shape).join(", ")}: weight ${full(weight(i))}`,
+        classes: weight(i) === 0 && !kernel ? "zero" : "",
+      }),
+    };
+  }
+
+  /** In one dimension every stamp has a row: what each input adds to each output. */
+  function stampRows(links, size, later) {
+    const up = state.direction === "up";
+    const [rows, columns] = [product(model.coarse), product(model.fine)];
+    const values = up ? model.y : model.x;
+    const terms = new Map();
+    for (const { c, f, w } of links) {
+      const term = w * values[up ? c : f];
+      terms.set(c * columns + f, (terms.get(c * columns + f) ?? 0) + term);
+    }
+    return figure(
+      {
+        name: "stamps",
+        label: up ? "stamps, one row for each input" : "windows, one row for each output",
+        kind: "s",
+        shape: [rows, columns],
+        size,
+        cell: (i) => {
+          const term = terms.get(i);
+          const c = Math.floor(i / columns);
+          const where = up ? `input ${c} to output ${i % columns}` : `input ${i % columns} to output ${c}`;
+          if (term === undefined) return { value: null, text: "", label: `${where}: nothing`, blank: true };
+          return { value: term, text: shown(term), label: `${where}: ${full(term)}`, colours: [stampColour(c)], classes: later(c) };
+        },
+      },
+      up ? "Stamps" : "Windows",
+      up ? "each row is one input times the kernel; columns add up" : "each row is one window; rows add up",
+    );
+  }
+
+  // -- formula, overlap, matrix, call -----------------------------------------------------------------------------------
+
+  function drawFormula() {
+    const lines = sizeFormula(model);
+    ui.formula.replaceChildren(
+      h("p", { class: "symbols" }, "output = ", lines[0].symbols),
+      ...lines.map(({ axis, numbers, result, note }) =>
+        h(
+          "p",
+          { class: "line" },
+          axis ? h("span", { class: "axis" }, axis) : null,
+          numbers === String(result) ? null : h("span", { class: "numbers-in" }, `${numbers} = `),
+          h("output", { class: "result", "data-size": result }, String(result)),
+          note ? h("span", { class: "note" }, note) : null,
+        ),
+      ),
+    );
+  }
+
+  function drawOverlap() {
+    const most = Math.max(...model.overlap, 1);
+    ui.overlap.replaceChildren(
+      figure(
+        {
+          name: "overlap",
+          label: `overlap, ${model.fine.join(" by ")}`,
+          kind: "o",
+          shape: model.fine,
+          planes: state.way === "pixel_shuffle",
+          size: cellSize(Math.max(...model.fine.slice(-state.size.length))),
+          cell: (i) => ({
+            value: model.overlap[i],
+            text: String(model.overlap[i]),
+            label: `output ${unravel(i, model.fine).join(", ")}: ${plural(model.overlap[i], "stamp")}`,
+            classes: `depth-${model.overlap[i] === 0 ? 0 : Math.ceil((4 * model.overlap[i]) / most)}`,
+          }),
+        },
+        overlapSentence(model),
+      ),
+    );
+  }
+
+  function drawMatrix() {
+    const [rows, columns] = [product(model.coarse), product(model.fine)];
+    const up = state.direction === "up";
+    const way = TABLE.ways[state.way];
+    if (rows * columns > TABLE.limits.matrix) {
+      ui.matrix.replaceChildren(
+        h("p", { class: "note" }, `X has ${rows} by ${columns} elements, more than this page draws; in Python, unsample.matrix makes it.`),
+      );
+      return;
+    }
+    const matrix = matrixCells(model);
+    const size = rows > 14 || columns > 14 ? (rows > 30 || columns > 30 ? "dot" : "tiny") : "small";
+    const spec = (name, transposed) => ({
+      name,
+      label: transposed ? `matrix X transposed, ${columns} by ${rows}` : `matrix X, ${rows} by ${columns}`,
+      kind: "m",
+      shape: transposed ? [columns, rows] : [rows, columns],
+      size,
+      key: (i) => (transposed ? (i % rows) * columns + Math.floor(i / rows) : i),
+      cell: (i) => {
+        const key = transposed ? (i % rows) * columns + Math.floor(i / rows) : i;
+        const weight = matrix.get(key);
+        const [r, c] = unravel(i, transposed ? [columns, rows] : [rows, columns]);
+        const where = `row ${r}, column ${c}`;
+        if (weight === undefined) return { value: 0, text: "\u00b7", label: `${where}: 0`, blank: true };
+        return { value: weight, text: shown(weight), label: `${where}: ${full(weight)}`, colours: [stampColour(Math.floor(key / columns))] };
+      },
+    });
+    const lost = up && state.way === "max_unpool" && model.up.length < model.down.length;
+    ui.matrix.replaceChildren(
+      h(
+        "div",
+        { class: "matrices" },
+        figure(spec("X", false), "X", `${way.down}, the way down: ${rows} \u00d7 ${columns}`),
+        figure(spec("Xt", true), "X\u1d40", `${state.way}, the way up: ${columns} \u00d7 ${rows}`),
+      ),
+      h(
+        "p",
+        { class: "note" },
+        lost
+          ? `With duplicates '${state.duplicates}' a window that loses writes nothing: its row is empty, and only 'sum' is the exact transpose of max_gather.`
+          : "Rows of X and columns of X\u1d40 are windows. The gradient of each direction is the other.",
+      ),
+    );
+  }
+
+  function drawCall() {
+    const code = pythonCall(model, library);
+    const tab = (name) =>
+      h(
+        "button",
+        {
+          type: "button",
+          role: "tab",
+          id: `tab-${name}`,
+          "aria-selected": String(name === library),
+          "aria-controls": "python-call",
+          tabindex: name === library ? "0" : "-1",
+          onclick: () => chooseLibrary(name),
+          onkeydown: (event) => {
+            const names = Object.keys(LIBRARIES);
+            const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+            if (step) chooseLibrary(names[mod(names.indexOf(name) + step, names.length)], true);
+          },
+        },
+        { numpy: "NumPy", torch: "PyTorch", jax: "JAX" }[name],
+      );
+    const button = h("button", { type: "button", class: "quiet", onclick: () => copy(code, button) }, "Copy");
+    ui.call.replaceChildren(
+      h("div", { class: "tabs" }, h("div", { role: "tablist", "aria-label": "Library" }, Object.keys(LIBRARIES).map(tab)), button),
+      h("pre", { role: "tabpanel", id: "python-call", "aria-labelledby": `tab-${library}`, tabindex: "0" }, h("code", {}, code)),
+    );
+  }
+
+  function chooseLibrary(name, focus = false) {
+    library = name;
+    drawCall();
+    if (focus) ui.call.querySelector("[aria-selected=true]").focus();
+  }
+
+  async function copy(text, button) {
+    const before = button.textContent;
+    try {
+      await navigator.clipboard.writeText(text);
+      button.textContent = "Copied";
+    } catch {
+      button.textContent = "Not allowed here";
+    }
+    ui.live.textContent = button.textContent;
+    setTimeout(() => (button.textContent = before), 1500);
+  }
+
+  // -- steps ------------------------------------------------------------------------------------------------------------
+
+  const last = () => product(model.coarse);
+  const current = () => (state.step ? state.step - 1 : null);
+
+  function drawSteps() {
+    const up = state.direction === "up";
+    const unit = up ? "stamp" : "window";
+    const focused = ui.steps.contains(document.activeElement) ? document.activeElement.dataset.step : null;
+    const button = (name, text, label, action, more = {}) =>
+      h("button", { type: "button", "data-step": name, "aria-label": label, onclick: action, ...more }, text);
+    const range = h("input", {
+      type: "range",
+      min: "0",
+      max: String(last()),
+      value: String(state.step ?? last()),
+      "data-step": "range",
+      "aria-label": `${unit}s so far`,
+      oninput: () => {
+        pause();
+        goTo(Number(range.value));
+      },
+    });
+    ui.steps.replaceChildren(
+      button("back", "\u2190", `One ${unit} back`, () => step(-1)),
+      button("play", timer ? "Pause" : "Play", timer ? "Pause" : `Play ${unit} by ${unit}`, () => (timer ? pause() : play()), { class: "play" }),
+      button("next", "\u2192", `One ${unit} on`, () => step(1)),
+      range,
+      h("span", { class: "count" }, state.step === null ? `all ${plural(last(), unit)}` : `${unit} ${state.step} of ${last()}`),
+      button("all", "All", `All ${unit}s`, () => {
+        pause();
+        goTo(null);
+      }, { disabled: state.step === null }),
+    );
+    if (focused) {
+      const again = ui.steps.querySelector(`[data-step="${focused}"]`);
+      (again.disabled ? ui.steps.querySelector("[data-step=play]") : again).focus();
+    }
+  }
+
+  function goTo(step) {
+    held = null;
+    update({ ...state, step });
+    if (step) ui.live.textContent = ui.detail.textContent;
+  }
+
+  function step(by) {
+    pause();
+    if (ui.message.textContent) return;
+    goTo(clamp((state.step ?? (by > 0 ? 0 : last())) + by, 0, last()));
+  }
+
+  function play() {
+    if (ui.message.textContent) return;
+    timer = setInterval(() => {
+      if (!root.isConnected || state.step === null || state.step >= last()) pause();
+      else goTo(state.step + 1);
+    }, 900);
+    goTo(state.step === null || state.step >= last() ? 0 : state.step);
+  }
+
+  function pause() {
+    if (timer === null) return;
+    clearInterval(timer);
+    timer = null;
+    drawSteps();
+  }
+
+  // -- partners ---------------------------------------------------------------------------------------------------------
+
+  function collectCells() {
+    cells = new Map();
+    for (const cell of root.querySelectorAll("[data-kind]")) {
+      const key = `${cell.dataset.kind}${cell.dataset.i}`;
+      cells.set(key, [...(cells.get(key) ?? []), cell]);
+    }
+  }
+
+  /** Light up whatever is joined with what is pointed at: the same meetings in every view. */
+  function light() {
+    const what = held ?? (current() === null ? null : ["c", current()]);
+    for (const cell of root.querySelectorAll(".lit, .here")) cell.classList.remove("lit", "here");
+    root.classList.toggle("lighting", what !== null);
+    if (!what) {
+      ui.detail.textContent = hint();
+      return;
+    }
+    const [kind, i] = what;
+    const columns = product(model.fine);
+    const links = state.direction === "up" ? model.up : model.down;
+    const same = { c: (link) => link.c === i, f: (link) => link.f === i, o: (link) => link.f === i, t: (link) => link.t === i };
+    same.p = same.f;
+    same.m = same.s = (link) => link.c === Math.floor(i / columns) && link.f === i % columns;
+    const lit = new Set([`${kind}${i}`]);
+    if (kind === "m" || kind === "s") lit.add(`c${Math.floor(i / columns)}`).add(`f${i % columns}`);
+    for (const { c, f, t } of links.filter(same[kind])) {
+      const cell = c * columns + f;
+      for (const key of [`c${c}`, `f${f}`, `o${f}`, `p${f}`, `m${cell}`, `s${cell}`, `t${t}`]) lit.add(key);
+    }
+    for (const key of lit) for (const cell of cells.get(key) ?? []) cell.classList.add("lit");
+    const plain = { o: "f", s: "m" }[kind] ?? kind;
+    ui.detail.textContent = sentence(model, plain, i);
+  }
+
+  const hint = () => "Point at a cell, or move to it with the arrow keys, to see what it meets. Type to change a number.";
+
+  function hold(cell, aloud) {
+    const i = Number(cell.dataset.i);
+    held = i < 0 ? null : [cell.dataset.kind, i];
+    light();
+    if (aloud && held) ui.live.textContent = ui.detail.textContent;
+  }
+
+  root.addEventListener("pointerover", (event) => {
+    const cell = event.target.closest("[data-kind]");
+    if (cell && !root.querySelector("input.edit")) hold(cell, false);
+  });
+  root.addEventListener("pointerout", (event) => {
+    const left = event.target.closest("[data-kind]");
+    if (!left || event.relatedTarget?.closest?.("[data-kind]")) return;
+    const focused = document.activeElement?.closest?.("[data-kind]");
+    if (focused && root.contains(focused)) hold(focused, false);
+    else {
+      held = null;
+      light();
+    }
+  });
+  root.addEventListener("focusin", (event) => {
+    const cell = event.target.closest("[data-kind]");
+    if (!cell || event.target !== cell) return;
+    for (const other of cell.closest("[role=grid]").querySelectorAll("[tabindex='0']")) other.tabIndex = -1;
+    cell.tabIndex = 0;
+    hold(cell, true);
+  });
+  root.addEventListener("focusout", (event) => {
+    if (event.relatedTarget?.closest?.("[data-kind]") || !event.target.closest("[data-kind]")) return;
+    if (!event.target.isConnected) return; // redrawn: the focus comes back
+    held = null;
+    light();
+  });
+
+  // -- editing ----------------------------------------------------------------------------------------------------------
+
+  root.addEventListener("keydown", (event) => {
+    const cell = event.target;
+    if (!cell.matches?.("[data-kind]") || event.altKey || event.metaKey) return;
+    const next = neighbour(cell, event.key, event.ctrlKey);
+    if (next) {
+      event.preventDefault();
+      next.focus();
+      next.scrollIntoView({ block: "nearest", inline: "nearest" });
+    } else if (cell.dataset.array && !event.ctrlKey) {
+      if (event.key === "Enter" || event.key === "F2") {
+        event.preventDefault();
+        edit(cell, null);
+      } else if (/^[-+\d.,\u2212]$/.test(event.key)) {
+        event.preventDefault();
+        edit(cell, event.key);
+      }
+    }
+  });
+  // The first press points at a cell, a second one opens it: fingers have no hover.
+  let pressed = null;
+  root.addEventListener("pointerdown", (event) => {
+    const cell = event.target.closest("[data-array]");
+    pressed = cell && cell === document.activeElement ? cell : null;
+  });
+  root.addEventListener("click", (event) => {
+    const cell = event.target.closest("[data-array]");
+    if (cell && cell === pressed && !cell.querySelector("input")) edit(cell, null);
+  });
+
+  function edit(cell, typed) {
+    const before = cell.textContent;
+    const label = cell.getAttribute("aria-label");
+    const input = h("input", { class: "edit", inputmode: "decimal", "aria-label": label, autocomplete: "off" });
+    input.value = typed ?? cell.dataset.value;
+    cell.replaceChildren(input);
+    input.focus();
+    if (typed === null) input.select();
+    let done = false;
+    const finish = (keep, move) => {
+      if (done) return;
+      done = true;
+      const text = input.value.trim().replace("\u2212", "-").replace(",", ".");
+      const number = text === "" ? NaN : Number(text);
+      cell.replaceChildren(before);
+      if (move !== null) cell.focus();
+      if (!keep) return;
+      if (!Number.isFinite(number) || Math.abs(number) > 1e9) {
+        ui.detail.textContent = `A cell holds a number up to 1e9, got '${input.value}'.`;
+        ui.live.textContent = ui.detail.textContent;
+        return;
+      }
+      setNumber(cell.dataset.array, Number(cell.dataset.i), number);
+      if (move) neighbour(focusedElement(), move, false)?.focus();
+    };
+    const focusedElement = () => document.activeElement;
+    input.addEventListener("keydown", (event) => {
+      event.stopPropagation();
+      if (event.key === "Enter") finish(true, event.shiftKey ? "ArrowLeft" : "");
+      else if (event.key === "Escape") finish(false, "");
+    });
+    input.addEventListener("blur", () => finish(true, null));
+  }
+
+  function setNumber(array, i, number) {
+    const shape = model.shapes[array];
+    const flat = [...model[array]];
+    flat[i] = number;
+    update({ ...state, [array]: nest(flat, shape) });
+  }
+
+  // -- theme ------------------------------------------------------------------------------------------------------------
+
+  const dark = () => {
+    const set = root.style.colorScheme || getComputedStyle(root).colorScheme;
+    return set === "light dark" ? matchMedia("(prefers-color-scheme: dark)").matches : set === "dark";
+  };
+
+  function toggleTheme() {
+    const next = dark() ? "light" : "dark";
+    root.style.colorScheme = next;
+    // Behind the page, too, where the document is ours.
+    if (document.body.classList.contains("unsample-page")) document.documentElement.style.colorScheme = next;
+    theme.textContent = next === "dark" ? "Light" : "Dark";
+  }
+
+  theme.textContent = dark() ? "Light" : "Dark";
+  theme.setAttribute("aria-label", "Change between light and dark");
+
+  /** Show a state that came from outside: a link or a notebook. */
+  function set(next) {
+    if (JSON.stringify(next) === JSON.stringify(state)) return;
+    pause();
+    if (!ui.controls.contains(document.activeElement)) drawnControls = null;
+    update({ step: null, ...next }, { tell: false });
+  }
+
+  /** A state that cannot even be read: say why, keep what is shown. */
+  function refuseWith(sentence) {
+    showMessage(sentence);
+  }
+
+  let first;
+  try {
+    first = { ...initial };
+    evaluate(TABLE, first);
+  } catch (error) {
+    if (!(error instanceof SettingError)) throw error;
+    // Something must stand behind the message.
+    update(freshState(TABLE, "conv_transpose", 1), { tell: false });
+    first = initial;
+  }
+  update({ step: null, ...first });
+  return { set, update, refuseWith, state: () => state, model: () => model, message: () => ui.message.textContent };
+}
+
+/** The page in a file: the state lives in the address. */
+function start() {
+  const embedded = JSON.parse(document.getElementById("unsample-state").textContent);
+  const address = () => location.hash.slice(1);
+  const host = {
+    link: () => location.href,
+    changed: (state) => {
+      try {
+        history.replaceState(null, "", `#${toHash(TABLE, state)}`);
+      } catch {
+        // A frame without an address of its own; the page works without links.
+      }
+    },
+  };
+  const said = () => {
+    try {
+      return [address() ? fromHash(TABLE, address()) : embedded, ""];
+    } catch (error) {
+      if (!(error instanceof SettingError)) throw error;
+      return [embedded, error.message];
+    }
+  };
+  const [first, refusal] = said();
+  const app = mount(document.getElementById("unsample-explore"), first, host);
+  if (refusal) app.refuseWith(refusal);
+  addEventListener("hashchange", () => {
+    const [next, why] = said();
+    if (why) app.refuseWith(why);
+    else app.set(next);
+  });
+  globalThis.unsampleExplore = { app, evaluate, table: TABLE };
+}
+
+/** The page in a notebook: the state is the model's. */
+function render({ model, el }) {
+  const app = mount(el, model.get("state"), {
+    changed: (state) => {
+      model.set("state", state);
+      model.save_changes();
+    },
+  });
+  const follow = () => app.set(model.get("state"));
+  model.on("change:state", follow);
+  return () => model.off("change:state", follow);
+}
+
+export default { render };
