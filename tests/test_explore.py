@@ -145,7 +145,7 @@ SETTINGS += [
     make_state("max_unpool", size=5, kernel_size=3, stride=1, x=[1, 9, 2, 8, 3], duplicates="error"),
     make_state("max_unpool", x=[[1, 1], [1, 1]], kernel_size=2, stride=1, padding=1),
     {**make_state("max_unpool", size=2), "kernel_size": [3], "padding": [[0, 0]]},
-    {**make_state("max_unpool", size=2), "size": [1], "kernel_size": [2], "padding": [[1, 1]], "dilation": [3]},
+    {**make_state("max_unpool", size=2), "size": [1], "padding": [[1, 1]], "dilation": [3]},
     make_state("resize", size=1, output_size=7, convention="align_corners"),
     make_state("resize", size=7, output_size=1, convention="align_corners"),
     make_state("resize", size=5, output_size=5),
@@ -238,7 +238,7 @@ def planes(grids: dict[str, Any], name: str) -> np.ndarray[Any, Any]:
 
 
 def matrices(state: dict[str, Any]) -> tuple[Any, Any]:
-    """X and its transpose as the library makes them, each from its own direction; None where there is none."""
+    """X and its transpose as the library makes them, each from its own direction, or None."""
     shapes = plan(state)
     if state["way"] == "max_unpool":
         names = ("stride", "padding", "dilation", "ceil_mode")
@@ -378,7 +378,7 @@ def assert_texts(grid: dict[str, Any]) -> None:
         if text in ("", "·"):
             assert value in (None, 0)
             continue
-        read = float(text.replace("−", "-"))
+        read = float(text.replace("\u2212", "-"))
         assert (
             read == value
             if float(value).is_integer() and abs(value) < 1e5
@@ -391,3 +391,45 @@ def test_most_settings_are_accepted_and_every_way_refuses_some(seen: list[dict[s
     refused = [state["way"] for state, page in zip(SETTINGS, seen, strict=True) if page["message"]]
     assert set(refused) == set(WAYS)
     assert len(SETTINGS) / 12 < len(refused) < len(SETTINGS) / 3
+
+
+# -- the Python call -----------------------------------------------------------------------------------------
+
+# The first accepted setting of every way, direction and rank, and the edges, run in the slower libraries too.
+SAMPLE = [*range(0, EACH * len(WAYS) * 4, EACH), *range(EACH * len(WAYS) * 4, len(SETTINGS), 3)]
+
+
+def executed(code: str) -> Any:
+    """`out` of the lines of Python that the page offers."""
+    names: dict[str, Any] = {}
+    exec(code, names)
+    return np.asarray(names["out"])
+
+
+def test_every_numpy_call_gives_what_the_page_shows(seen: list[dict[str, Any]]) -> None:
+    ran = 0
+    for page in seen:
+        if not page["message"]:
+            out = executed(page["calls"]["numpy"])
+            assert out.ravel().tolist() == np.ravel(run(page["state"])).tolist(), page["calls"]["numpy"]
+            assert list(out.shape[-len(page["sizes"]) :]) == page["sizes"]
+            ran += 1
+    assert ran > 300
+
+
+@pytest.mark.parametrize("library", ["torch", "jax"])
+def test_calls_of_other_libraries_give_it_in_single_precision(
+    library: str, seen: list[dict[str, Any]]
+) -> None:
+    ran = 0
+    for page in (seen[index] for index in SAMPLE):
+        if not page["message"]:
+            code = page["calls"][library]
+            assert f"import {library}" in code
+            shown = planes(page["grids"], "output")
+            size = np.abs(planes(page["grids"], "input")).sum() * max(
+                np.abs(planes(page["grids"], "taps")).max(initial=1), 1
+            )
+            assert (np.abs(executed(code).ravel() - shown) <= 8 * np.finfo(np.float32).eps * size).all(), code
+            ran += 1
+    assert ran > 20

@@ -24,7 +24,7 @@ function pyNested(flat, shape, float, indent) {
     pyNested(flat.slice(i * step, (i + 1) * step), shape.slice(1), float, indent + 1),
   );
   const short = `[${rows.join(", ")}]`;
-  return short.length + indent <= 64 && !short.includes("\n")
+  return short.length + indent <= 48 && !short.includes("\n")
     ? short
     : `[${rows.join(`,\n${" ".repeat(indent + 1)}`)}]`;
 }
@@ -80,7 +80,10 @@ function pythonCall(model, library) {
     const float = floats || state.way === "resize" || !flat.every(Number.isInteger);
     lines.push(`${name} = ${array}(${pyNested(flat, shape, float, name.length + array.length + 4)})`);
   };
-  const call = (result, name, first, rest) => lines.push(`${result} = ${module}.${name}(${first}${rest})`);
+  const call = (result, name, first, rest) => {
+    const [line, inside] = [`${result} = ${module}.${name}(`, `${first}${rest}`];
+    lines.push(line.length + inside.length < 52 ? `${line}${inside})` : `${line}\n    ${inside}\n)`);
+  };
   const down = TABLE.ways[state.way].down;
   if (state.way === "conv_transpose") {
     const names = ["stride", "padding", "dilation"];

@@ -49,10 +49,14 @@ function mount(root, initial, host) {
           "div",
           { class: "answers" },
           h("section", { class: "card picture", "aria-label": "Picture" }, ui.stage, ui.detail, ui.steps),
-          card("Output size", ui.formula),
-          card("Overlap: how many stamps meet", ui.overlap),
+          h(
+            "div",
+            { class: "aside" },
+            card("Output size", ui.formula),
+            card("Overlap: how many stamps meet", ui.overlap),
+            card("In Python", ui.call),
+          ),
           card("As a matrix", ui.matrix),
-          card("In Python", ui.call),
         ),
         ui.live,
       ),
@@ -275,7 +279,7 @@ function mount(root, initial, host) {
       : null;
     if (rank === 1 && !planes) {
       const corner = (name, spec, column) => figure({ ...spec, column }, ...captions[name]);
-      const top = pooled ? figure(pooled, "Before pooling", "max pooling remembers the coloured") : null;
+      const top = pooled ? figure(pooled, "Before pooling", "maxima coloured") : null;
       const body = stampRows(links, size, later);
       ui.stage.replaceChildren(
         taps ?? "",
@@ -291,7 +295,7 @@ function mount(root, initial, host) {
         h(
           "div",
           { class: "flow" },
-          pooled ? figure(pooled, "Before pooling", "max pooling remembers the coloured") : null,
+          pooled ? figure(pooled, "Before pooling", "maxima coloured") : null,
           figure(input, ...captions.input),
           taps,
           figure(output, ...captions.output),
@@ -367,7 +371,7 @@ function mount(root, initial, host) {
         },
       },
       up ? "Stamps" : "Windows",
-      up ? "each row is one input times the kernel; columns add up" : "each row is one window; rows add up",
+      up ? "one row for each input; columns add up" : "one row for each output; rows add up",
     );
   }
 
@@ -391,7 +395,7 @@ function mount(root, initial, host) {
   }
 
   function drawOverlap() {
-    const most = Math.max(...model.overlap, 1);
+    const most = Math.max(...model.overlap);
     ui.overlap.replaceChildren(
       figure(
         {
@@ -405,7 +409,7 @@ function mount(root, initial, host) {
             value: model.overlap[i],
             text: String(model.overlap[i]),
             label: `output ${unravel(i, model.fine).join(", ")}: ${plural(model.overlap[i], "stamp")}`,
-            classes: `depth-${model.overlap[i] === 0 ? 0 : Math.ceil((4 * model.overlap[i]) / most)}`,
+            classes: `depth-${most <= 4 ? model.overlap[i] : Math.ceil((4 * model.overlap[i]) / most)}`,
           }),
         },
         overlapSentence(model),
@@ -424,7 +428,9 @@ function mount(root, initial, host) {
       return;
     }
     const matrix = matrixCells(model);
-    const size = rows > 14 || columns > 14 ? (rows > 30 || columns > 30 ? "dot" : "tiny") : "small";
+    const longest = Math.max(rows, columns);
+    const broken = [...matrix.values()].some((weight) => !Number.isInteger(weight));
+    const size = longest > 20 ? "dot" : longest > 12 && !broken ? "tiny" : broken && longest <= 10 ? "" : "small";
     const spec = (name, transposed) => ({
       name,
       label: transposed ? `matrix X transposed, ${columns} by ${rows}` : `matrix X, ${rows} by ${columns}`,

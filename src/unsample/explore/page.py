@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import os
+import sys
 import tempfile
 from functools import cache
 from importlib.resources import files
@@ -80,6 +81,20 @@ def write(path: str | os.PathLike[str], state: State) -> Path:
             raise OSError(f"explore: cannot write {str(place)!r} ({error.strerror})") from None
         raise
     return place.absolute()
+
+
+def show(path: Path) -> bool:
+    """Open a written page in the browser; False where there is neither a display nor a browser to ask."""
+    import webbrowser
+
+    # Without a display the standard library would start a browser in the terminal, and wait for it.
+    seen = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
+    if sys.platform.startswith("linux") and not any(map(os.environ.get, seen)):
+        return False
+    try:
+        return webbrowser.open(path.as_uri())
+    except webbrowser.Error:
+        return False
 
 
 def _data(value: Any) -> str:

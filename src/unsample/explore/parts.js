@@ -46,11 +46,12 @@ function makeGrid({ name, label, kind, shape, cell, key = (i) => i, column = fal
       Array.from({ length: columns }, (_, c) => {
         const i = r * columns + c;
         const { value, text, label: says, colours = [], blank = false, classes = "" } = cell(i);
+        const length = { 4: "long", 5: "longer" }[Math.min(text.length, 5)] ?? "";
         const element = h(
           "div",
           {
             role: "gridcell",
-            class: `cell ${classes} ${blank ? "blank" : ""} ${array ? "editable" : ""}`,
+            class: ["cell", classes, length, blank && "blank", array && "editable"].filter(Boolean).join(" "),
             tabindex: i === 0 ? "0" : "-1",
             "data-kind": kind,
             "data-i": key(i),

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from unsample.geometry.arguments import (
+    PADDING_WORDS,
     choice,
     describe,
     integer,
@@ -65,8 +66,8 @@ def make_state(
     >>> state["size"], state["factor"], state["y"]
     ([2], [3], [1, 10])
     """
-    name = getattr(way_up, "__name__", way_up)
-    way = table()["ways"][choice("explore", "way_up", name, tuple(table()["ways"]))]
+    name = choice("explore", "way_up", getattr(way_up, "__name__", way_up), tuple(table()["ways"]))
+    way = table()["ways"][name]
     arrays = {"y": y, "x": x, "weight": weight}
     given = {key: _numbers(key, value) for key, value in arrays.items() if value is not None}
     for key in [*settings, *given]:
@@ -191,6 +192,42 @@ def _tupled(value: Any) -> Any:
     return tuple(_tupled(each) for each in value) if isinstance(value, list) else value
 
 
+def read_option(name: str, text: Any) -> Any:
+    """A setting as the command line writes it; flags and words are themselves.
+
+    Examples
+    --------
+    >>> read_option("stride", "2,1"), read_option("padding", "1:0,0:1"), read_option("y", "1,2;3,4.5")
+    ((2, 1), ((1, 0), (0, 1)), [[1, 2], [3, 4.5]])
+    """
+    kind = table()["fields"].get(name, {"kind": "numbers"})["kind"]
+    if kind in ("choice", "flag") or (kind == "pads" and text in PADDING_WORDS):
+        return text
+    if kind == "numbers":
+        parts = text.split("|") if "|" in text else [text]
+        planes = [[_each(name, row, ",") for row in part.split(";")] for part in parts]
+        if "|" in text:
+            # Channels of a single row have one spatial axis.
+            return planes if ";" in text else [plane[0] for plane in planes]
+        return planes[0] if ";" in text else planes[0][0]
+    if kind == "pads" and ":" in text:
+        return tuple(tuple(_each(name, pair, ":")) for pair in text.split(","))
+    values = tuple(_each(name, text, ","))
+    return values if "," in text else values[0]
+
+
+def _each(name: str, text: str, separator: str) -> list[int | float]:
+    """The numbers of one row, whole ones as int."""
+    numbers: list[int | float] = []
+    for part in text.split(separator):
+        try:
+            number = float(part)
+            numbers.append(int(number) if number.is_integer() and "." not in part else number)
+        except ValueError:
+            raise ShapeError(f"explore: {name} must hold numbers, got {part!r}") from None
+    return numbers
+
+
 # -- checks ------------------------------------------------------------------------------------------------
 
 
@@ -268,6 +305,6 @@ def _sizes(way: str, given: dict[str, Any], rank: int) -> dict[str, Any]:
 
 
 def _refuse_setting(way: str, name: str, has: Sequence[str]) -> None:
-    near = difflib.get_close_matches(name, has, n=1)
+    near = difflib.get_close_matches(name, has, n=1, cutoff=0.7)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
-    raise TypeError(f"explore: {way} has the settings {listed(has)}, got {name!r}{hint}")
+    raise TypeError(f"explore: {way} takes {listed(has)}, got {name!r}{hint}")
