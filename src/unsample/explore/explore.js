@@ -319,7 +319,7 @@ function mount(root, initial, host) {
     if (state.way === "pixel_shuffle") {
       const group = (i) => (state.order === "CRD" ? i : i * state.channels);
       const spec = tapSpec(shape, size, group, (i) => i);
-      const cell = (i) => ({ ...spec.cell(i), colours: [group(i) % COLOURS], label: `tap ${unravel(i, shape).join(", ")}: takes channel ${group(i)}` });
+      const cell = (i) => ({ ...spec.cell(i), classes: "", colours: [group(i) % COLOURS], label: `tap ${unravel(i, shape).join(", ")}: takes channel ${group(i)}` });
       return figure({ ...spec, cell }, "Stamp", state.channels > 1 ? "the input channel on each tap, for output channel 0" : "the input channel on each tap");
     }
     const c = current() ?? 0;
@@ -700,8 +700,8 @@ function mount(root, initial, host) {
       cell.replaceChildren(before);
       if (move !== null) cell.focus();
       if (!keep) return;
-      if (!Number.isFinite(number) || Math.abs(number) > 1e9) {
-        ui.detail.textContent = `A cell holds a number up to 1e9, got '${input.value}'.`;
+      if (!Number.isFinite(number) || Math.abs(number) > TABLE.limits.number) {
+        ui.detail.textContent = `A cell holds a number up to ${TABLE.limits.number.toLocaleString("en")} in size, got '${input.value}'.`;
         ui.live.textContent = ui.detail.textContent;
         return;
       }

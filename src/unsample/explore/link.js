@@ -53,7 +53,8 @@ function writeNested(value, depth) {
 function readNested(name, text, depth) {
   if (depth === 0) {
     const number = text.trim() === "" ? NaN : Number(text);
-    if (!Number.isFinite(number)) refuse(`explore: ${name} of the link must hold numbers, got '${text}'`);
+    if (!(Math.abs(number) <= TABLE.limits.number))
+      refuse(`explore: ${name} of the link must hold numbers, got '${text}'`);
     return number;
   }
   return text.split(SEPARATORS[3 - depth]).map((part) => readNested(name, part, depth - 1));
@@ -106,10 +107,7 @@ function fromHash(table, hash) {
     refuse(`explore: direction must be one of 'up' or 'down', got '${state.direction}'`);
   for (const name of Object.keys(table.ways[way].settings)) {
     const { kind, words } = table.fields[name];
-    if (!given.has(name)) {
-      if (kind === "optional axes") state[name] = null;
-      continue;
-    }
+    if (!given.has(name)) continue;
     const text = given.get(name);
     if (kind === "choice") state[name] = text;
     else if (kind === "flag") state[name] = text === "true";
@@ -119,7 +117,7 @@ function fromHash(table, hash) {
       state[name] = readNested(name, text, kind === "pads" ? 2 : 1);
       const pairs = kind !== "pads" || state[name].every((pair) => pair.length === 2);
       if (state[name].length !== rank || !pairs)
-        refuse(`explore: ${name} of the link must fit ${rank} spatial axes, got '${text}'`);
+        refuse(`explore: ${name} of the link must fit a ${rank}-D picture, got '${text}'`);
     }
   }
   for (const name of table.ways[way].arrays)

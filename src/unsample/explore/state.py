@@ -275,10 +275,10 @@ def _numbers(name: str, value: Any) -> Any:
         array = np.asarray(None)
     if array.dtype.kind not in "iuf" or not array.ndim:
         raise TypeError(f"explore: {name} must be an array of real numbers, got {describe(value)}")
-    if not np.isfinite(array).all() or np.abs(array).max(initial=0) > 2**53:
-        raise ShapeError(
-            f"explore: {name} must hold finite numbers up to 2**53, which a page can hold exactly"
-        )
+    limit = table()["limits"]["number"]
+    beyond = array[~(np.abs(array) <= limit)]  # NaN is beyond, too
+    if beyond.size:
+        raise ShapeError(f"explore: {name} must hold numbers up to {limit:,} in size, got {beyond[0]}")
     return array
 
 

@@ -125,8 +125,8 @@ function some(parts, joined) {
 /** One sentence about coarse element c, fine element f, tap t or matrix cell m. */
 function sentence(model, kind, i) {
   const up = model.state.direction === "up";
-  const links = up ? model.up : model.down;
   const [input, output] = [up ? "c" : "f", up ? "f" : "c"];
+  const links = [...(up ? model.up : model.down)].sort((a, b) => a[input] - b[input] || a[output] - b[output]);
   const shapes = { c: model.coarse, f: model.fine };
   const values = up ? model.y : model.x;
   const term = ({ w, [input]: from }) => `${full(values[from])} \u00b7 ${bracketed(w)}`;
