@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 
-.PHONY: help test native sanitize fuzz compare bench bench-quick lint types docs-check clean
+.PHONY: help test native sanitize fuzz compare bench bench-quick explore-picture lint types docs-check clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -47,6 +47,9 @@ bench-quick: $(VENV)/.bench ## Measure a part in under 2 minutes
 $(VENV)/.bench: $(READY)
 	$(BIN)/python -m pip install --quiet openvino
 	@touch $@
+
+explore-picture: $(READY) ## Take docs/pictures/explore.png anew, with the Chromium of the system
+	$(BIN)/python docs/pictures/explore.py
 
 lint: $(READY) ## Check style and formatting
 	$(BIN)/ruff check .

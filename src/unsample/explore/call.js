@@ -24,7 +24,7 @@ function pyNested(flat, shape, float, indent) {
     pyNested(flat.slice(i * step, (i + 1) * step), shape.slice(1), float, indent + 1),
   );
   const short = `[${rows.join(", ")}]`;
-  return short.length + indent <= 48 && !short.includes("\n")
+  return short.length + indent <= 44 && !short.includes("\n")
     ? short
     : `[${rows.join(`,\n${" ".repeat(indent + 1)}`)}]`;
 }
@@ -82,7 +82,7 @@ function pythonCall(model, library) {
   };
   const call = (result, name, first, rest) => {
     const [line, inside] = [`${result} = ${module}.${name}(`, `${first}${rest}`];
-    lines.push(line.length + inside.length < 52 ? `${line}${inside})` : `${line}\n    ${inside}\n)`);
+    lines.push(line.length + inside.length < 45 ? `${line}${inside})` : `${line}\n    ${inside}\n)`);
   };
   const down = TABLE.ways[state.way].down;
   if (state.way === "conv_transpose") {

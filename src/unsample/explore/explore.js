@@ -203,7 +203,7 @@ function mount(root, initial, host) {
     const links = up ? model.up : model.down;
     const fallen = state.step === null ? links : links.filter((each) => each.c < state.step);
     const stamps = Array.from({ length: product(model.fine) }, () => []);
-    for (const { c, f } of fallen) stamps[f].push(stampColour(c));
+    for (const { c, f } of [...fallen].sort((a, b) => a.c - b.c)) stamps[f].push(stampColour(c));
     drawStage(partial, stamps, links);
     drawSteps();
     drawFormula();
