@@ -1,6 +1,7 @@
 """What can be done with the page of `unsample explore`, by hand, by keyboard and by ear."""
 
 import json
+import random
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -409,6 +410,51 @@ def test_a_bad_link_is_a_sentence(address: str, sentence: str, watched: Watched,
     assert opened.locator("[role=alert]").text_content() == sentence
     assert opened.locator("[role=alert]").is_visible()
     assert opened.locator('[data-grid="output"] .cell').count() > 0, "a picture stands behind it"
+
+
+def test_no_address_throws(watched: Watched, html: Path) -> None:
+    """Parts of good links dropped, doubled, cut and spoilt: a picture or a sentence, never an exception."""
+    rng = random.Random(0)
+    spoilt = [
+        "",
+        "0",
+        "-1",
+        "1.5",
+        "x",
+        "1e99",
+        "9" * 30,
+        ",",
+        ";",
+        "|",
+        "1,,2",
+        "true",
+        "%",
+        "null",
+        "1;2|3",
+    ]
+    opened = watched.open(html)
+    for _ in range(150):
+        way = rng.choice(WAYS)
+        parts = opened.evaluate(
+            f"(() => {{ unsampleExplore.app.set({json.dumps(make_state(way, rank=rng.choice([1, 2])))});"
+            " return location.hash.slice(1); })()"
+        ).split("&")
+        for _ in range(rng.randint(1, 3)):
+            at = rng.randrange(len(parts))
+            name, _, value = parts[at].partition("=")
+            parts[at : at + 1] = rng.choice(
+                [
+                    [],
+                    [parts[at]] * 2,
+                    [f"{name}={rng.choice(spoilt)}"],
+                    [f"{name}={value[: len(value) // 2]}"],
+                    [f"{name}={value},{rng.choice(spoilt)}"],
+                ]
+            )
+            parts = parts or ["way"]
+        follow(opened, "&".join(parts) + f"&n={rng.random()}")
+        assert opened.locator('[data-grid^="output"] .cell').count() > 0
+    assert watched.faults == []
 
 
 # -- everyone ------------------------------------------------------------------------------------------------

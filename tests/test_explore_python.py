@@ -306,6 +306,19 @@ def test_the_widget_keeps_its_state_with_the_page() -> None:
     assert Explorer().state == make_state()
 
 
+def test_the_widget_takes_whole_states_alone() -> None:
+    widget = Explorer(make_state("nearest"))
+    with pytest.raises(us.ShapeError, match=r"^explore: state must be a dict with 'way' one of 'nearest', "):
+        widget.state = {"way": "deconv"}
+    with pytest.raises(us.ShapeError) as refused:
+        widget.state = {"way": "nearest", "factor": [2]}
+    assert str(refused.value) == (
+        "explore: state of nearest must have the keys way, direction, size, factor, y, x, step, "
+        "got way, factor"
+    )
+    assert widget.state == make_state("nearest")
+
+
 def test_in_a_notebook_the_call_makes_a_widget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ipython = types.ModuleType("IPython")
     ipython.get_ipython = lambda: types.SimpleNamespace(kernel=object())  # type: ignore[attr-defined]

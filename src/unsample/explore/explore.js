@@ -223,12 +223,13 @@ function mount(root, initial, host) {
   }
 
   const cellSize = (columns) => (columns > 24 ? "tiny" : columns > 12 ? "small" : "");
+  const stageSize = (columns) => (columns <= 8 ? "large" : cellSize(columns));
 
   function drawStage(partial, stamps, links) {
     const up = state.direction === "up";
     const rank = state.size.length;
     const planes = state.way === "pixel_shuffle";
-    const size = cellSize(Math.max(model.fine.at(-1), rank === 1 ? 0 : model.fine.at(-2)));
+    const size = stageSize(Math.max(model.fine.at(-1), rank === 1 ? 0 : model.fine.at(-2)));
     const later = (c) => (state.step !== null && c >= state.step ? "later" : "");
     const side = (kind, role, values, extra = {}) => {
       const shape = kind === "c" ? model.coarse : model.fine;
@@ -386,8 +387,13 @@ function mount(root, initial, host) {
           "p",
           { class: "line" },
           axis ? h("span", { class: "axis" }, axis) : null,
-          numbers === String(result) ? null : h("span", { class: "numbers-in" }, `${numbers} = `),
-          h("output", { class: "result", "data-size": result }, String(result)),
+          numbers === String(result) ? null : `${numbers} `,
+          h(
+            "span",
+            { class: "equals" },
+            numbers === String(result) ? null : "= ",
+            h("output", { class: "result" }, String(result)),
+          ),
           note ? h("span", { class: "note" }, note) : null,
         ),
       ),

@@ -93,6 +93,20 @@ def make_state(
     return state
 
 
+def check_state(state: Any) -> State:
+    """A state that came from outside: a dict with the keys of its way up. Its values the page judges."""
+    ways = table()["ways"]
+    if not isinstance(state, dict) or state.get("way") not in ways:
+        raise ShapeError(f"explore: state must be a dict with 'way' one of {listed(tuple(ways))}")
+    way = ways[state["way"]]
+    wanted = ["way", "direction", *way["settings"], *way["arrays"], "step"]
+    if set(state) != set(wanted):
+        raise ShapeError(
+            f"explore: state of {state['way']} must have the keys {', '.join(wanted)}, got {', '.join(state)}"
+        )
+    return state
+
+
 def plan(state: State) -> dict[str, tuple[int, ...]]:
     """The shapes of y, x and weight, as the page keeps them; refuses what the library or the page refuses."""
     check_fields(state)

@@ -6,7 +6,7 @@ import anywidget
 import traitlets
 
 from unsample.explore.page import read, script
-from unsample.explore.state import State, make_state, run
+from unsample.explore.state import State, check_state, make_state, run
 
 
 class Explorer(anywidget.AnyWidget):
@@ -33,6 +33,10 @@ class Explorer(anywidget.AnyWidget):
 
     def __init__(self, state: State | None = None, **kwargs: Any) -> None:
         super().__init__(state=make_state() if state is None else state, **kwargs)
+
+    @traitlets.validate("state")
+    def _whole(self, proposal: Any) -> State:
+        return check_state(proposal["value"])
 
     @property
     def output(self) -> Any:
