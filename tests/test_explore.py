@@ -2,12 +2,14 @@
 
 import math
 import random
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import unsample as us
 from browser import Watched, chromium
@@ -187,6 +189,13 @@ async (states) => {
           labels: cells.map((cell) => cell.getAttribute("aria-label")),
         };
       }
+      seen.formula = [...root.querySelectorAll(".line")].map((line) => {
+        const copy = line.cloneNode(true);
+        const note = copy.querySelector(".note")?.textContent ?? "";
+        for (const part of copy.querySelectorAll(".note, .axis")) part.remove();
+        return [copy.textContent, note];
+      });
+      seen.overlap = root.querySelector(".overlap figcaption").textContent;
       seen.sizes = [...root.querySelectorAll(".result")].map((each) => Number(each.textContent));
       seen.calls = {};
       for (const library of ["torch", "jax", "numpy"]) {
@@ -246,9 +255,14 @@ def matrices(state: dict[str, Any]) -> tuple[Any, Any]:
         values, switches = us.max_pool(np.array(state["x"]), tuple(state["kernel_size"]), **settings)
         if state["direction"] == "down":
             return us.matrix(us.max_gather, shapes["x"], switches).toarray(), None
-        if state["duplicates"] == "max":
-            return None, None
         duplicates = state["duplicates"]
+        if duplicates == "max":  # linear only around these values
+            remembered = us.Switches(torch.tensor(switches.taps), switches.windows)
+            given = torch.tensor(values if state["y"] is None else state["y"], dtype=torch.float64)
+            jacobian = torch.autograd.functional.jacobian(
+                lambda v: us.max_unpool(v, remembered, duplicates="max"), given
+            )
+            return None, jacobian.numpy().reshape(math.prod(shapes["x"]), values.size)
         return None, us.matrix(us.max_unpool, values.shape, switches, duplicates=duplicates).toarray()
     pair = []
     for direction, name in (("down", "x"), ("up", "y")):
@@ -320,8 +334,9 @@ def test_what_the_page_shows_is_what_the_library_makes(index: int, seen: list[di
     out = planes(page["grids"], "output")
     assert out.size == expected.size
     assert_sums(out, expected, used, given)
-    if xt_matrix is not None or state["way"] != "max_unpool":
-        assert planes(page["grids"], "overlap").tolist() == overlap(state, xt_matrix).tolist()
+    assert planes(page["grids"], "overlap").tolist() == overlap(state, xt_matrix).tolist()
+    for (line, note), size in zip(page["formula"], page["sizes"], strict=True):
+        assert_formula(line, note, size)
     if "X" in page["grids"]:
         shape = [math.prod(shapes["y"]), math.prod(shapes["x"])]
         assert page["grids"]["X"]["shape"] == shape
@@ -355,9 +370,6 @@ EPS = np.finfo(float).eps
 def assert_sums(out: Any, expected: Any, used: Any, given: Any, eps: float = EPS) -> None:
     """Whole numbers exactly; others within n eps sum |w x|, the weights of a resize being rounded too."""
     expected = np.ravel(expected)
-    if used is None:  # duplicates="max" has no matrix; its values are copies
-        assert out.tolist() == expected.tolist()
-        return
     terms = (used != 0).sum(axis=1) + 8
     bound = terms * eps * (np.abs(used) @ np.abs(given))
     assert (np.abs(out - expected) <= bound).all()
@@ -369,6 +381,16 @@ def assert_weights(shown: Any, matrix: Any) -> None:
     assert shown.shape == matrix.shape
     assert (np.abs(shown - matrix) <= 16 * EPS).all()
     assert np.array_equal(shown != 0, matrix != 0)
+
+
+def assert_formula(line: str, note: str, size: int) -> None:
+    """The numbers of a formula make its result."""
+    numbers, _, result = line.rpartition("= ")
+    assert int(result) == size
+    if numbers:
+        plain = numbers.replace("\u2212", "-").replace("\u00b7", "*")
+        made = eval(plain, {"floor": math.floor, "ceil": math.ceil})
+        assert made == size + note.startswith("less the last window"), line
 
 
 def assert_texts(grid: dict[str, Any]) -> None:
@@ -384,6 +406,24 @@ def assert_texts(grid: dict[str, Any]) -> None:
             if float(value).is_integer() and abs(value) < 1e5
             else abs(read - value) <= 0.051 * abs(value)
         )
+
+
+def test_the_sentence_about_the_overlap_counts_what_meets_inside(seen: list[dict[str, Any]]) -> None:
+    looked = set()
+    for page in seen:
+        state = page.get("state", {"way": "refused"})
+        if state["way"] != "conv_transpose":
+            continue
+        meets = {1}
+        for k, s, d in zip(state["kernel_size"], state["stride"], state["dilation"], strict=True):
+            axis = us.geometry.Window(fine=40 * s + d * k, coarse=40, size=k, stride=s, dilation=d).overlap()
+            inside = set(axis[10 * s : 30 * s])
+            meets = {a * b for a in meets for b in inside}
+        found = [int(number) for number in re.findall(r"\d+", page["overlap"])]
+        assert found == sorted(meets), page["overlap"]
+        assert page["overlap"].endswith("even." if len(meets) == 1 else "uneven, the checkerboard.")
+        looked.add(len(meets))
+    assert {1, 2} <= looked
 
 
 def test_most_settings_are_accepted_and_every_way_refuses_some(seen: list[dict[str, Any]]) -> None:
