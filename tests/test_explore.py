@@ -462,7 +462,8 @@ def test_calls_of_other_libraries_give_it_in_single_precision(
     library: str, seen: list[dict[str, Any]]
 ) -> None:
     ran = 0
-    for page in (seen[index] for index in SAMPLE):
+    # Every shape is compiled anew by jax.
+    for page in (seen[index] for index in SAMPLE[:: 1 if library == "torch" else 2]):
         if not page["message"]:
             code = page["calls"][library]
             assert f"import {library}" in code
@@ -472,4 +473,4 @@ def test_calls_of_other_libraries_give_it_in_single_precision(
             )
             assert (np.abs(executed(code).ravel() - shown) <= 8 * np.finfo(np.float32).eps * size).all(), code
             ran += 1
-    assert ran > 20
+    assert ran > 12

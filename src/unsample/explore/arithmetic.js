@@ -17,7 +17,9 @@ const clamp = (a, low, high) => Math.min(Math.max(a, low), high);
 const pyTuple = (items) => `(${items.join(", ")}${items.length === 1 ? "," : ""})`;
 const quoted = (words) => words.map((word) => `'${word}'`);
 const listed = (words) =>
-  words.length === 1 ? quoted(words)[0] : `${quoted(words.slice(0, -1)).join(", ")} or ${quoted(words).at(-1)}`;
+  words.length === 1
+    ? quoted(words)[0]
+    : `${quoted(words.slice(0, -1)).join(", ")} or ${quoted(words).at(-1)}`;
 
 /** Every multi-index of a shape, in C order. */
 function* indices(shape) {
@@ -43,7 +45,7 @@ function unravel(flat, shape) {
   return index;
 }
 
-// -- what a field may hold --------------------------------------------------------------------------------
+// -- what a field may hold ----------------------------------------------------------------------------------
 
 /** Refuse what no call could take or no page could draw, before any arithmetic is done with it. */
 function checkFields(table, state) {
@@ -51,11 +53,13 @@ function checkFields(table, state) {
     const { min, max, choices, kind } = table.fields[name];
     const value = state[name];
     if (kind === "choice") {
-      if (!choices.includes(value)) refuse(`explore: ${name} must be one of ${listed(choices)}, got '${value}'`);
+      if (!choices.includes(value))
+        refuse(`explore: ${name} must be one of ${listed(choices)}, got '${value}'`);
     } else if (kind !== "flag" && typeof value !== "string" && value !== null) {
       for (const number of [value].flat(2)) {
         if (!Number.isInteger(number)) refuse(`explore: ${name} must be an int, got ${number}`);
-        if (min !== undefined && number < min) refuse(`explore: ${name} must be at least ${min}, got ${number}`);
+        if (min !== undefined && number < min)
+          refuse(`explore: ${name} must be at least ${min}, got ${number}`);
         if (Math.abs(number) > max) refuse(`explore: draws ${name} up to ${max}, got ${number}`);
       }
     }
@@ -67,7 +71,7 @@ function atLeast(operation, name, numbers, minimum) {
     if (number < minimum) refuse(`${operation}: ${name} must be at least ${minimum}, got ${number}`);
 }
 
-// -- windows --------------------------------------------------------------------------------------------------
+// -- windows ------------------------------------------------------------------------------------------------
 
 const extentOf = (kernel, dilation) => dilation * (kernel - 1) + 1;
 
@@ -215,67 +219,7 @@ function checkPoolWindow(operation, window, axis) {
       );
 }
 
-// -- resize ---------------------------------------------------------------------------------------------------
-
-const CUBIC = { cubic: -0.75, catmull_rom: -0.5 };
-
-function cubicKernel(distance, a) {
-  if (distance <= 1) return ((a + 2) * distance - (a + 3)) * distance ** 2 + 1;
-  return distance < 2 ? ((a * distance - 5 * a) * distance + 8 * a) * distance - 4 * a : 0;
-}
-
-/** Which sources make target o, and with what weight: [source, weight] pairs, as geometry/resample.py. */
-function resampleRow(o, n, m, { method, convention, antialias }) {
-  if (method === "area") {
-    const start = Math.floor((o * n) / m);
-    const length = Math.ceil(((o + 1) * n) / m) - start;
-    return Array.from({ length }, (_, i) => [start + i, 1 / length]);
-  }
-  if (antialias) {
-    const support = method === "linear" ? 1 : 2;
-    const wide = Math.max(n, m);
-    const centre = (2 * o + 1) * n;
-    const first = Math.max(0, Math.ceil((centre - m - 2 * wide * support) / (2 * m)));
-    const row = [];
-    for (let i = first; i < Math.min(n, first + Math.ceil((2 * support * wide) / m) + 1); i += 1) {
-      const distance = Math.abs((2 * i + 1) * m - centre) / (2 * wide);
-      row.push([i, method === "linear" ? Math.max(0, 1 - distance) : cubicKernel(distance, CUBIC[method])]);
-    }
-    const total = row.reduce((sum, [, weight]) => sum + weight, 0);
-    return row.map(([i, weight]) => [i, weight / total]);
-  }
-  let [numerator, denominator] = [o * n, m];
-  if (convention === "half_pixel") [numerator, denominator] = [(2 * o + 1) * n - m, 2 * m];
-  if (convention === "align_corners") [numerator, denominator] = m > 1 ? [o * (n - 1), m - 1] : [0, 1];
-  if (method === "nearest") {
-    const shift = convention === "legacy" ? 0 : denominator;
-    return [[clamp(Math.floor((2 * numerator + shift) / (2 * denominator)), 0, n - 1), 1]];
-  }
-  if (method === "linear") numerator = clamp(numerator, 0, (n - 1) * denominator);
-  const floor = Math.floor(numerator / denominator);
-  const t = (numerator - floor * denominator) / denominator;
-  const row =
-    method === "linear"
-      ? [[floor, 1 - t], [floor + 1, t]]
-      : [-1, 0, 1, 2].map((k) => [floor + k, cubicKernel(Math.abs(t - k), CUBIC[method])]);
-  // Beyond the border the edge element is repeated: its weights add up.
-  const merged = new Map();
-  for (const [i, weight] of row.reverse()) {
-    const source = clamp(i, 0, n - 1);
-    merged.set(source, weight + (merged.get(source) ?? 0));
-  }
-  return [...merged].reverse();
-}
-
-function resampleMeetings(n, m, words) {
-  const meetings = [];
-  for (let o = 0; o < m; o += 1)
-    for (const [source, weight] of resampleRow(o, n, m, words))
-      if (weight !== 0) meetings.push({ t: 0, c: source, f: o, w: weight });
-  return meetings;
-}
-
-// -- the ways up: windows and meetings of a state --------------------------------------------------------------
+// -- the ways up: windows and meetings of a state -----------------------------------------------------------
 
 const GEOMETRY = {
   nearest(state) {
@@ -312,8 +256,7 @@ const GEOMETRY = {
   max_unpool(state) {
     atLeast("max_pool", "stride", state.stride, 1);
     atLeast("max_pool", "dilation", state.dilation, 1);
-    if (state.padding === "full")
-      refuse("max_pool: padding must be one of 'valid' or 'same', got 'full'");
+    if (state.padding === "full") refuse("max_pool: padding must be one of 'valid' or 'same', got 'full'");
     if (typeof state.padding !== "string") atLeast("max_pool", "padding", state.padding, 0);
     return fromWindows(windowsOver("max_pool", state));
   },
@@ -365,7 +308,8 @@ const GEOMETRY = {
       refuse(`resize: convention 'legacy' is torch's old 'nearest' and needs that method, got '${method}'`);
     if (method === "area" && convention !== "half_pixel")
       refuse(
-        "resize: method 'area' averages whole elements and needs convention 'half_pixel', " + `got '${convention}'`,
+        "resize: method 'area' averages whole elements and needs convention 'half_pixel', " +
+          `got '${convention}'`,
       );
     if (antialias && (method === "nearest" || method === "area" || convention !== "half_pixel"))
       refuse(
@@ -382,7 +326,12 @@ const GEOMETRY = {
         );
     });
     const axes = size.map((n, axis) => resampleMeetings(n, target[axis], state));
-    const meetings = combine(axes, size, target, size.map(() => 1));
+    const meetings = combine(
+      axes,
+      size,
+      target,
+      size.map(() => 1),
+    );
     return { coarse: size, fine: target, meetings, windows: null };
   },
 };
@@ -414,7 +363,9 @@ function flatten(nested) {
 function nest(flat, shape) {
   if (shape.length <= 1) return [...flat];
   const step = product(shape.slice(1));
-  return Array.from({ length: shape[0] }, (_, i) => nest(flat.slice(i * step, (i + 1) * step), shape.slice(1)));
+  return Array.from({ length: shape[0] }, (_, i) =>
+    nest(flat.slice(i * step, (i + 1) * step), shape.slice(1)),
+  );
 }
 
 /** Numbers brought to a shape: those that were there stay at their index, new cells are filled. */
@@ -490,7 +441,8 @@ function evaluate(table, state) {
     model.switches = remembered.map((meeting) => meeting.t);
     model.y = state.y === null ? model.pooled : fitted(state.y, plan.coarse, (i) => model.pooled[i]);
     model.down = remembered;
-    model.up = state.direction === "up" ? winners(remembered, model.y, state.duplicates, plan.fine) : remembered;
+    model.up =
+      state.direction === "up" ? winners(remembered, model.y, state.duplicates, plan.fine) : remembered;
   } else {
     model.y = fitted(state.y, plan.coarse, FILL.y);
   }

@@ -1,14 +1,24 @@
 // The Python call that makes what the page shows; tests/test_explore.py runs them.
 
 const LIBRARIES = {
-  numpy: { imports: ["import numpy as np", "import unsample as us"], module: "us", array: "np.array", floats: false },
+  numpy: {
+    imports: ["import numpy as np", "import unsample as us"],
+    module: "us",
+    array: "np.array",
+    floats: false,
+  },
   torch: {
     imports: ["import torch", "import unsample.torch as ut"],
     module: "ut",
     array: "torch.tensor",
     floats: true,
   },
-  jax: { imports: ["import jax.numpy as jnp", "import unsample as us"], module: "us", array: "jnp.array", floats: true },
+  jax: {
+    imports: ["import jax.numpy as jnp", "import unsample as us"],
+    module: "us",
+    array: "jnp.array",
+    floats: true,
+  },
 };
 
 function pyNumber(value, float) {

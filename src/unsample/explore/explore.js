@@ -14,7 +14,10 @@ function mount(root, initial, host) {
 
   const place = (name, tag = "div", more = {}) => h(tag, { class: name, ...more });
   const ui = {
-    controls: place("controls", "form", { "aria-label": "Settings", onsubmit: (event) => event.preventDefault() }),
+    controls: place("controls", "form", {
+      "aria-label": "Settings",
+      onsubmit: (event) => event.preventDefault(),
+    }),
     message: place("message", "p", { role: "alert", hidden: true }),
     stage: place("stage"),
     detail: place("detail", "p"),
@@ -25,16 +28,25 @@ function mount(root, initial, host) {
     call: place("call"),
     live: place("live", "p", { role: "status", "aria-live": "polite" }),
   };
-  const card = (title, ...children) => h("section", { class: "card", "aria-label": title }, h("h2", {}, title), children);
+  const card = (title, ...children) =>
+    h("section", { class: "card", "aria-label": title }, h("h2", {}, title), children);
   const theme = h("button", { type: "button", class: "quiet", onclick: () => toggleTheme() }, "Dark");
-  const link = h("button", { type: "button", class: "quiet", onclick: () => copy(host.link(), link) }, "Copy link");
+  const link = h(
+    "button",
+    { type: "button", class: "quiet", onclick: () => copy(host.link(), link) },
+    "Copy link",
+  );
   root.classList.add("unsample-explore");
   root.replaceChildren(
     h(
       "header",
       {},
       h("h1", {}, h("span", { class: "brand" }, "unsample"), " explore"),
-      h("p", { class: "lead" }, "Every way up is a stamp: each input stamps a small window onto the output, and overlaps add."),
+      h(
+        "p",
+        { class: "lead" },
+        "Every way up is a stamp: each input stamps a small window onto the output, and overlaps add.",
+      ),
       h("div", { class: "tools" }, host.link ? link : null, theme),
     ),
     h(
@@ -63,7 +75,7 @@ function mount(root, initial, host) {
     ),
   );
 
-  // -- state ------------------------------------------------------------------------------------------------------
+  // -- state ------------------------------------------------------------------------------------------------
 
   function update(next, { tell = true } = {}) {
     try {
@@ -113,26 +125,38 @@ function mount(root, initial, host) {
     }
   }
 
-  // -- controls -----------------------------------------------------------------------------------------------------
+  // -- controls ---------------------------------------------------------------------------------------------
 
   function drawControls() {
     const way = TABLE.ways[state.way];
     const names = Object.keys(way.settings);
     const pads = typeof state.padding === "string" ? state.padding : "numbers";
-    const structure = [state.way, state.direction, state.size.length, pads, state.output_size === null].join();
+    const structure = [
+      state.way,
+      state.direction,
+      state.size.length,
+      pads,
+      state.output_size === null,
+    ].join();
     if (structure === drawnControls) {
       syncControls();
       return;
     }
     const focused = root.contains(document.activeElement) && ui.controls.contains(document.activeElement);
-    const index = focused ? [...ui.controls.querySelectorAll("input, select")].indexOf(document.activeElement) : -1;
+    const index = focused
+      ? [...ui.controls.querySelectorAll("input, select")].indexOf(document.activeElement)
+      : -1;
     drawnControls = structure;
     ui.controls.replaceChildren(
       radios({
         name: "way",
         legend: "Way up",
         classes: "ways",
-        options: Object.entries(TABLE.ways).map(([value, { title, stamp }]) => ({ value, title, note: stamp })),
+        options: Object.entries(TABLE.ways).map(([value, { title, stamp }]) => ({
+          value,
+          title,
+          note: stamp,
+        })),
         chosen: state.way,
         choose: (name) => update(withWay(TABLE, state, name)),
       }),
@@ -167,8 +191,13 @@ function mount(root, initial, host) {
           h(
             "div",
             { class: "field", "data-field": name },
-            fieldControl(name, TABLE.fields[name], () => state, way.labels?.[name] ?? TABLE.fields[name].label, way.words ?? TABLE.fields[name].words, (value) =>
-              change(name, value),
+            fieldControl(
+              name,
+              TABLE.fields[name],
+              () => state,
+              way.labels?.[name] ?? TABLE.fields[name].label,
+              way.words ?? TABLE.fields[name].words,
+              (value) => change(name, value),
             ),
           ),
         ),
@@ -192,26 +221,26 @@ function mount(root, initial, host) {
     }
   }
 
-  // -- picture --------------------------------------------------------------------------------------------------------
-
-  const stampColour = (c) => (state.way === "pixel_shuffle" ? Math.floor(c / product(model.coarse.slice(1))) : c) % COLOURS;
+  // -- drawing ----------------------------------------------------------------------------------------------
 
   function draw() {
     const focus = focusedCell();
-    const partial = state.step === null ? model.out : outputAfter(model, state.step);
-    const up = state.direction === "up";
-    const links = up ? model.up : model.down;
-    const fallen = state.step === null ? links : links.filter((each) => each.c < state.step);
-    const stamps = Array.from({ length: product(model.fine) }, () => []);
-    for (const { c, f } of [...fallen].sort((a, b) => a.c - b.c)) stamps[f].push(stampColour(c));
-    drawStage(partial, stamps, links);
+    const soFar = state.step === null ? model.out : outputAfter(model, state.step);
+    const put = (where, elements) => where.replaceChildren(...elements.filter(Boolean));
+    put(
+      ui.stage,
+      stageOf(model, soFar, () => update({ ...state, y: null })),
+    );
+    put(ui.formula, formulaOf(model));
+    put(ui.overlap, overlapOf(model));
+    put(ui.matrix, matrixOf(model));
     drawSteps();
-    drawFormula();
-    drawOverlap();
-    drawMatrix();
     drawCall();
     collectCells();
-    if (focus) root.querySelector(`[data-grid="${focus.grid}"] [data-kind="${focus.kind}"][data-i="${focus.i}"]`)?.focus({ preventScroll: true });
+    if (focus)
+      root
+        .querySelector(`[data-grid="${focus.grid}"] [data-kind="${focus.kind}"][data-i="${focus.i}"]`)
+        ?.focus({ preventScroll: true });
     else held = null;
     light();
   }
@@ -220,255 +249,6 @@ function mount(root, initial, host) {
     const cell = document.activeElement?.closest?.("[data-kind]");
     if (!cell || !root.contains(cell)) return null;
     return { grid: cell.closest("[data-grid]").dataset.grid, kind: cell.dataset.kind, i: cell.dataset.i };
-  }
-
-  const cellSize = (columns) => (columns > 24 ? "tiny" : columns > 12 ? "small" : "");
-  const stageSize = (columns) => (columns <= 8 ? "large" : cellSize(columns));
-
-  function drawStage(partial, stamps, links) {
-    const up = state.direction === "up";
-    const rank = state.size.length;
-    const planes = state.way === "pixel_shuffle";
-    const size = stageSize(Math.max(model.fine.at(-1), rank === 1 ? 0 : model.fine.at(-2)));
-    const later = (c) => (state.step !== null && c >= state.step ? "later" : "");
-    const side = (kind, role, values, extra = {}) => {
-      const shape = kind === "c" ? model.coarse : model.fine;
-      return {
-        name: role,
-        label: `${role}, ${shape.join(" by ")}`,
-        kind,
-        shape,
-        planes,
-        size,
-        cell: (i) => ({
-          value: values[i],
-          text: shown(values[i]),
-          label: `${role} ${unravel(i, shape).join(", ")}: ${full(values[i])}`,
-          colours: kind === "c" ? [stampColour(i)] : stamps[i],
-          classes: kind === "c" ? later(i) : "",
-        }),
-        ...extra,
-      };
-    };
-    const values = up ? model.y : model.x;
-    const input = side(up ? "c" : "f", "input", values, { array: up ? "y" : "x" });
-    const output = side(up ? "f" : "c", "output", partial);
-    const unpool = state.way === "max_unpool" && up;
-    const pooled = unpool
-      ? side("p", "before pooling", model.x, {
-          shape: model.fine,
-          array: "x",
-          cell: (i) => {
-            const by = model.down.filter((link) => link.f === i);
-            return {
-              value: model.x[i],
-              text: shown(model.x[i]),
-              label: `before pooling ${unravel(i, model.fine).join(", ")}: ${full(model.x[i])}${by.length ? ", a maximum" : ""}`,
-              colours: by.map((link) => stampColour(link.c)),
-            };
-          },
-        })
-      : null;
-    const followed = unpool && state.y !== null;
-    const captions = {
-      input: unpool ? ["Values", followed ? "changed since pooling" : "the maxima"] : ["Input", ""],
-      output: ["Output", ""],
-    };
-    const taps = tapGrid(size);
-    const follow = followed
-      ? h("button", { type: "button", class: "quiet", onclick: () => update({ ...state, y: null }) }, "Take the maxima again")
-      : null;
-    if (rank === 1 && !planes) {
-      const corner = (name, spec, column) => figure({ ...spec, column }, ...captions[name]);
-      const top = pooled ? figure(pooled, "Before pooling", "maxima coloured") : null;
-      const body = stampRows(links, size, later);
-      ui.stage.replaceChildren(
-        taps ?? "",
-        h(
-          "div",
-          { class: `table ${up ? "up" : "down"} ${top ? "pooled" : ""}`, tabindex: false },
-          up ? [top, corner("input", input, true), body, corner("output", output, false)] : [corner("input", input, false), body, corner("output", output, true)],
-        ),
-        follow ?? "",
-      );
-    } else {
-      ui.stage.replaceChildren(
-        h(
-          "div",
-          { class: "flow" },
-          pooled ? figure(pooled, "Before pooling", "maxima coloured") : null,
-          figure(input, ...captions.input),
-          taps,
-          figure(output, ...captions.output),
-        ),
-        follow ?? "",
-      );
-    }
-  }
-
-  /** The kernel, to be edited; or the weights that one stamp carries. */
-  function tapGrid(size) {
-    if (!model.windows || state.way === "resize") return null;
-    if (state.way === "bed_of_nails") {
-      const nail = flatIndex(state.at, state.factor);
-      return figure(tapSpec(state.factor, size, (i) => (i === nail ? 1 : 0), (i) => (i === nail ? 0 : -1)), "Stamp", "one nail in a block");
-    }
-    const shape = model.windows.map((window) => window.size);
-    if (state.way === "conv_transpose")
-      return figure({ ...tapSpec(shape, size, (i) => model.weight[i], (i) => i), array: "weight" }, "Kernel");
-    if (state.way === "nearest") return figure(tapSpec(shape, size, () => 1, (i) => i), "Stamp", "1 on every tap");
-    if (state.way === "pixel_shuffle") {
-      const group = (i) => (state.order === "CRD" ? i : i * state.channels);
-      const spec = tapSpec(shape, size, group, (i) => i);
-      const cell = (i) => ({ ...spec.cell(i), classes: "", colours: [group(i) % COLOURS], label: `tap ${unravel(i, shape).join(", ")}: takes channel ${group(i)}` });
-      return figure({ ...spec, cell }, "Stamp", state.channels > 1 ? "the input channel on each tap, for output channel 0" : "the input channel on each tap");
-    }
-    const c = current() ?? 0;
-    const spec = tapSpec(shape, size, (i) => (model.switches[c] === i ? 1 : 0), (i) => i);
-    return figure(spec, "Stamp", `of window ${at(c, model.coarse)}: 1 on the remembered tap`);
-  }
-
-  function tapSpec(shape, size, weight, key) {
-    const kernel = state.way === "conv_transpose";
-    return {
-      name: "taps",
-      label: `${kernel ? "kernel" : "stamp"}, ${shape.join(" by ")}`,
-      kind: "t",
-      shape,
-      size,
-      key,
-      cell: (i) => ({
-        value: weight(i),
-        text: shown(weight(i)),
-        label: `tap ${unravel(i, shape).join(", ")}: weight ${full(weight(i))}`,
-        classes: weight(i) === 0 && !kernel ? "zero" : "",
-      }),
-    };
-  }
-
-  /** In one dimension every stamp has a row: what each input adds to each output. */
-  function stampRows(links, size, later) {
-    const up = state.direction === "up";
-    const [rows, columns] = [product(model.coarse), product(model.fine)];
-    const values = up ? model.y : model.x;
-    const terms = new Map();
-    for (const { c, f, w } of links) {
-      const term = w * values[up ? c : f];
-      terms.set(c * columns + f, (terms.get(c * columns + f) ?? 0) + term);
-    }
-    return figure(
-      {
-        name: "stamps",
-        label: up ? "stamps, one row for each input" : "windows, one row for each output",
-        kind: "s",
-        shape: [rows, columns],
-        size,
-        cell: (i) => {
-          const term = terms.get(i);
-          const c = Math.floor(i / columns);
-          const where = up ? `input ${c} to output ${i % columns}` : `input ${i % columns} to output ${c}`;
-          if (term === undefined) return { value: null, text: "", label: `${where}: nothing`, blank: true };
-          return { value: term, text: shown(term), label: `${where}: ${full(term)}`, colours: [stampColour(c)], classes: later(c) };
-        },
-      },
-      up ? "Stamps" : "Windows",
-      up ? "one row for each input; columns add up" : "one row for each output; rows add up",
-    );
-  }
-
-  // -- formula, overlap, matrix, call -----------------------------------------------------------------------------------
-
-  function drawFormula() {
-    const lines = sizeFormula(model);
-    ui.formula.replaceChildren(
-      h("p", { class: "symbols" }, "output = ", lines[0].symbols),
-      ...lines.map(({ axis, numbers, result, note }) =>
-        h(
-          "p",
-          { class: "line" },
-          axis ? h("span", { class: "axis" }, axis) : null,
-          numbers === String(result) ? null : `${numbers} `,
-          h(
-            "span",
-            { class: "equals" },
-            numbers === String(result) ? null : "= ",
-            h("output", { class: "result" }, String(result)),
-          ),
-          note ? h("span", { class: "note" }, note) : null,
-        ),
-      ),
-    );
-  }
-
-  function drawOverlap() {
-    const most = Math.max(...model.overlap);
-    ui.overlap.replaceChildren(
-      figure(
-        {
-          name: "overlap",
-          label: `overlap, ${model.fine.join(" by ")}`,
-          kind: "o",
-          shape: model.fine,
-          planes: state.way === "pixel_shuffle",
-          size: cellSize(Math.max(...model.fine.slice(-state.size.length))),
-          cell: (i) => ({
-            value: model.overlap[i],
-            text: String(model.overlap[i]),
-            label: `output ${unravel(i, model.fine).join(", ")}: ${plural(model.overlap[i], "stamp")}`,
-            classes: `depth-${most <= 4 ? model.overlap[i] : Math.ceil((4 * model.overlap[i]) / most)}`,
-          }),
-        },
-        overlapSentence(model),
-      ),
-    );
-  }
-
-  function drawMatrix() {
-    const [rows, columns] = [product(model.coarse), product(model.fine)];
-    const up = state.direction === "up";
-    const way = TABLE.ways[state.way];
-    if (rows * columns > TABLE.limits.matrix) {
-      ui.matrix.replaceChildren(
-        h("p", { class: "note" }, `X has ${rows} by ${columns} elements, more than this page draws; in Python, unsample.matrix makes it.`),
-      );
-      return;
-    }
-    const matrix = matrixCells(model);
-    const longest = Math.max(rows, columns);
-    const broken = [...matrix.values()].some((weight) => !Number.isInteger(weight));
-    const size = longest > 20 ? "dot" : longest > 12 && !broken ? "tiny" : broken && longest <= 10 ? "" : "small";
-    const spec = (name, transposed) => ({
-      name,
-      label: transposed ? `matrix X transposed, ${columns} by ${rows}` : `matrix X, ${rows} by ${columns}`,
-      kind: "m",
-      shape: transposed ? [columns, rows] : [rows, columns],
-      size,
-      key: (i) => (transposed ? (i % rows) * columns + Math.floor(i / rows) : i),
-      cell: (i) => {
-        const key = transposed ? (i % rows) * columns + Math.floor(i / rows) : i;
-        const weight = matrix.get(key);
-        const [r, c] = unravel(i, transposed ? [columns, rows] : [rows, columns]);
-        const where = `row ${r}, column ${c}`;
-        if (weight === undefined) return { value: 0, text: "\u00b7", label: `${where}: 0`, blank: true };
-        return { value: weight, text: shown(weight), label: `${where}: ${full(weight)}`, colours: [stampColour(Math.floor(key / columns))] };
-      },
-    });
-    const lost = up && state.way === "max_unpool" && model.up.length < model.down.length;
-    ui.matrix.replaceChildren(
-      h(
-        "div",
-        { class: "matrices" },
-        figure(spec("X", false), "X", `${way.down}, the way down: ${rows} \u00d7 ${columns}`),
-        figure(spec("Xt", true), "X\u1d40", `${state.way}, the way up: ${columns} \u00d7 ${rows}`),
-      ),
-      h(
-        "p",
-        { class: "note" },
-        lost
-          ? `With duplicates '${state.duplicates}' a window that loses writes nothing: its row is empty, and only 'sum' is the exact transpose of max_gather.`
-          : "Rows of X and columns of X\u1d40 are windows. The gradient of each direction is the other.",
-      ),
-    );
   }
 
   function drawCall() {
@@ -494,8 +274,17 @@ function mount(root, initial, host) {
       );
     const button = h("button", { type: "button", class: "quiet", onclick: () => copy(code, button) }, "Copy");
     ui.call.replaceChildren(
-      h("div", { class: "tabs" }, h("div", { role: "tablist", "aria-label": "Library" }, Object.keys(LIBRARIES).map(tab)), button),
-      h("pre", { role: "tabpanel", id: "python-call", "aria-labelledby": `tab-${library}`, tabindex: "0" }, h("code", {}, code)),
+      h(
+        "div",
+        { class: "tabs" },
+        h("div", { role: "tablist", "aria-label": "Library" }, Object.keys(LIBRARIES).map(tab)),
+        button,
+      ),
+      h(
+        "pre",
+        { role: "tabpanel", id: "python-call", "aria-labelledby": `tab-${library}`, tabindex: "0" },
+        h("code", {}, code),
+      ),
     );
   }
 
@@ -517,7 +306,7 @@ function mount(root, initial, host) {
     setTimeout(() => (button.textContent = before), 1500);
   }
 
-  // -- steps ------------------------------------------------------------------------------------------------------------
+  // -- steps ------------------------------------------------------------------------------------------------
 
   const last = () => product(model.coarse);
   const current = () => (state.step ? state.step - 1 : null);
@@ -542,14 +331,30 @@ function mount(root, initial, host) {
     });
     ui.steps.replaceChildren(
       button("back", "\u2190", `One ${unit} back`, () => step(-1)),
-      button("play", timer ? "Pause" : "Play", timer ? "Pause" : `Play ${unit} by ${unit}`, () => (timer ? pause() : play()), { class: "play" }),
+      button(
+        "play",
+        timer ? "Pause" : "Play",
+        timer ? "Pause" : `Play ${unit} by ${unit}`,
+        () => (timer ? pause() : play()),
+        { class: "play" },
+      ),
       button("next", "\u2192", `One ${unit} on`, () => step(1)),
       range,
-      h("span", { class: "count" }, state.step === null ? `all ${plural(last(), unit)}` : `${unit} ${state.step} of ${last()}`),
-      button("all", "All", `All ${unit}s`, () => {
-        pause();
-        goTo(null);
-      }, { disabled: state.step === null }),
+      h(
+        "span",
+        { class: "count" },
+        state.step === null ? `all ${plural(last(), unit)}` : `${unit} ${state.step} of ${last()}`,
+      ),
+      button(
+        "all",
+        "All",
+        `All ${unit}s`,
+        () => {
+          pause();
+          goTo(null);
+        },
+        { disabled: state.step === null },
+      ),
     );
     if (focused) {
       const again = ui.steps.querySelector(`[data-step="${focused}"]`);
@@ -585,7 +390,7 @@ function mount(root, initial, host) {
     drawSteps();
   }
 
-  // -- partners ---------------------------------------------------------------------------------------------------------
+  // -- partners ---------------------------------------------------------------------------------------------
 
   function collectCells() {
     cells = new Map();
@@ -606,8 +411,13 @@ function mount(root, initial, host) {
     }
     const [kind, i] = what;
     const columns = product(model.fine);
-    const links = state.direction === "up" ? model.up : model.down;
-    const same = { c: (link) => link.c === i, f: (link) => link.f === i, o: (link) => link.f === i, t: (link) => link.t === i };
+    const links = linksOf(model);
+    const same = {
+      c: (link) => link.c === i,
+      f: (link) => link.f === i,
+      o: (link) => link.f === i,
+      t: (link) => link.t === i,
+    };
     same.p = same.f;
     same.m = same.s = (link) => link.c === Math.floor(i / columns) && link.f === i % columns;
     const lit = new Set([`${kind}${i}`]);
@@ -621,7 +431,8 @@ function mount(root, initial, host) {
     ui.detail.textContent = sentence(model, plain, i);
   }
 
-  const hint = () => "Point at a cell, or move to it with the arrow keys, to see what it meets. Type to change a number.";
+  const hint = () =>
+    "Point at a cell, or move to it with the arrow keys, to see what it meets. Type to change a number.";
 
   function hold(cell, aloud) {
     const i = Number(cell.dataset.i);
@@ -658,7 +469,7 @@ function mount(root, initial, host) {
     light();
   });
 
-  // -- editing ----------------------------------------------------------------------------------------------------------
+  // -- editing ----------------------------------------------------------------------------------------------
 
   root.addEventListener("keydown", (event) => {
     const cell = event.target;
@@ -692,7 +503,12 @@ function mount(root, initial, host) {
   function edit(cell, typed) {
     const before = cell.textContent;
     const label = cell.getAttribute("aria-label");
-    const input = h("input", { class: "edit", inputmode: "decimal", "aria-label": label, autocomplete: "off" });
+    const input = h("input", {
+      class: "edit",
+      inputmode: "decimal",
+      "aria-label": label,
+      autocomplete: "off",
+    });
     input.value = typed ?? cell.dataset.value;
     cell.replaceChildren(input);
     input.focus();
@@ -730,7 +546,7 @@ function mount(root, initial, host) {
     update({ ...state, [array]: nest(flat, shape) });
   }
 
-  // -- theme ------------------------------------------------------------------------------------------------------------
+  // -- theme ------------------------------------------------------------------------------------------------
 
   const dark = () => {
     const set = root.style.colorScheme || getComputedStyle(root).colorScheme;
@@ -772,7 +588,14 @@ function mount(root, initial, host) {
     first = initial;
   }
   update({ step: null, ...first });
-  return { set, update, refuseWith, state: () => state, model: () => model, message: () => ui.message.textContent };
+  return {
+    set,
+    update,
+    refuseWith,
+    state: () => state,
+    model: () => model,
+    message: () => ui.message.textContent,
+  };
 }
 
 /** The page in a file: the state lives in the address. */

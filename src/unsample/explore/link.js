@@ -40,7 +40,7 @@ function withRank(table, state, rank) {
   return next;
 }
 
-// -- address <-> state -----------------------------------------------------------------------------------------
+// -- address <-> state --------------------------------------------------------------------------------------
 // 1,2 counts along an axis, ; from row to row (or from axis to axis of a padding), | from channel to channel.
 
 const SEPARATORS = ["|", ";", ","];
@@ -98,7 +98,8 @@ function fromHash(table, hash) {
   }
   const way = given.get("way");
   const ways = Object.keys(table.ways);
-  if (!ways.includes(way)) refuse(`explore: way of the link must be one of ${listed(ways)}, got '${way ?? ""}'`);
+  if (!ways.includes(way))
+    refuse(`explore: way of the link must be one of ${listed(ways)}, got '${way ?? ""}'`);
   const rank = given.has("size") ? given.get("size").split(",").length : 1;
   if (!RANKS.includes(rank)) refuse(`explore: draws 1 or 2 spatial axes, got ${rank}`);
   const state = freshState(table, way, rank);

@@ -14,7 +14,16 @@ from typing import Any
 from unsample.explore.state import State, table
 
 # One module in the browser; each part uses names of those before it.
-SCRIPTS = ("arithmetic.js", "link.js", "call.js", "words.js", "parts.js", "explore.js")
+SCRIPTS = (
+    "arithmetic.js",
+    "resample.js",
+    "link.js",
+    "call.js",
+    "words.js",
+    "parts.js",
+    "pictures.js",
+    "explore.js",
+)
 
 
 @cache

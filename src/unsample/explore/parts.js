@@ -29,14 +29,25 @@ function paint(cell, colours) {
     const [from, to] = [(i * 100) / found.length, ((i + 1) * 100) / found.length];
     return `var(--stamp-${colour % COLOURS}) ${from}% ${to}%`;
   });
-  cell.style.background = found.length === 1 ? `var(--stamp-${found[0] % COLOURS})` : `linear-gradient(115deg, ${stops})`;
+  cell.style.background =
+    found.length === 1 ? `var(--stamp-${found[0] % COLOURS})` : `linear-gradient(115deg, ${stops})`;
 }
 
 /**
  * A grid of cells with one tab stop; arrows move inside. `spec.cell(i)` says what cell i holds:
  * {value, text, label, colours, editable, blank, classes}. `kind` and `key(i)` say what it is about.
  */
-function makeGrid({ name, label, kind, shape, cell, key = (i) => i, column = false, array = null, size = "" }) {
+function makeGrid({
+  name,
+  label,
+  kind,
+  shape,
+  cell,
+  key = (i) => i,
+  column = false,
+  array = null,
+  size = "",
+}) {
   const two = shape.length === 2 ? shape : column ? [shape[0], 1] : [1, shape[0]];
   const [rows, columns] = two;
   const body = Array.from({ length: rows }, (_, r) =>
@@ -69,7 +80,14 @@ function makeGrid({ name, label, kind, shape, cell, key = (i) => i, column = fal
   );
   return h(
     "div",
-    { role: "grid", class: `grid ${size}`, "data-grid": name, "aria-label": label, "aria-rowcount": rows, "aria-colcount": columns },
+    {
+      role: "grid",
+      class: `grid ${size}`,
+      "data-grid": name,
+      "aria-label": label,
+      "aria-rowcount": rows,
+      "aria-colcount": columns,
+    },
     body,
   );
 }
@@ -90,7 +108,12 @@ function figure(spec, caption, note = "") {
           cell: (i) => spec.cell(offset + i),
           key: (i) => offset + i,
         };
-        return h("div", { class: "plane" }, h("span", { class: "channel" }, `channel ${channel}`), makeGrid(plane));
+        return h(
+          "div",
+          { class: "plane" },
+          h("span", { class: "channel" }, `channel ${channel}`),
+          makeGrid(plane),
+        );
       });
   return h(
     "figure",
@@ -117,7 +140,7 @@ function neighbour(cell, key, control) {
   return to ? (rows[to[0]]?.children[to[1]] ?? cell) : null;
 }
 
-// -- controls ---------------------------------------------------------------------------------------------------
+// -- controls -----------------------------------------------------------------------------------------------
 
 function radios({ name, legend, options, chosen, choose, classes }) {
   return h(
@@ -138,7 +161,14 @@ function radios({ name, legend, options, chosen, choose, classes }) {
 
 /** A number with its label; whole numbers alone are taken over, everything else waits. */
 function numberInput({ label, value, min, max, change }) {
-  const input = h("input", { type: "number", step: "1", inputmode: "numeric", value, min: min ?? false, max: max ?? false });
+  const input = h("input", {
+    type: "number",
+    step: "1",
+    inputmode: "numeric",
+    value,
+    min: min ?? false,
+    max: max ?? false,
+  });
   input.addEventListener("input", () => {
     if (input.value !== "" && Number.isInteger(input.valueAsNumber)) change(input.valueAsNumber);
   });
@@ -163,7 +193,13 @@ function fieldControl(name, field, now, label, words, change) {
   const set = (axis, number) => change(now()[name].map((old, i) => (i === axis ? number : old)));
   const numbers = () =>
     value.map((number, axis) =>
-      numberInput({ label: axes[axis] || label, value: number, min: lowest, max: field.max, change: (n) => set(axis, n) }),
+      numberInput({
+        label: axes[axis] || label,
+        value: number,
+        min: lowest,
+        max: field.max,
+        change: (n) => set(axis, n),
+      }),
     );
   if (field.kind === "choice")
     return select({ label, value, options: field.choices.map((each) => [each, each]), change });
@@ -174,8 +210,7 @@ function fieldControl(name, field, now, label, words, change) {
       h("input", { type: "checkbox", checked: value, onchange: (event) => change(event.target.checked) }),
       h("span", {}, label),
     );
-  if (field.kind === "count")
-    return numberInput({ label, value, min: field.min, max: field.max, change });
+  if (field.kind === "count") return numberInput({ label, value, min: field.min, max: field.max, change });
   if (field.kind === "pads") {
     const kind = typeof value === "string" ? value : "numbers";
     const zeros = axes.map(() => [0, 0]);
@@ -193,20 +228,37 @@ function fieldControl(name, field, now, label, words, change) {
           value: pair[j],
           min: state.way === "max_unpool" ? 0 : undefined,
           max: field.max,
-          change: (n) => change(now()[name].map((old, i) => (i === axis ? old.map((o, k) => (k === j ? n : o)) : old))),
+          change: (n) =>
+            change(now()[name].map((old, i) => (i === axis ? old.map((o, k) => (k === j ? n : o)) : old))),
         }),
       ),
     );
-    return h("div", { class: "group", role: "group", "aria-label": label }, choose, h("div", { class: "numbers" }, sides));
+    return h(
+      "div",
+      { class: "group", role: "group", "aria-label": label },
+      choose,
+      h("div", { class: "numbers" }, sides),
+    );
   }
   if (field.kind === "optional axes" && state.way !== "resize") {
     const own = h(
       "label",
       { class: "check" },
-      h("input", { type: "checkbox", checked: value !== null, onchange: (event) => change(event.target.checked ? "usual" : null) }),
+      h("input", {
+        type: "checkbox",
+        checked: value !== null,
+        onchange: (event) => change(event.target.checked ? "usual" : null),
+      }),
       h("span", {}, `${label} asked for`),
     );
-    return value === null ? own : h("div", { class: "group", role: "group", "aria-label": label }, own, h("div", { class: "numbers" }, numbers()));
+    return value === null
+      ? own
+      : h(
+          "div",
+          { class: "group", role: "group", "aria-label": label },
+          own,
+          h("div", { class: "numbers" }, numbers()),
+        );
   }
   if (value.length === 1) return numbers()[0];
   return h(
