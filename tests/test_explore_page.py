@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from browser import Watched, chromium
+from browser import Watched, chromium, executable
 from unsample.explore.page import SCRIPTS, page, script, write
 from unsample.explore.state import make_state, table
 
@@ -343,6 +343,23 @@ def test_steps_let_one_stamp_fall_after_the_other(shown: Any) -> None:
     assert texts(shown, "output") == ["2", "3", "24", "30", "40"]
 
 
+def test_the_slider_can_be_dragged(watched: Watched, html: Path) -> None:
+    opened = watched.open(html, "way=nearest&size=6&factor=2")
+    box = opened.locator("[data-step=range]").bounding_box()
+    middle = box["y"] + box["height"] / 2
+    opened.mouse.move(box["x"] + box["width"] - 8, middle)
+    opened.mouse.down()
+    counts = []
+    for part in (0.8, 0.5, 0.2):
+        opened.mouse.move(box["x"] + part * box["width"], middle)
+        counts.append(opened.locator(".count").text_content())
+    opened.mouse.up()
+    assert counts == ["stamp 5 of 6", "stamp 3 of 6", "stamp 1 of 6"]
+    assert opened.evaluate("document.activeElement.dataset.step") == "range"
+    opened.locator("[data-step=all]").click()
+    assert opened.evaluate("document.activeElement.dataset.step") == "play"
+
+
 def test_playing_ends_by_itself_and_can_be_paused(shown: Any) -> None:
     play = shown.locator("[data-step=play]")
     play.click()
@@ -650,3 +667,9 @@ window.leave = render({{ model, el: document.getElementById("cell") }});
     assert opened.locator("[role=alert]").text_content() == "conv_transpose: stride must be at least 1, got 0"
     opened.evaluate("leave()")
     assert opened.evaluate("model.listeners.length") == 0
+
+
+def test_without_chromium_these_tests_say_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(AssertionError, match="apt-get install chromium"):
+        executable()

@@ -311,17 +311,30 @@ function mount(root, initial, host) {
   const last = () => product(model.coarse);
   const current = () => (state.step ? state.step - 1 : null);
 
+  let drawnSteps = null;
+
+  /** The buttons stay while steps go by: a slider that is dragged must not be replaced. */
   function drawSteps() {
-    const up = state.direction === "up";
-    const unit = up ? "stamp" : "window";
-    const focused = ui.steps.contains(document.activeElement) ? document.activeElement.dataset.step : null;
-    const button = (name, text, label, action, more = {}) =>
-      h("button", { type: "button", "data-step": name, "aria-label": label, onclick: action, ...more }, text);
+    const unit = state.direction === "up" ? "stamp" : "window";
+    if (drawnSteps !== `${unit} ${last()}`) makeSteps(unit);
+    drawnSteps = `${unit} ${last()}`;
+    const part = (name) => ui.steps.querySelector(`[data-step="${name}"]`);
+    part("play").textContent = timer ? "Pause" : "Play";
+    part("play").setAttribute("aria-label", timer ? "Pause" : `Play ${unit} by ${unit}`);
+    part("range").value = String(state.step ?? last());
+    part("count").textContent =
+      state.step === null ? `all ${plural(last(), unit)}` : `${unit} ${state.step} of ${last()}`;
+    if (state.step === null && document.activeElement === part("all")) part("play").focus();
+    part("all").disabled = state.step === null;
+  }
+
+  function makeSteps(unit) {
+    const button = (name, text, label, onclick) =>
+      h("button", { type: "button", "data-step": name, "aria-label": label, onclick }, text);
     const range = h("input", {
       type: "range",
       min: "0",
       max: String(last()),
-      value: String(state.step ?? last()),
       "data-step": "range",
       "aria-label": `${unit}s so far`,
       oninput: () => {
@@ -331,35 +344,15 @@ function mount(root, initial, host) {
     });
     ui.steps.replaceChildren(
       button("back", "\u2190", `One ${unit} back`, () => step(-1)),
-      button(
-        "play",
-        timer ? "Pause" : "Play",
-        timer ? "Pause" : `Play ${unit} by ${unit}`,
-        () => (timer ? pause() : play()),
-        { class: "play" },
-      ),
+      button("play", "Play", "Play", () => (timer ? pause() : play())),
       button("next", "\u2192", `One ${unit} on`, () => step(1)),
       range,
-      h(
-        "span",
-        { class: "count" },
-        state.step === null ? `all ${plural(last(), unit)}` : `${unit} ${state.step} of ${last()}`,
-      ),
-      button(
-        "all",
-        "All",
-        `All ${unit}s`,
-        () => {
-          pause();
-          goTo(null);
-        },
-        { disabled: state.step === null },
-      ),
+      h("span", { class: "count", "data-step": "count" }),
+      button("all", "All", `All ${unit}s`, () => {
+        pause();
+        goTo(null);
+      }),
     );
-    if (focused) {
-      const again = ui.steps.querySelector(`[data-step="${focused}"]`);
-      (again.disabled ? ui.steps.querySelector("[data-step=play]") : again).focus();
-    }
   }
 
   function goTo(step) {
