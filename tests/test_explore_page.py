@@ -167,6 +167,30 @@ def test_the_way_down_reads_what_the_way_up_stamps(watched: Watched, html: Path)
     assert opened.locator(".detail").text_content() == "output[1] = 3 · 2 + 4 · 3 + 5 · 4 = 38."
 
 
+def test_a_window_that_loses_says_so(watched: Watched, html: Path) -> None:
+    opened = watched.open(html, "way=max_unpool&size=5&kernel_size=3&stride=1&x=1,9,2,8,3")
+    cell(opened, "input", 0).hover()
+    assert opened.locator(".detail").text_content() == (
+        "input[0] = 9 loses to another window that remembers the same element."
+    )
+    assert lit(opened, "output") == []
+    cell(opened, "before pooling", 1).hover()
+    assert opened.locator(".detail").text_content() == (
+        "Before pooling[1] = 9: remembered by window [0] and window [1]."
+    )
+
+
+def test_in_the_way_down_sizes_change_their_names(shown: Any) -> None:
+    def labels() -> list[str]:
+        return shown.locator(
+            '[data-field="size"] label, [data-field="output_size"] label'
+        ).all_text_contents()
+
+    assert labels() == ["Input size", "Output size asked for"]
+    shown.get_by_text("Down", exact=True).click()
+    assert labels() == ["Output size", "Input size asked for"]
+
+
 # -- by keyboard ---------------------------------------------------------------------------------------------
 
 

@@ -131,6 +131,8 @@ function mount(root, initial, host) {
     const way = TABLE.ways[state.way];
     const names = Object.keys(way.settings);
     const pads = typeof state.padding === "string" ? state.padding : "numbers";
+    // The way down takes what the way up gives: the same setting under the other name.
+    const labelOf = (field) => (state.direction === "down" && field.down) || field.label;
     const structure = [
       state.way,
       state.direction,
@@ -195,7 +197,7 @@ function mount(root, initial, host) {
               name,
               TABLE.fields[name],
               () => state,
-              way.labels?.[name] ?? TABLE.fields[name].label,
+              way.labels?.[name] ?? labelOf(TABLE.fields[name]),
               way.words ?? TABLE.fields[name].words,
               (value) => change(name, value),
             ),

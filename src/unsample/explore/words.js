@@ -195,7 +195,11 @@ function sentence(model, kind, i) {
     return `${target(i)} = ${some(meets.map(term), " + ")} = ${value}.`;
   }
   const verb = up ? "stamps" : "is read into";
-  if (!meets.length) return `${source(i)} = ${full(values[i])} reaches no output.`;
+  if (!meets.length) {
+    const lost = up && model.state.way === "max_unpool";
+    const why = lost ? "loses to another window that remembers the same element" : "reaches no output";
+    return `${source(i)} = ${full(values[i])} ${why}.`;
+  }
   const parts = meets.map((link) => `${at(link[output], shapes[output])} with ${full(link.w * values[i])}`);
   return `${source(i)} = ${full(values[i])} ${verb} ${plural(meets.length, "output")}: ${some(parts, ", ")}.`;
 }
