@@ -687,6 +687,8 @@ window.leave = render({{ model, el: document.getElementById("cell") }});
     assert opened.evaluate("saved.at(-1).stride") == [1]
     opened.evaluate("model.tell({ ...model.get('state'), weight: [1, 1, 1] })")
     assert texts(opened, "output") == ["1", "11", "11", "10"]
+    opened.evaluate("model.tell({ ...model.get('state'), y: null, size: [3] })")
+    assert opened.evaluate("saved.at(-1).y") == [1, 2, 3], "the page fills what it is not given, and says so"
     opened.evaluate("model.tell({ ...model.get('state'), stride: [0] })")
     assert opened.locator("[role=alert]").text_content() == "conv_transpose: stride must be at least 1, got 0"
     opened.evaluate("leave()")

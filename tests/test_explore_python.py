@@ -304,6 +304,9 @@ def test_the_widget_keeps_its_state_with_the_page() -> None:
     assert heard == [[1]]
     assert widget.output.tolist() == [2, 23, 34, 40]
     assert Explorer().state == make_state()
+    with pytest.raises(us.ShapeError) as unfilled:
+        _ = Explorer().output
+    assert str(unfilled.value) == "explore: y has no numbers yet, the page fills them when it is shown"
 
 
 def test_the_widget_takes_whole_states_alone() -> None:

@@ -77,7 +77,7 @@ function mount(root, initial, host) {
 
   // -- state ------------------------------------------------------------------------------------------------
 
-  function update(next, { tell = true } = {}) {
+  function update(next) {
     try {
       model = evaluate(TABLE, next);
       state = withNumbers(next);
@@ -91,7 +91,7 @@ function mount(root, initial, host) {
     }
     drawControls();
     if (!ui.message.textContent) draw();
-    if (tell) host.changed(state);
+    host.changed(state);
   }
 
   /** The state with the numbers that are shown, so that a link or a notebook has them. */
@@ -99,8 +99,7 @@ function mount(root, initial, host) {
     const filled = { ...next, x: nest(model.x, model.fine) };
     if (next.way !== "max_unpool" || next.y !== null) filled.y = nest(model.y, model.coarse);
     if (model.weight) filled.weight = nest(model.weight, next.kernel_size);
-    const last = product(model.coarse);
-    if (filled.step !== null && filled.step >= last) filled.step = filled.step === last ? last : null;
+    if (filled.step > product(model.coarse)) filled.step = null;
     return filled;
   }
 
@@ -564,7 +563,7 @@ function mount(root, initial, host) {
     if (JSON.stringify(next) === JSON.stringify(state)) return;
     pause();
     if (!ui.controls.contains(document.activeElement)) drawnControls = null;
-    update({ step: null, ...next }, { tell: false });
+    update({ step: null, ...next });
   }
 
   /** A state that cannot even be read: say why, keep what is shown. */
@@ -579,7 +578,7 @@ function mount(root, initial, host) {
   } catch (error) {
     if (!(error instanceof SettingError)) throw error;
     // Something must stand behind the message.
-    update(freshState(TABLE, "conv_transpose", 1), { tell: false });
+    update(freshState(TABLE, "conv_transpose", 1));
     first = initial;
   }
   update({ step: null, ...first });

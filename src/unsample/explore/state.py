@@ -96,7 +96,7 @@ def make_state(
 def check_state(state: Any) -> State:
     """A state that came from outside: a dict with the keys of its way up. Its values the page judges."""
     ways = table()["ways"]
-    if not isinstance(state, dict) or state.get("way") not in ways:
+    if not isinstance(state, dict) or state.get("way") not in tuple(ways):
         raise ShapeError(f"explore: state must be a dict with 'way' one of {listed(tuple(ways))}")
     way = ways[state["way"]]
     wanted = ["way", "direction", *way["settings"], *way["arrays"], "step"]
@@ -152,6 +152,10 @@ def run(state: State) -> Any:
     """
     plan(state)
     up = state["direction"] == "up"
+    needed = ["x" if state["way"] == "max_unpool" or not up else "y", "weight"]
+    for name in needed:
+        if name in state and state[name] is None:
+            raise ShapeError(f"explore: {name} has no numbers yet, the page fills them when it is shown")
     way, arguments, settings = state["way"], _arguments(state), _settings(state)
     if way == "max_unpool":
         values, switches = max_pool(np.array(state["x"]), *arguments, **settings)

@@ -42,7 +42,7 @@ class Explorer(anywidget.AnyWidget):
     def output(self) -> Any:
         """What the library makes of the present state, a NumPy array.
 
-        Raises ShapeError where the library refuses the setting, and before the page has been shown where the
-        state has no numbers yet.
+        Raises ShapeError where the library refuses the setting, or where numbers that were not given are not
+        filled yet because the page has not been shown.
         """
         return run(self.state)
