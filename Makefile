@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 
-.PHONY: help test native sanitize fuzz compare bench bench-quick bench-models lint types docs-check clean
+.PHONY: help test native sanitize fuzz compare bench bench-quick bench-models explore-picture lint types docs-check clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -50,6 +50,9 @@ bench-models: $(READY) ## Measure whole models before and after accelerate, abou
 $(VENV)/.bench: $(READY)
 	$(BIN)/python -m pip install --quiet openvino
 	@touch $@
+
+explore-picture: $(READY) ## Take docs/pictures/explore.png anew, with the Chromium of the system
+	$(BIN)/python docs/pictures/explore.py
 
 lint: $(READY) ## Check style and formatting
 	$(BIN)/ruff check .

@@ -4,6 +4,7 @@ Any array in (NumPy, PyTorch, JAX), the same kind out. Start with `unsample.near
 """
 
 from unsample import geometry, interop
+from unsample.explore import explore
 from unsample.geometry import ShapeError
 from unsample.matrix import matrix
 from unsample.memory import set_kept_memory
@@ -35,6 +36,7 @@ __all__ = [
     "conv_transpose",
     "conv_weight_grad",
     "decimate",
+    "explore",
     "geometry",
     "get_num_threads",
     "interop",

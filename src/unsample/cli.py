@@ -207,6 +207,110 @@ def _print_table(comparison: "Comparison") -> None:
     Console(highlight=False).print(table)
 
 
+# -- explore ------------------------------------------------------------------------------------------
+
+_AXES = "N or N,N"
+
+
+@app.command()
+def explore(
+    way_up: Annotated[
+        str,
+        typer.Argument(
+            help="nearest, bed_of_nails, max_unpool, conv_transpose, pixel_shuffle or resize.",
+            metavar="WAY_UP",
+        ),
+    ] = "conv_transpose",
+    out: Annotated[
+        str, typer.Option("--out", "-o", help="Where to write the page.", metavar="FILE")
+    ] = "unsample-explore.html",
+    show: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in the browser.")] = True,
+    down: Annotated[
+        bool, typer.Option("--down", help="Show the way down that it is the transpose of.")
+    ] = False,
+    rank: Annotated[int | None, typer.Option(help="1 or 2 spatial axes.", show_default=False)] = None,
+    y: Annotated[
+        str, typer.Option(help="Numbers of the smaller side; ; parts rows, | channels.", metavar="N,N;N,N")
+    ] = "",
+    x: Annotated[str, typer.Option(help="Numbers of the larger side.", metavar="N,N;N,N")] = "",
+    weight: Annotated[str, typer.Option(help="Numbers of the kernel.", metavar="N,N;N,N")] = "",
+    size: Annotated[str, typer.Option(help="Size of the input, or of what is pooled.", metavar=_AXES)] = "",
+    factor: Annotated[str, typer.Option(help="Elements per element.", metavar=_AXES)] = "",
+    at: Annotated[str, typer.Option(help="Where in its block the nail is.", metavar=_AXES)] = "",
+    kernel_size: Annotated[str, typer.Option(help="Taps per axis.", metavar=_AXES)] = "",
+    stride: Annotated[str, typer.Option(help="Step from window to window.", metavar=_AXES)] = "",
+    padding: Annotated[
+        str, typer.Option(help="Per side 1:0, per side and axis 1:0,0:1.", metavar="N, N:N or same")
+    ] = "",
+    dilation: Annotated[str, typer.Option(help="Step from tap to tap.", metavar=_AXES)] = "",
+    padding_mode: Annotated[str, typer.Option(help="zeros, circular, reflect or replicate.")] = "",
+    output_padding: Annotated[str, typer.Option(help="Elements more at the end.", metavar=_AXES)] = "",
+    output_size: Annotated[str, typer.Option(help="Spatial size of the result.", metavar=_AXES)] = "",
+    ceil_mode: Annotated[
+        bool | None,
+        typer.Option("--ceil-mode", help="Let a last window hang over the end.", show_default=False),
+    ] = None,
+    duplicates: Annotated[str, typer.Option(help="last, sum, max or error.")] = "",
+    channels: Annotated[str, typer.Option(help="Output channels of pixel_shuffle.", metavar="N")] = "",
+    order: Annotated[str, typer.Option(help="CRD or DCR.")] = "",
+    method: Annotated[str, typer.Option(help="linear, nearest, cubic, catmull_rom or area.")] = "",
+    convention: Annotated[str, typer.Option(help="half_pixel, align_corners, asymmetric or legacy.")] = "",
+    antialias: Annotated[
+        bool | None,
+        typer.Option("--antialias", help="Stretch the kernel where an axis shrinks.", show_default=False),
+    ] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Write a page in which a way up, its numbers and its settings can be changed and seen.
+
+    One HTML file that needs no server and loads nothing. Everything can be changed in the page, too.
+    """
+    from unsample.explore.page import show as show_page
+    from unsample.explore.page import write
+    from unsample.explore.state import make_state, read_option
+
+    given = {
+        "y": y,
+        "x": x,
+        "weight": weight,
+        "size": size,
+        "factor": factor,
+        "at": at,
+        "kernel_size": kernel_size,
+        "stride": stride,
+        "padding": padding,
+        "dilation": dilation,
+        "padding_mode": padding_mode,
+        "output_padding": output_padding,
+        "output_size": output_size,
+        "ceil_mode": ceil_mode,
+        "duplicates": duplicates,
+        "channels": channels,
+        "order": order,
+        "method": method,
+        "convention": convention,
+        "antialias": antialias,
+    }
+    try:
+        settings = {name: read_option(name, text) for name, text in given.items() if text not in ("", None)}
+        state = make_state(way_up, direction="down" if down else "up", rank=rank, **settings)
+        path = write(out, state)
+    except (ValueError, TypeError, OverflowError) as error:
+        if debug:
+            raise
+        _stop(2, str(error))
+    except OSError as error:
+        if debug:
+            raise
+        _stop(1, str(error))
+    print(f"Written to {path}")
+    if show and not show_page(path):
+        print("There is no display to show it on: open the file in a browser.", file=sys.stderr)
+
+
+# -- end of explore -----------------------------------------------------------------------------------
+
+
 class _Terminated(BaseException):
     """SIGTERM came; like KeyboardInterrupt no handler of errors may swallow it."""
 
@@ -246,7 +350,8 @@ def _one_sentence(debug: bool) -> Iterator[None]:
 def _stop(code: int, message: str) -> NoReturn:
     # Errors of the library open with the operation: "compare: crop must be ...".
     print(
-        f"unsample {message}" if message.startswith("compare: ") else f"unsample: {message}", file=sys.stderr
+        f"unsample {message}" if message.startswith(("compare: ", "explore: ")) else f"unsample: {message}",
+        file=sys.stderr,
     )
     raise typer.Exit(code)
 
