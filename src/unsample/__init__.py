@@ -3,6 +3,8 @@
 Any array in (NumPy, PyTorch, JAX), the same kind out. Start with `unsample.nearest`.
 """
 
+import typing
+
 from unsample import geometry
 from unsample.geometry import ShapeError
 from unsample.matrix import matrix
@@ -17,6 +19,9 @@ from unsample.ops.unpool import max_gather, max_unpool
 from unsample.pairs import PAIRS, Pair
 from unsample.switches import PackedSwitches, Switches
 from unsample.thread_count import get_num_threads, set_num_threads, threads
+
+if typing.TYPE_CHECKING:
+    from unsample.inspection import inspect
 
 __version__ = "0.1.0"
 
@@ -34,6 +39,7 @@ __all__ = [
     "decimate",
     "geometry",
     "get_num_threads",
+    "inspect",
     "matrix",
     "max_gather",
     "max_pool",
@@ -48,3 +54,12 @@ __all__ = [
     "threads",
     "window_sum",
 ]
+
+
+def __getattr__(name: str) -> typing.Any:
+    """Tools are imported when they are asked for: `import unsample` imports NumPy alone."""
+    if name == "inspect":
+        from unsample.inspection import inspect
+
+        return inspect
+    raise AttributeError(f"module 'unsample' has no attribute {name!r}")

@@ -1,0 +1,524 @@
+"""What a trace says: one `Step` per way down or up, which undoes which, and where branches do not meet."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import Any
+
+from unsample.geometry.sizes import fine_range
+from unsample.geometry.window import AdaptiveWindow
+from unsample.inspection import grids
+from unsample.inspection.checkerboard import Score, score_of
+from unsample.inspection.graph import Op, Trace
+from unsample.inspection.grids import Grid, Layout
+
+DOWN = ("conv", "pool", "window_sum", "decimate", "pixel_unshuffle")
+UP = ("conv_transpose", "max_unpool", "nearest", "nails", "pixel_shuffle")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One way down or up.
+
+    Parameters
+    ----------
+    number : int
+        From 1, in the order of the run.
+    layer : str
+        Path in the model.
+    what : str
+        Layer class or function.
+    direction : "down" or "up"
+    settings : dict
+    input_shape, output_shape : tuple of int
+    axes, input_sizes : tuple of int
+        Axes of the input of the model on which the result lies, and how many elements they have.
+    parameters, multiply_adds : int
+    activation_bytes : int
+        Of the result, indices included.
+    saved_bytes : int
+        What autograd keeps for it, parameters left out.
+    switch_bytes : int
+        Of `saved_bytes`, the indices of a pooling.
+    milliseconds : float or None
+    receptive_field : tuple of (int, int)
+        Smallest and largest number of input elements that an output depends on, per axis; they differ
+        where outputs of different phases reach differently far.
+    scale, offset : tuple of Fraction
+        Element i of the output has its centre at offset + scale * i on the input, per axis.
+    undoes : tuple of int
+        Numbers of the ways down that a way up undoes, the deepest first.
+    short : tuple of int
+        Elements that are missing after a way up, compared with what its way down started from.
+    shift : tuple of Fraction
+        How far the result lies from where that started, in elements of there.
+    checkerboard : Score or None
+        Of a way up.
+    legal : tuple of (int, int)
+        Sizes that a transposed convolution can make of this input, per axis.
+    """
+
+    number: int
+    layer: str
+    what: str
+    direction: str
+    settings: dict[str, Any]
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    axes: tuple[int, ...] = ()
+    input_sizes: tuple[int, ...] = ()
+    parameters: int = 0
+    multiply_adds: int = 0
+    activation_bytes: int = 0
+    saved_bytes: int = 0
+    switch_bytes: int = 0
+    milliseconds: float | None = None
+    receptive_field: tuple[tuple[int, int], ...] = ()
+    scale: tuple[Fraction, ...] = ()
+    offset: tuple[Fraction, ...] = ()
+    undoes: tuple[int, ...] = ()
+    short: tuple[int, ...] = ()
+    shift: tuple[Fraction, ...] = ()
+    checkerboard: Score | None = None
+    legal: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """A place where branches meet, and how far apart their grids lie there.
+
+    Parameters
+    ----------
+    layer, what : str
+        Where, and "cat", "add", ...
+    shape : tuple of int
+        Of the result.
+    apart : tuple of Fraction
+        Per axis, the distance in elements of this map; where the scales differ, the largest.
+    scales : tuple of bool
+        Per axis, whether the scales differ, so that the distance grows along the axis.
+    step : int or None
+        Number of the way up (or down) that is to blame.
+    """
+
+    layer: str
+    what: str
+    shape: tuple[int, ...]
+    apart: tuple[Fraction, ...]
+    scales: tuple[bool, ...]
+    step: int | None = None
+
+    @property
+    def aligned(self) -> bool:
+        """Whether all branches lie alike."""
+        return not any(self.apart)
+
+
+@dataclass(slots=True)
+class _State:
+    """What is known while the ops are walked."""
+
+    trace: Trace
+    layouts: dict[int, Layout] = field(default_factory=dict)
+    past: dict[int, frozenset[int]] = field(default_factory=dict)  # steps on which a value depends
+    latest: dict[int, int] = field(default_factory=dict)  # the last of them on its own branch
+    pools: dict[int, int] = field(default_factory=dict)  # indices -> number of the op that pooled
+    maker: dict[int, Op] = field(default_factory=dict)
+    steps: list[Step] = field(default_factory=list)
+    before: list[tuple[Grid | None, ...]] = field(default_factory=list)
+    after: list[tuple[Grid | None, ...]] = field(default_factory=list)
+    merges: list[Merge] = field(default_factory=list)
+    grids: list[Grid] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """The result: steps, merges, and what the sizes repeat with."""
+
+    steps: tuple[Step, ...]
+    merges: tuple[Merge, ...]
+    period: int
+    blame: int | None  # the step before a merge whose sizes do not meet
+    fixed: bool  # whether an operation makes a size that does not follow its input's
+
+
+def analyse(trace: Trace) -> Analysis:
+    """Walk the operations in order and carry the grids along."""
+    state = _State(trace)
+    for number, value in enumerate(trace.inputs):
+        state.layouts[value] = _of_input(state, number, trace.values[value].shape)
+    for index, op in enumerate(trace.ops):
+        _walk(state, index, op)
+    blame = None
+    if trace.failure is not None and trace.failure.merge:
+        blame = _latest_up(state, trace.failure.inputs)
+    fixed = any(op.details.get("adaptive") and any(w.coarse > 1 for w in op.windows) for op in trace.ops)
+    return Analysis(tuple(state.steps), tuple(state.merges), grids.period(state.grids), blame, fixed)
+
+
+def _of_input(state: _State, number: int, shape: Sequence[int]) -> Layout:
+    # Inputs of the same size are taken to lie on the same grid.
+    for earlier, value in enumerate(state.trace.inputs[:number]):
+        if state.trace.values[value].shape[2:] == tuple(shape[2:]):
+            number = earlier
+            break
+    return tuple((n,) if axis < 2 else (grids.of_input(number, axis, n),) for axis, n in enumerate(shape))
+
+
+def _walk(state: _State, index: int, op: Op) -> None:
+    shapes = [state.trace.values[i].shape for i in op.outputs]
+    if not shapes:
+        return
+    layouts = [_layout(state, i) for i in op.inputs]
+    out, moved = _through(state, op, layouts, shapes[0])
+    past: frozenset[int] = frozenset().union(*(state.past.get(i, frozenset()) for i in op.inputs))
+    latest = max((state.latest.get(i, 0) for i in op.inputs), default=0)
+    if op.kind in ("elementwise", "cat"):
+        _meet(state, op, layouts, shapes[0])
+    direction = _direction(op, moved, layouts)
+    if direction:
+        number = len(state.steps) + 1
+        before = tuple(grids.grid_of(dim) for dim in layouts[0])
+        after = tuple(grids.grid_of(dim) for dim in out)
+        state.before.append(before)
+        state.after.append(after)
+        step = _step(state, op, number, direction, moved, before, after)
+        state.steps.append(_paired(state, op, step, past) if direction == "up" else step)
+        past, latest = past | {number}, number
+        if op.kind == "pool":
+            state.pools.update(dict.fromkeys(op.outputs[1:], number))
+    for value, shape in zip(op.outputs, shapes, strict=True):
+        state.layouts[value] = out if len(shape) == len(out) and shape == shapes[0] else grids.plain(shape)
+        state.past[value], state.latest[value], state.maker[value] = past, latest, op
+    state.grids.extend(grids.grids_in([out]))
+
+
+def _layout(state: _State, value: int) -> Layout:
+    known = state.layouts.get(value)
+    return known if known is not None else grids.plain(state.trace.values[value].shape)
+
+
+# -- rules ------------------------------------------------------------------------------------------------
+
+
+def _through(
+    state: _State, op: Op, layouts: Sequence[Layout], shape: Sequence[int]
+) -> tuple[Layout, tuple[grids.Moved, ...]]:
+    """The layout of the result, and what a reshape amounted to."""
+    plain = grids.plain(shape)
+    if not layouts:
+        return plain, ()
+    first = layouts[0]
+    if op.kind in ("conv", "pool", "window_sum", "decimate", "pixel_unshuffle") and op.windows:
+        return _spatial(first, plain, op.windows, grids.down), ()
+    if op.kind == "max_unpool" and not op.windows:
+        return _unpooled(state, op, first, plain), ()
+    if op.kind in UP:
+        return _spatial(first, plain, op.windows, grids.up), ()
+    if op.kind == "resize":
+        told = op.steps or (None,) * len(op.resamples)
+        rules = list(zip(op.resamples, told, strict=True))
+        return _spatial(first, plain, rules, lambda grid, rule: grids.resized(grid, *rule)), ()
+    if op.kind == "pad":
+        return _padded(first, plain, op), ()
+    if op.kind == "slice":
+        dim = op.details["dim"]
+        return _on(
+            first, plain, dim, lambda g: grids.sliced(g, op.details["start"], op.details["step"], shape[dim])
+        )
+    if op.kind == "slices":
+        layout = first
+        for each in op.details["moves"]:
+            dim = each["dim"]
+            layout, _ = _on(layout, plain, dim, _slicer(each, shape[dim]))
+        return layout, ()
+    if op.kind == "flip":
+        layout = first
+        for dim in op.details["dims"]:
+            layout, _ = _on(layout, layout, dim, lambda g: grids.sliced(g, g.size - 1, -1, g.size))
+        return layout, ()
+    if op.kind == "permute":
+        return tuple(first[d] for d in op.details["permutation"]), ()
+    if op.kind == "reshape":
+        return _reshape(first, shape)
+    if op.kind == "select":
+        return tuple(dim for d, dim in enumerate(first) if d != op.details["dim"]), ()
+    if op.kind == "reduce":
+        return _reduced(first, op), ()
+    if op.kind == "matmul":
+        return _matmul(op, layouts, plain), ()
+    if op.kind == "mix":
+        return _everything(first, plain), ()
+    if op.kind in ("elementwise", "cat"):
+        return _joined(layouts, shape, op.details.get("dim") if op.kind == "cat" else None), ()
+    return plain, ()
+
+
+def _spatial(first: Layout, plain: Layout, rules: Sequence[Any], through: Any) -> Layout:
+    """The rule of each of the last axes on its grid."""
+    out = list(plain)
+    lead = len(first) - len(rules)
+    for axis in range(lead):
+        if plain[axis] == (grids.size_of(first[axis][0]),) or len(first[axis]) > 1:
+            out[axis] = first[axis]
+    if lead >= 1 and plain[lead - 1] != first[lead - 1]:
+        out[lead - 1] = plain[lead - 1]  # channels
+    for axis, rule in enumerate(rules):
+        grid = grids.grid_of(first[lead + axis])
+        if grid is not None:
+            out[lead + axis] = (through(grid, rule),)
+    return tuple(out)
+
+
+def _slicer(move: dict[str, int], size: int) -> Any:
+    return lambda grid: grids.sliced(grid, move["start"], move["step"], size)
+
+
+def _on(first: Layout, plain: Layout, dim: int, through: Any) -> tuple[Layout, tuple[grids.Moved, ...]]:
+    grid = grids.grid_of(first[dim])
+    new = plain[dim] if grid is None else (through(grid),)
+    return (*first[:dim], new, *first[dim + 1 :]), ()
+
+
+def _unpooled(state: _State, op: Op, first: Layout, plain: Layout) -> Layout:
+    """Back through the windows of the pooling that made the indices."""
+    number = state.pools.get(op.inputs[1]) if len(op.inputs) > 1 else None
+    if number is None:
+        return plain
+    pooled = next(o for o in state.trace.ops if o.outputs[1:2] == (op.inputs[1],))
+    rank = len(pooled.windows)
+    sizes = [grids.size_of(dim[0]) for dim in plain[len(plain) - rank :]]
+    windows = [
+        AdaptiveWindow(n, w.coarse) if isinstance(w, AdaptiveWindow) else replace(w, fine=n)
+        for w, n in zip(pooled.windows, sizes, strict=True)
+    ]
+    return _spatial(first, plain, windows, grids.up)
+
+
+def _padded(first: Layout, plain: Layout, op: Op) -> Layout:
+    pads, out = op.details["pads"], list(first)
+    for i in range(len(pads) // 2):
+        dim = len(first) - 1 - i
+        before, after = pads[2 * i : 2 * i + 2]
+        grid = grids.grid_of(first[dim])
+        if before or after:
+            out[dim] = (
+                plain[dim] if grid is None else (grids.padded(grid, before, after, op.details["mode"]),)
+            )
+    return tuple(out)
+
+
+def _reshape(first: Layout, shape: Sequence[int]) -> tuple[Layout, tuple[grids.Moved, ...]]:
+    before = math.prod(grids.size_of(piece) for dim in first for piece in dim)
+    if before != math.prod(shape):  # expand
+        if len(first) != len(shape):
+            return grids.plain(shape), ()
+        same = [
+            sum(1 for _ in dim) > 1 or grids.size_of(dim[0]) == n for dim, n in zip(first, shape, strict=True)
+        ]
+        return tuple(d if k else (n,) for d, n, k in zip(first, shape, same, strict=True)), ()
+    return grids.reshaped(first, shape)
+
+
+def _reduced(first: Layout, op: Op) -> Layout:
+    out: list[grids.Dim] = []
+    for d, dim in enumerate(first):
+        if d not in op.details["dims"]:
+            out.append(dim)
+        elif op.details["keep"]:
+            grid = grids.grid_of(dim)
+            out.append((1,) if grid is None else (grids.down(grid, AdaptiveWindow(grid.size, 1)),))
+    return tuple(out)
+
+
+def _matmul(op: Op, layouts: Sequence[Layout], plain: Layout) -> Layout:
+    """Rows of the first factor, columns of the second; where positions are summed over, from everywhere."""
+    left = op.details["left"]
+    a, b = layouts[left], layouts[left + 1]
+    if [grids.grids_in([a]), grids.grids_in([b])] == [[], []]:
+        return plain
+    out = (*a[:-1], b[-1])
+    mixed = grids.grids_in([(a[-1],), (b[-2],)])
+    return _everything(out, plain) if mixed else out
+
+
+def _everything(layout: Layout, plain: Layout) -> Layout:
+    if [math.prod(map(grids.size_of, dim)) for dim in layout] != [grids.size_of(dim[0]) for dim in plain]:
+        return plain
+    return tuple(
+        tuple(piece.everything() if isinstance(piece, Grid) else piece for piece in dim) for dim in layout
+    )
+
+
+def _joined(layouts: Sequence[Layout], shape: Sequence[int], dim: int | None) -> Layout:
+    """Where branches meet: the positions of the branch that saw least of the input (the skip), all fields."""
+    out: list[grids.Dim] = []
+    for axis, n in enumerate(shape):
+        here = [layout[axis - len(shape)] for layout in layouts if len(layout) >= len(shape) - axis]
+        found = [g for d in here if (g := grids.grid_of(d)) is not None and g.size == n]
+        if axis == dim:
+            out.append((n,))
+        elif found:
+            out.append((grids.joined(sorted(found, key=lambda g: g.field()[1])),))
+        else:
+            several = [d for d in here if len(d) > 1 and math.prod(map(grids.size_of, d)) == n]
+            out.append(several[0] if several else (n,))
+    return tuple(out)
+
+
+# -- steps ------------------------------------------------------------------------------------------------
+
+
+def _direction(op: Op, moved: Sequence[grids.Moved], layouts: Sequence[Layout]) -> str:
+    """Whether an operation is a way down, a way up or neither; axes without positions do not count."""
+    if moved:
+        return "up" if moved[0].kind == "pixel_shuffle" else "down"
+    if op.kind in ("max_unpool",):
+        return "up"
+    if not layouts:
+        return ""
+    if op.kind == "resize":
+        ratios = [(r.target, r.source) for r in op.resamples]
+        if all(m == n for m, n in ratios):
+            return ""
+        return "up" if math.prod(m for m, _ in ratios) > math.prod(n for _, n in ratios) else "down"
+    if op.kind in UP or op.kind in DOWN:
+        known = layouts[0][len(layouts[0]) - len(op.windows) :]
+        strides = [
+            grids.centre(w)[0] for w, dim in zip(op.windows, known, strict=True) if grids.grids_in([(dim,)])
+        ]
+        if all(s == 1 for s in strides):
+            return ""
+        return "up" if op.kind in UP else "down"
+    if op.kind == "slice" and op.details["step"] > 1 and grids.grid_of(layouts[0][op.details["dim"]]):
+        return "down"
+    return ""
+
+
+def _step(
+    state: _State,
+    op: Op,
+    number: int,
+    direction: str,
+    moved: Sequence[grids.Moved],
+    before: Sequence[Grid | None],
+    after: Sequence[Grid | None],
+) -> Step:
+    values = state.trace.values
+    settings, what = dict(op.settings), op.what
+    if moved:
+        what = f"{moved[0].kind} (reshape)"
+        factors = [each.factor for each in moved]
+        settings = {"factor": factors[0] if len(set(factors)) == 1 else "x".join(map(str, factors))}
+    if op.kind == "slice":
+        what, settings = "slice", {"step": op.details["step"], "from": op.details["start"]}
+    known = [g for g in after if g is not None]
+    return Step(
+        number=number,
+        layer=op.layer,
+        what=what,
+        direction=direction,
+        settings=settings,
+        input_shape=values[op.inputs[0]].shape,
+        output_shape=values[op.outputs[0]].shape,
+        axes=tuple(g.source[1] for g in known),
+        input_sizes=tuple(g.source[2] for g in known),
+        parameters=sum(math.prod(values[i].shape) for i in (op.weight, op.bias) if i is not None),
+        multiply_adds=op.multiply_adds,
+        activation_bytes=sum(values[i].bytes for i in op.outputs)
+        if not moved
+        else values[op.outputs[0]].bytes,
+        saved_bytes=op.saved_bytes,
+        switch_bytes=op.switch_bytes,
+        milliseconds=op.milliseconds,
+        receptive_field=tuple(g.field() for g in known),
+        scale=tuple(g.scale for g in known),
+        offset=tuple(g.offset for g in known),
+        checkerboard=score_of(state.trace, op, moved, state.maker) if direction == "up" else None,
+        legal=tuple(_legal(w) for w in op.windows) if op.kind == "conv_transpose" else (),
+    )
+
+
+def _legal(window: Any) -> tuple[int, int]:
+    pads = ((window.before, window.after),)
+    low, high, _ = fine_range(window.coarse, window.size, window.stride, window.dilation, pads)
+    return low, high
+
+
+def _paired(state: _State, op: Op, step: Step, past: frozenset[int]) -> Step:
+    """The ways down that a way up undoes: those that lead from where it arrives to where it starts."""
+    found = _undone(state, op, step, past)
+    if not found:
+        return step
+    start, here = state.before[found[-1] - 1], state.after[step.number - 1]
+    both = [
+        (a, b) for a, b in zip(start[-len(here) :], here, strict=False) if a is not None and b is not None
+    ]
+    return replace(
+        step,
+        undoes=found,
+        short=tuple(a.size - b.size for a, b in both),
+        shift=tuple(grids.apart(a, b) for a, b in both),
+    )
+
+
+def _undone(state: _State, op: Op, step: Step, past: frozenset[int]) -> tuple[int, ...]:
+    if op.kind == "max_unpool" and len(op.inputs) > 1 and op.inputs[1] in state.pools:
+        return (state.pools[op.inputs[1]],)
+    downs = sorted((n for n in past if state.steps[n - 1].direction == "down"), reverse=True)
+    low, high = state.before[step.number - 1], state.after[step.number - 1]
+
+    def like(a: Sequence[Grid | None], b: Sequence[Grid | None]) -> bool:
+        one, two = [g for g in a if g], [g for g in b if g]
+        return len(one) == len(two) and all(
+            x.scale == y.scale or x.size == y.size for x, y in zip(one, two, strict=True)
+        )
+
+    for n in downs:
+        if like(state.after[n - 1], low) and like(state.before[n - 1], high):
+            return (n,)
+    # Several ways down at once, such as a way up by 4 after two by 2: a chain from `low` to `high`.
+    chain: list[int] = []
+    at = low
+    for n in downs:
+        if like(state.after[n - 1], at):
+            chain.append(n)
+            at = state.before[n - 1]
+            if like(at, high):
+                return tuple(chain)
+    return ()
+
+
+# -- merges -----------------------------------------------------------------------------------------------
+
+
+def _meet(state: _State, op: Op, layouts: Sequence[Layout], shape: Sequence[int]) -> None:
+    """Write down a merge whose branches have different positions somewhere, or could have."""
+    branches = [
+        layout
+        for layout in layouts
+        if len(layout) == len(shape) and any(grids.grid_of(dim) is not None for dim in layout)
+    ]
+    if len(branches) < 2:
+        return
+    apart, scales = [], []
+    for axis, n in enumerate(shape):
+        found = [g for layout in branches if (g := grids.grid_of(layout[axis])) is not None and g.size == n]
+        if not found or axis == op.details.get("dim"):
+            continue
+        found.sort(key=lambda g: g.field()[1])
+        distances = [grids.apart(found[0], g) for g in found[1:]]
+        apart.append(max(distances, key=abs, default=Fraction(0)))
+        scales.append(any(g.scale != found[0].scale for g in found))
+    if not apart:
+        return
+    blamed = _latest_up(state, op.inputs)
+    state.merges.append(Merge(op.layer, op.what, tuple(shape), tuple(apart), tuple(scales), blamed))
+
+
+def _latest_up(state: _State, inputs: Sequence[int]) -> int | None:
+    """The last way up before a merge, else the last way down."""
+    numbers = [state.latest.get(i, 0) for i in inputs]
+    ups = [n for n in numbers if n and state.steps[n - 1].direction == "up"]
+    return max(ups, default=None) or (max(numbers, default=0) or None)
