@@ -278,7 +278,7 @@ def test_nails_at_the_corner_lie_half_a_pixel_off_and_their_pool_is_named() -> N
     assert [abs(d) for d in merge.apart] == [Fraction(1, 2)] * 2
     assert merge.step == 2
     assert result.steps[1].undoes == (1,)
-    assert "1/2 of a pixel apart, behind step 2" in repr(result)
+    assert "1/2 pixel apart, behind step 2 (unsample.bed_of_nails x2 at 0)" in repr(result)
 
 
 @pytest.mark.parametrize(

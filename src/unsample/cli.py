@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 try:
     import typer
@@ -286,37 +286,25 @@ def _shape_option(text: str) -> tuple[int, ...]:
 
 
 def _print_inspection(found: "Inspection") -> None:
-    from dataclasses import replace
-
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    from unsample.inspection.report import columns_of, elided
+    from unsample.inspection.report import fitted
 
     console = Console(highlight=False)
     tones = {"up": "blue", "down": "yellow", "good": "green", "bad": "bold red"}
     model, _, totals = found.title().partition("  ")
     console.print(Text(model, "bold"))
     console.print(Text(totals), "", sep="\n")
-    columns = columns_of(found, console.width)
-    rows = [[column.cell(step) for column in columns] for step in found.steps]
-    gap = 2 if console.width >= 100 else 1
-    table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="dim")
-    for number, column in enumerate(columns):
-        widest = max((len(row[number].plain) for row in rows), default=0)
-        table.add_column(column.heading[:7] if widest > 4 else column.heading[: max(widest, 5)], no_wrap=True)
-        table.columns[-1].justify = "right" if column.right else "left"
-    taken = sum(
-        max([len(str(column.header)), *(len(row[number].plain) for row in rows)]) + gap
-        for number, column in enumerate(table.columns)
-        if number != 1
-    )
-    for row in rows:
-        name = elided(row[1].plain, max(console.width - taken, 12))
-        cells = [row[0], replace(row[1], plain=name), *row[2:]]
-        table.add_row(*(Text(cell.plain, tones.get(cell.tone, "")) for cell in cells))
-    if rows:
+    fit = fitted(found, console.width)
+    table = Table(box=None, pad_edge=False, padding=(0, fit.gap, 0, 0), header_style="dim")
+    for column, width in zip(fit.columns, fit.widths, strict=True):
+        justify: Literal["left", "right"] = "right" if column.right else "left"
+        table.add_column(column.heading, justify=justify, no_wrap=True, width=width)
+    for row in fit.rows:
+        table.add_row(*(Text(cell.plain, tones.get(cell.tone, "")) for cell in row))
+    if fit.rows:
         console.print(table, "", sep="\n")
     lines = Table.grid(padding=(0, 2, 0, 0))
     last = ""

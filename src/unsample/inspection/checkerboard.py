@@ -145,7 +145,11 @@ def _of_conv_transpose(trace: Trace, op: Op) -> Score:
         after = _after_icnr(weight, stride, dilation)
         if after is not None:
             remedies.append(("init.icnr_ (a new start)", after))
-        remedies.append(("set_upsampler(model, 'resize_conv')", 0.0))
+        # `set_upsampler` sees layers, and those alone that make exactly stride times the size.
+        if not op.what.startswith(("F.", "unsample.")) and all(
+            w.fine == w.coarse * w.stride for w in windows
+        ):
+            remedies.append(("set_upsampler(model, 'resize_conv')", 0.0))
     return Score(value, overlap, tuple(remedies))
 
 

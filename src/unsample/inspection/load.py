@@ -12,7 +12,9 @@ from unsample.geometry.errors import ShapeError
 from unsample.inspection.analysis import Analysis, Step, analyse
 from unsample.inspection.graph import Trace
 from unsample.inspection.report import Inspection
-from unsample.inspection.sizes import Run, Sizes, sizes_that_run
+from unsample.inspection.sizes import Sizes, sizes_that_run
+
+LARGEST = 2048  # elements of an axis of the largest input tried for its receptive field
 
 EXPORT = (
     "files of pickled modules are never opened, because loading one runs whatever code is in it: "
@@ -27,34 +29,32 @@ def inspected(model: Any, example: Any, *, sizes: bool, seconds: float, repeats:
     if isinstance(model, str | os.PathLike):
         name = Path(model).name
         model, example = from_file(Path(model), example)
-    trace: Trace
-    run: Run | None
     if type(model).__module__.startswith("onnx"):
         from unsample.inspection.onnx_trace import Graph
 
-        graph = Graph(model, shape_of(example) if example is not None else None)
-        trace, run = graph.trace(), graph.output
+        runs: Any = Graph(model, shape_of(example) if example is not None else None)
+        trace: Trace = runs.trace()
     else:
         module, arguments = _module(model, example)
         if name == "ExportedProgram":
             name = "exported program"
         from unsample.inspection.torch_trace import Copies, measured
 
-        copies = Copies(module, arguments)
-        trace, run = copies.trace(), copies.output
+        runs = Copies(module, arguments)
+        trace = runs.trace()
         if repeats and trace.failure is None and not _on_meta(module):
             times = measured(module, arguments, repeats)
             if len(times) == len(trace.ops):
                 ops = (op.but(milliseconds=ms) for op, ms in zip(trace.ops, times, strict=True))
                 trace = replace(trace, ops=tuple(ops))
     analysis = analyse(trace)
-    tried = sizes_that_run(run, trace, analysis, seconds=seconds) if sizes and run is not None else ()
+    tried = sizes_that_run(runs.output, trace, analysis, seconds=seconds) if sizes else ()
     shapes = trace.values
     return Inspection(
         name,
         tuple(shapes[i].shape for i in trace.inputs),
         tuple(shapes[i].shape for i in trace.outputs),
-        analysis.steps,
+        _with_fields(runs, trace, analysis, tried),
         analysis.merges,
         tried,
         trace.failure,
@@ -64,6 +64,31 @@ def inspected(model: Any, example: Any, *, sizes: bool, seconds: float, repeats:
         trace.saved_bytes,
         sum(times) if times else None,
     )
+
+
+def _with_fields(runs: Any, trace: Trace, analysis: Analysis, tried: tuple[Sizes, ...]) -> tuple[Step, ...]:
+    """The steps; receptive fields that no element of the example holds are taken from a larger input."""
+    steps = analysis.steps
+    size = max((n for step in steps for n in step.input_sizes), default=0)
+    while trace.failure is None and any(_cut(step) for step in steps) and 0 < size < LARGEST:
+        size *= 2
+        sizes = {axis: n for each in tried for axis in each.axes if (n := each.nearest(size)[1]) is not None}
+        larger = runs.trace(sizes) if sizes else None
+        if larger is None or larger.failure is not None:
+            break
+        others = analyse(larger).steps
+        if len(others) != len(steps):
+            break
+        steps = tuple(
+            replace(a, receptive_field=b.receptive_field) if _cut(a) and not _cut(b) else a
+            for a, b in zip(steps, others, strict=True)
+        )
+    return steps
+
+
+def _cut(step: Step) -> bool:
+    """Whether every element is within reach of the border of the input."""
+    return any(low == n for (low, _), n in zip(step.receptive_field, step.input_sizes, strict=True))
 
 
 def repairs(trace: Trace, analysis: Analysis, sizes: tuple[Sizes, ...]) -> tuple[str, ...]:

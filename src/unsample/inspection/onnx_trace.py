@@ -98,39 +98,39 @@ class Graph:
             )
         return tuple(dim.dim_value for dim in dims)
 
-    def trace(self) -> Trace:
-        """The walk with the shapes of the example."""
-        return _Walk(self, self.shapes).trace()
-
-    def output(self, sizes: dict[int, int]) -> list[Shape] | Failure:
-        """Shapes that come out where `sizes` go in; axes that the file fixes are refused."""
+    def trace(self, sizes: dict[int, int] | None = None) -> Trace:
+        """The walk with the shapes of the example; with other sizes where they are given."""
         shapes = []
+        fixed = None
         for value, shape in zip(self.inputs, self.shapes, strict=True):
             dims = value.type.tensor_type.shape.dim
             new = list(shape)
-            for axis, n in sizes.items():
+            for axis, n in (sizes or {}).items():
                 if len(shape) > 2 and axis < len(shape):
-                    if dims[axis].HasField("dim_value") and dims[axis].dim_value != n:
-                        return Failure(
-                            "", f"the file has {dims[axis].dim_value} elements fixed on axis {axis}"
-                        )
+                    dim = dims[axis]
+                    if dim.HasField("dim_value") and dim.dim_value != n:
+                        fixed = Failure("", f"the file has {dim.dim_value} elements fixed on axis {axis}")
                     new[axis] = n
             shapes.append(tuple(new))
-        trace = _Walk(self, shapes).trace()
+        return _Walk(self, shapes, fixed).trace()
+
+    def output(self, sizes: dict[int, int]) -> list[Shape] | Failure:
+        """Shapes that come out where `sizes` go in; axes that the file fixes are refused."""
+        trace = self.trace(sizes)
         return trace.failure or [trace.values[i].shape for i in trace.outputs]
 
 
 class _Walk:
     """One walk: values, what is known of their contents, operations."""
 
-    def __init__(self, graph: Graph, shapes: Sequence[Shape]) -> None:
+    def __init__(self, graph: Graph, shapes: Sequence[Shape], failure: Failure | None = None) -> None:
         self.graph = graph
         self.types: dict[str, Any] = {}
         self.known: dict[str, NDArray[Any]] = {}
         self.numbers: dict[str, int] = {}
         self.values: list[Value] = []
         self.ops: list[Op] = []
-        self.failure: Failure | None = None
+        self.failure = failure
         for value, shape in zip(graph.inputs, shapes, strict=True):
             self.add(value.name, value.type.tensor_type.elem_type, shape)
         self.inputs = tuple(range(len(self.values)))
@@ -138,7 +138,7 @@ class _Walk:
             self.add(name, weight.data_type, tuple(weight.dims), parameter=name)
             if math.prod(weight.dims) <= FOLDED:
                 self.known[name] = graph.to_array(weight)
-        for node in graph.model.graph.node:
+        for node in graph.model.graph.node if failure is None else ():
             try:
                 self.visit(node)
             except _Stopped as stop:

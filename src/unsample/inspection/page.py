@@ -85,7 +85,7 @@ _WORDS = {
     "out B": "output bytes",
     "saved B": "saved bytes",
     "field": "receptive field",
-    "checker": "checkerboard",
+    "check": "checkerboard",
 }
 
 

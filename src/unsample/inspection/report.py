@@ -221,7 +221,6 @@ class Column:
     heading: str
     show: Any
     right: bool = False
-    room: int = 0  # columns of a terminal from which on it is shown
 
     def cell(self, step: Step) -> Cell:
         """The cell of a step."""
@@ -278,7 +277,7 @@ def _field(step: Step) -> str:
     each = [str(high) if low == high else f"{low}-{high}" for low, high in step.receptive_field]
     # Whatever reaches both borders may reach further.
     each = [
-        f">={n}" if low >= n else text
+        f">={n}" if low == n else text
         for text, (low, _), n in zip(each, step.receptive_field, step.input_sizes, strict=True)
     ]
     return same(each) if each else "?"
@@ -343,21 +342,53 @@ COLUMNS = (
     Column("what", lambda s: Cell(f"{'↓' if s.direction == 'down' else '↑'} {s.what}", s.direction)),
     Column("settings", settings_text),
     Column("output", lambda s: _shape(s.output_shape[1:])),
-    Column("par.", lambda s: short(s.parameters), right=True, room=100),
-    Column("m-adds", lambda s: short(s.multiply_adds), right=True, room=100),
-    Column("out B", lambda s: short(s.activation_bytes), right=True, room=100),
-    Column("saved B", lambda s: short(s.saved_bytes), right=True, room=100),
+    Column("par.", lambda s: short(s.parameters), right=True),
+    Column("m-adds", lambda s: short(s.multiply_adds), right=True),
+    Column("out B", lambda s: short(s.activation_bytes), right=True),
+    Column("saved B", lambda s: short(s.saved_bytes), right=True),
     Column("ms", lambda s: "" if s.milliseconds is None else f"{s.milliseconds:.2f}", right=True),
     Column("field", _field, right=True),
     Column("undoes", _undoes),
-    Column("checker", _score, right=True),
+    Column("check", _score, right=True),
 )
 
 
-def columns_of(found: Inspection, width: int = 1000) -> list[Column]:
-    """The columns that a terminal has room for; times only where they were taken."""
-    timed = found.milliseconds is not None
-    return [c for c in COLUMNS if c.room <= width and (timed or c.heading != "ms")]
+def columns_of(found: Inspection) -> list[Column]:
+    """The columns of the table; times only where they were taken."""
+    return [c for c in COLUMNS if found.milliseconds is not None or c.heading != "ms"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """The table as a terminal of some width has room for it."""
+
+    columns: list[Column]
+    rows: list[list[Cell]]
+    widths: list[int]
+    gap: int
+
+
+DROPPED = ("out B", "par.", "saved B", "m-adds")  # in this order, where there is no room
+
+
+def fitted(found: Inspection, width: int) -> Fitted:
+    """Leave columns out, and the middle of names, until the table is no wider than `width`."""
+    columns = columns_of(found)
+    for heading in (None, *DROPPED):
+        columns = [c for c in columns if c.heading != heading]
+        rows = [[c.cell(step) for c in columns] for step in found.steps]
+        widths = [max([len(c.heading), *(len(r[i].plain) for r in rows)]) for i, c in enumerate(columns)]
+        if sum(widths) - max(widths[1] - 18, 0) + 2 * (len(widths) - 1) <= width:
+            break
+    headings = [c.heading for c in columns]
+    gap = 2 if sum(widths) - max(widths[1] - 12, 0) + 2 * (len(widths) - 1) <= width else 1
+    for heading, least in (("layer", 12), ("settings", 8), ("what", 8)):
+        over = sum(widths) + gap * (len(widths) - 1) - width
+        at = headings.index(heading)
+        if over > 0:
+            widths[at] = max(widths[at] - over, min(least, widths[at]))
+            rows = [[*r[:at], Cell(elided(r[at].plain, widths[at]), r[at].tone), *r[at + 1 :]] for r in rows]
+    return Fitted(columns, rows, widths, gap)
 
 
 # -- sentences --------------------------------------------------------------------------------------------
@@ -370,11 +401,11 @@ def sizes_sentence(sizes: Sizes) -> str:
         text += f"; the output is as large as the input for {sizes.rule(sizes.whole)}"
     elif sizes.sizes:
         text += ", and the output is as large as the input"
-    how = f"tried 1 to {sizes.tried}"
+    how = f"every size from 1 to {sizes.tried} tried"
     if len(sizes.axes) > 1:
-        how += " on each" if sizes.apart else " on all at once"
-    if sizes.exact:
-        how += f", repeats every {sizes.period}" if sizes.period > 1 else ""
+        how += ", each axis alone" if sizes.apart else ", all axes alike"
+    if sizes.exact and sizes.period > 1:
+        how += f"; the answers repeat every {sizes.period}"
     return f"{text} ({how})"
 
 
@@ -388,17 +419,22 @@ def axis_names(axes: Sequence[int]) -> str:
 
 
 def _alignment(found: Inspection) -> list[tuple[str, str]]:
-    lines = []
+    alike: dict[tuple[str, str, str], list[Merge]] = {}
     for merge in found.misaligned:
         worst = max(merge.apart, key=abs)
         if any(merge.scales):
-            how = f"scales differ, up to {fraction(worst)} of a pixel apart at the border"
+            how = f"the scales differ, up to {fraction(worst)} pixel apart at the border"
         else:
-            per_axis = same([fraction(d) for d in merge.apart])
-            how = f"branches are {per_axis} of a pixel apart"
+            how = f"{same([fraction(d) for d in merge.apart])} pixel apart"
         blame = next((s for s in found.steps if s.number == merge.step), None)
-        cause = f", behind step {blame.number} ({blame.what} {settings_text(blame)})" if blame else ""
-        lines.append(("alignment", f"{merge.what} in {merge.layer or 'the model'}: {how}{cause}"))
+        cause = f"{blame.what} {settings_text(blame)}" if blame else ""
+        alike.setdefault((merge.what, how, cause), []).append(merge)
+    lines = []
+    for (what, how, cause), merges in alike.items():
+        places = ", ".join(merge.layer or "the model" for merge in merges)
+        steps = ", ".join(str(merge.step) for merge in merges)
+        behind = f", behind step{'s' if len(merges) > 1 else ''} {steps} ({cause})" if cause else ""
+        lines.append(("alignment", f"{what} in {places}: {how}{behind}"))
     if found.merges and not lines:
         several = "the 1 merge" if len(found.merges) == 1 else f"all {len(found.merges)} merges"
         lines.append(("alignment", f"the branches of {several} lie exactly on each other"))
@@ -422,8 +458,8 @@ def _checkerboards(found: Inspection) -> list[tuple[str, str]]:
             text += (
                 f", stamps overlap unevenly ({', '.join('/'.join(map(str, a)) for a in _unique(overlap))})"
             )
-        if remedies:
-            text += "; " + ", ".join(f"{after:.2f} with {how}" for how, after in remedies)
+        for after in dict.fromkeys(after for _, after in remedies):
+            text += f"; {after:.2f} with {' or '.join(how for how, each in remedies if each == after)}"
         lines.append(("checkerboard", text))
     return lines
 

@@ -68,10 +68,10 @@ class Copies:
         result: tuple[Any, ...] = pytree.tree_map(fake, self.example)
         return result
 
-    def trace(self) -> Trace:
-        """The run of the example, recorded."""
+    def trace(self, sizes: dict[int, int] | None = None) -> Trace:
+        """The run of the example, recorded; of other sizes where they are given."""
         recorder = _Recorder(self.copy)
-        arguments = self.arguments()
+        arguments = self.arguments(sizes)
         with _untouched(), self.mode, torch.enable_grad():
             recorder.run(arguments)
         return recorder.trace(self.model)
