@@ -12,14 +12,13 @@ if TYPE_CHECKING:
 
 # Colours of Okabe & Ito, which colour-blind readers tell apart; the rest takes those of its surroundings.
 STYLE = """
-.us-inspect{font:13px/1.45 system-ui,sans-serif;max-width:76rem}
+.us-inspect{font:13px/1.45 system-ui,sans-serif;max-width:80rem}
 .us-inspect .scroll{overflow-x:auto}
 .us-inspect table{border-collapse:collapse;font-variant-numeric:tabular-nums;margin:.6em 0}
-.us-inspect th,.us-inspect td{padding:.22em .7em;text-align:left;white-space:nowrap;border:0}
-.us-inspect th{font-weight:600;border-bottom:1px solid currentColor}
+.us-inspect th,.us-inspect td{padding:.22em .6em;text-align:left;white-space:nowrap;border:0}
+.us-inspect th{font-weight:600;border-bottom:1px solid currentColor;white-space:normal;vertical-align:bottom}
 .us-inspect tbody tr{border-bottom:1px solid rgba(128,128,128,.25);background:none}
 .us-inspect .right{text-align:right}
-.us-inspect .layer{white-space:normal;overflow-wrap:anywhere;min-width:9em}
 .us-inspect .up{color:#0072b2}.us-inspect .down{color:#b35900}
 .us-inspect .good{color:#00785a}.us-inspect .bad{color:#c0392b;font-weight:600}
 .us-inspect dl{display:grid;grid-template-columns:max-content 1fr;gap:.2em 1em;margin:.6em 0}
@@ -43,7 +42,7 @@ _PAGE = """<!doctype html>
 
 def page(found: "Inspection", *, whole: bool = False) -> str:
     """The fragment, or the whole page."""
-    from unsample.inspection.report import columns_of
+    from unsample.inspection.report import columns_of, elided
 
     model, _, totals = found.title().partition("  ")
     head, *rows = found.table()
@@ -60,9 +59,9 @@ def page(found: "Inspection", *, whole: bool = False) -> str:
     ]
     for row in rows:
         cells = [
-            f"<td{_class(r, cell.tone, 'layer' if number == 1 else '')}>{escape(cell.plain)}</td>"
-            for number, (cell, r) in enumerate(zip(row, right, strict=True))
+            f"<td{_class(r, cell.tone)}>{escape(cell.plain)}</td>" for cell, r in zip(row, right, strict=True)
         ]
+        cells[1] = f'<td title="{escape(row[1].plain)}">{escape(elided(row[1].plain, 28))}</td>'
         body.append(f"<tr>{''.join(cells)}</tr>")
     body.append("</tbody></table></div><dl>")
     last = ""
