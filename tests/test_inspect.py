@@ -76,6 +76,12 @@ def walked(model: nn.Module, shape: tuple[int, ...]) -> tuple[Analysis, Any]:
     return analyse(trace), state.layouts[trace.outputs[0]]
 
 
+def padded_by_hand(x: torch.Tensor) -> torch.Tensor:
+    out = x.new_zeros((*x.shape[:2], x.shape[2] + 3))
+    out[:, :, 1:-2] = x
+    return out
+
+
 # -- multiply-adds ----------------------------------------------------------------------------------------
 
 
@@ -135,6 +141,8 @@ DOWNS = (
     lambda c: nn.Conv1d(c, c, 3, stride=3, dilation=2, padding=2),
     lambda c: nn.Conv1d(c, c, 5, padding=2, padding_mode="reflect"),
     lambda c: nn.Conv1d(c, c, 3, padding="same"),
+    lambda c: nn.Conv1d(c, c, 3, padding=1, padding_mode="replicate"),
+    lambda c: Functional(padded_by_hand),
     lambda c: nn.AvgPool1d(2),
     lambda c: nn.AvgPool1d(3, stride=2, padding=1, ceil_mode=True),
     lambda c: nn.AdaptiveAvgPool1d(5),
@@ -301,6 +309,25 @@ def test_merges_behind_a_2x2_pooling_lie_apart_as_the_way_up_has_it(up: nn.Modul
     assert not any(outer.apart)
 
 
+def test_circular_padding_moves_nothing_and_reaches_around() -> None:
+    model = nn.Conv2d(1, 1, 3, padding=(2, 1), padding_mode="circular")
+    rows, columns = (grids.grid_of(dim) for dim in walked(model.double(), (1, 1, 6, 8))[1][2:])
+    assert rows is not None
+    assert columns is not None
+    assert (rows.size, rows.scale, rows.offset) == (8, 1, -1)
+    assert (columns.size, columns.scale, columns.offset) == (8, 1, 0)
+    assert (rows.low[3], rows.high[3]) == (1, 3)
+    assert (columns.low[0], columns.high[0]) == (0, 7)
+    assert (columns.low[7], columns.high[7]) == (0, 7)
+
+
+def test_computed_positions_are_a_step_and_not_placed() -> None:
+    torch.manual_seed(0)
+    step = us.inspect(ut.DySample(8, 2), (1, 8, 16, 16), sizes=False).steps[-1]
+    assert (step.what, step.direction, step.output_shape[2:]) == ("F.grid_sample", "up", (32, 32))
+    assert step.scale == ()
+
+
 # -- pairs and sizes --------------------------------------------------------------------------------------
 
 
@@ -371,6 +398,12 @@ def test_the_rule_of_two_levels_is_every_multiple_of_four() -> None:
     assert sizes.rule() == "every multiple of 4"
     assert sizes.exact
     assert sizes.whole == sizes.sizes
+
+
+def test_a_model_that_takes_no_size_says_so() -> None:
+    model = Unet(up=nn.Upsample(scale_factor=2), pool=nn.AvgPool2d(3, stride=2))
+    (sizes,) = us.inspect(model, (1, 1, 48, 48)).sizes
+    assert (sizes.rule(), sizes.exact, sizes.nearest(48)) == ("no size", True, (None, None))
 
 
 def test_axes_that_are_treated_differently_are_varied_apart() -> None:

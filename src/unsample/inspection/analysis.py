@@ -125,6 +125,9 @@ class _State:
     latest: dict[int, int] = field(default_factory=dict)  # the last of them on its own branch
     pools: dict[int, int] = field(default_factory=dict)  # indices -> number of the op that pooled
     maker: dict[int, Op] = field(default_factory=dict)
+    views: dict[int, tuple[int, tuple[int, ...]]] = field(
+        default_factory=dict
+    )  # slice -> of what, from where
     steps: list[Step] = field(default_factory=list)
     before: list[tuple[Grid | None, ...]] = field(default_factory=list)
     after: list[tuple[Grid | None, ...]] = field(default_factory=list)
@@ -176,7 +179,15 @@ def _walk(state: _State, index: int, op: Op) -> None:
     latest = max((state.latest.get(i, 0) for i in op.inputs), default=0)
     if op.kind in ("elementwise", "cat"):
         _meet(state, op, layouts, shapes[0])
-    direction = _direction(op, moved, layouts)
+    if op.kind == "slice" and op.details["step"] == 1:
+        base, at = state.views.get(op.inputs[0], (op.inputs[0], (0,) * len(shapes[0])))
+        dim = op.details["dim"]
+        moved_to = (*at[:dim], at[dim] + op.details["start"], *at[dim + 1 :])
+        state.views[op.outputs[0]] = base, moved_to
+    if op.kind == "copy" and len(op.inputs) == 2:
+        _copied(state, *op.inputs)
+        out = _layout(state, op.inputs[1]) if shapes[0] == state.trace.values[op.inputs[1]].shape else out
+    direction = _direction(op, moved, layouts, shapes[0])
     if direction:
         number = len(state.steps) + 1
         before = tuple(grids.grid_of(dim) for dim in layouts[0])
@@ -367,10 +378,36 @@ def _joined(layouts: Sequence[Layout], shape: Sequence[int], dim: int | None) ->
     return tuple(out)
 
 
+def _copied(state: _State, target: int, source: int) -> None:
+    """Elements written into a part of an array: padding by hand, and torch's own circular padding."""
+    base, at = state.views.get(target, (target, ()))
+    shape, part = state.trace.values[base].shape, _layout(state, source)
+    if len(at) != len(shape) or len(part) != len(shape):
+        return
+    new = list(_layout(state, base))
+    for axis, start in enumerate(at):
+        grid, old = grids.grid_of(part[axis]), grids.grid_of(new[axis])
+        if grid is None:
+            continue
+        if old is None:
+            new[axis] = (grids.sliced(grid, -start, 1, shape[axis]),)
+        elif grid.size < old.size:  # only here do elements of this axis come from elsewhere
+            low, high = old.low.copy(), old.high.copy()
+            low[start : start + grid.size], high[start : start + grid.size] = grid.low, grid.high
+            new[axis] = (replace(old, low=low, high=high),)
+    state.layouts[base] = tuple(new)
+    state.past[base] = state.past.get(base, frozenset()) | state.past.get(source, frozenset())
+    state.latest[base] = max(state.latest.get(base, 0), state.latest.get(source, 0))
+
+
 # -- steps ------------------------------------------------------------------------------------------------
 
 
-def _direction(op: Op, moved: Sequence[grids.Moved], layouts: Sequence[Layout]) -> str:
+def _sizes(layout: Layout) -> tuple[int, ...]:
+    return tuple(math.prod(map(grids.size_of, dim)) for dim in layout)
+
+
+def _direction(op: Op, moved: Sequence[grids.Moved], layouts: Sequence[Layout], shape: Sequence[int]) -> str:
     """Whether an operation is a way down, a way up or neither; axes without positions do not count."""
     if moved:
         return "up" if moved[0].kind == "pixel_shuffle" else "down"
@@ -383,6 +420,8 @@ def _direction(op: Op, moved: Sequence[grids.Moved], layouts: Sequence[Layout]) 
         if all(m == n for m, n in ratios):
             return ""
         return "up" if math.prod(m for m, _ in ratios) > math.prod(n for _, n in ratios) else "down"
+    if op.kind == "sample":
+        return "up" if math.prod(shape[2:]) > math.prod(_sizes(layouts[0])[2:]) else "down"
     if op.kind in UP or op.kind in DOWN:
         known = layouts[0][len(layouts[0]) - len(op.windows) :]
         strides = [

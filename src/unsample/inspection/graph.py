@@ -24,6 +24,8 @@ KINDS = (
     "slice",
     "slices",
     "flip",
+    "copy",
+    "sample",
     "cat",
     "permute",
     "reshape",

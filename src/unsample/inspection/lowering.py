@@ -413,6 +413,10 @@ def _reduce(args: Sequence[Any], shapes: Shapes) -> Lowered:
     }
 
 
+def _sample(args: Sequence[Any], shapes: Shapes) -> Lowered:
+    return "sample", {"settings": {"positions": "computed"}}
+
+
 def _flip(args: Sequence[Any], shapes: Shapes) -> Lowered:
     rank = len(shapes.first or ())
     return "flip", {"details": {"dims": [int(each) % rank for each in args[1]]}}
@@ -487,6 +491,9 @@ RULES: dict[str, Callable[[Sequence[Any], Shapes], Lowered]] = {
     "aten.amax": _reduce,
     "aten.amin": _reduce,
     "aten.flip": _flip,
+    "aten.grid_sampler_2d": _sample,
+    "aten.grid_sampler_3d": _sample,
+    "aten.copy_": lambda args, shapes: ("copy", {}),
     "aten.mm": _matmul(0),
     "aten.addmm": _matmul(1),
     "aten.bmm": _matmul(0),

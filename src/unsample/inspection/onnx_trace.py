@@ -336,6 +336,15 @@ def _sides(words: dict[str, Any], fine: Shape, k: Shape, s: Shape, d: Shape) -> 
     return list(zip(flat[:rank], flat[rank:], strict=True))
 
 
+def _check_fit(node: Any, fine: Shape, k: Shape, d: Shape, sides: Sequence[tuple[int, int]]) -> None:
+    """A window must fit: onnx's inference rounds -1/2 to 0 and finds room for one."""
+    for axis, (n, size, dilation, pads) in enumerate(zip(fine, k, d, sides, strict=True)):
+        if n + sum(pads) < dilation * (size - 1) + 1:
+            raise _Stopped(
+                f"{node.op_type}: its window of {size} does not fit spatial axis {axis} of {n} elements"
+            )
+
+
 def _steps(words: dict[str, Any], rank: int) -> tuple[Shape, Shape]:
     return tuple(words.get("strides", [1] * rank)), tuple(words.get("dilations", [1] * rank))
 
@@ -348,6 +357,8 @@ def _conv(transposed: bool) -> Callable[..., Lowered]:
         stride, dilation = _steps(words, len(w) - 2)
         fine = (shapes.out if transposed else x)[2:]
         sides = _sides(words, fine, w[2:], stride, dilation)
+        if not transposed:
+            _check_fit(node, fine, w[2:], dilation, sides)
         if transposed and words.get("output_shape"):
             # The padding follows from the size asked for; the odd element goes to the end unless SAME_LOWER.
             total = [
@@ -374,6 +385,7 @@ def _pool(walk: _Walk, node: Any, words: dict[str, Any], shapes: Shapes) -> Lowe
     assert out is not None
     stride, dilation = _steps(words, len(k))
     sides = _sides(words, x[2:], k, stride, dilation)
+    _check_fit(node, x[2:], k, dilation, sides)
     windows = tuple(
         Window(x[2 + a], out[2 + a], k[a], stride[a], dilation[a], *sides[a]) for a in range(len(k))
     )

@@ -1,13 +1,13 @@
 """An inspection as HTML: a fragment for a notebook, a self-contained page for a file. All text is escaped."""
 
 import os
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from unsample.inspection.analysis import Step
     from unsample.inspection.report import Inspection
 
 # Colours of Okabe & Ito, which colour-blind readers tell apart; the rest takes those of its surroundings.
@@ -71,7 +71,11 @@ def page(found: "Inspection", *, whole: bool = False) -> str:
         body.append(f"<dt{tone}>{escape(shown)}</dt><dd{tone}>{escape(sentence)}</dd>")
         last = heading
     body.append("</dl>")
-    body += [_map(step) for step in found.steps if step.checkerboard and not step.checkerboard.even]
+    uneven: dict[tuple[tuple[int, ...], ...], list[int]] = {}
+    for step in found.steps:
+        if step.checkerboard is not None and not step.checkerboard.even:
+            uneven.setdefault(step.checkerboard.overlap, []).append(step.number)
+    body += [_map(overlap, numbers) for overlap, numbers in uneven.items()]
     body.append("</div>")
     text = "\n".join(body)
     return _PAGE.format(title=escape(f"unsample inspect: {found.model}"), body=text) if whole else text
@@ -105,10 +109,9 @@ def _class(right: bool, *names: str) -> str:
     return f' class="{" ".join(given)}"' if given else ""
 
 
-def _map(step: "Step") -> str:
-    """How many stamps meet in each output element, three blocks wide."""
-    assert step.checkerboard is not None
-    axes = [axis * (8 // len(axis) or 1) for axis in step.checkerboard.overlap if axis][-2:]
+def _map(overlap: Sequence[tuple[int, ...]], numbers: Sequence[int]) -> str:
+    """How many stamps meet in each output element, a few blocks wide."""
+    axes = [axis * (8 // len(axis) or 1) for axis in overlap if axis][-2:]
     rows, columns = (axes[0] if len(axes) > 1 else (1,)), axes[-1]
     most = max(rows) * max(columns)
     cell = 18
@@ -123,7 +126,8 @@ def _map(step: "Step") -> str:
                 f'fill="currentColor">{a * b}</text>'
             )
     width, height = len(columns) * cell, len(rows) * cell
-    caption = f"step {step.number}: how many stamps meet in each output element"
+    steps = f"step{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
+    caption = f"{steps}: how many stamps meet in each output element"
     return (
         f"<figure><figcaption>{escape(caption)}</figcaption>"
         f'<svg width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img" '

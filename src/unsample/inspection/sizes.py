@@ -81,7 +81,7 @@ class Sizes:
         """
         found = self.sizes if sizes is None else tuple(sizes)
         if not found:
-            return f"none up to {self.tried}"
+            return "no size" if self.exact else f"none up to {self.tried}"
         gap = _gap(found, self.tried)
         beyond = "" if self.exact else f" up to {self.tried}"
         if gap is not None:
@@ -136,6 +136,11 @@ def sizes_that_run(
         return ()
     axes = tuple(range(2, len(shape)))
     groups = [axes] if len(axes) == 1 or _alike(trace, len(axes)) else [(axis,) for axis in axes]
+    if groups == [axes]:
+        together = _sizes(run, axes, analysis, limit, seconds)
+        if len(axes) == 1 or together.exact or len(together.sizes) > 1:
+            return (together,)
+        groups = [(axis,) for axis in axes]  # one axis may be fixed and another not
     share = seconds / len(groups)
     found = tuple(_sizes(run, group, analysis, limit, share) for group in groups)
     alike = {replace(each, axes=(), failures=()) for each in found}
@@ -168,10 +173,10 @@ def _ratio(axis: Resample) -> tuple[float, str, str]:
 def _sizes(run: Run, axes: tuple[int, ...], analysis: Analysis, limit: int, seconds: float) -> Sizes:
     period = analysis.period
     works: dict[int, bool] = {}
+    settled = False
     whole: list[int] = []
     failures: list[tuple[int, str, str]] = []
-    stop, again, n = time.monotonic() + seconds, 0, 0
-    # As small as possible at last: a first period of refusals may be one of windows that do not fit.
+    stop, again, never, n = time.monotonic() + seconds, 0, 0, 0
     while n < limit and time.monotonic() < stop:
         n += 1
         found = run(dict.fromkeys(axes, n))
@@ -181,10 +186,13 @@ def _sizes(run: Run, axes: tuple[int, ...], analysis: Analysis, limit: int, seco
                 failures.append((n, found.layer, found.sentence))
         elif any(len(s) > max(axes) and all(s[axis] == n for axis in axes) for s in found):
             whole.append(n)
+        # Branches that do not meet never will; another refusal may be that of a window that does not fit yet.
+        never = never + 1 if isinstance(found, Failure) and found.merge else 0
         again = again + 1 if works.get(n - period) == works[n] else 0
-        if again >= period and any(works.values()):
+        settled = again >= period and (any(works.values()) or never >= period)
+        if settled:
             break
-    exact = again >= period and any(works.values()) and not analysis.fixed
+    exact = settled and not analysis.fixed
     return Sizes(
         axes, tuple(n for n, w in works.items() if w), tuple(whole), n, period, exact, tuple(failures)
     )

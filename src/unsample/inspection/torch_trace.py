@@ -117,15 +117,18 @@ def first_line(error: BaseException) -> str:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Warnings of the model unsaid, and the traceback that fake tensors log of every failure."""
-    log = logging.getLogger("torch._subclasses.fake_tensor")
-    was, log.disabled = log.disabled, True
+    """Warnings of the model unsaid, and the tracebacks that torch logs of failures it raises as well."""
+    logs = [logging.getLogger(name) for name in ("torch._subclasses.fake_tensor", "torch.export")]
+    were = [log.disabled for log in logs]
+    for log in logs:
+        log.disabled = True
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        log.disabled = was
+        for log, was in zip(logs, were, strict=True):
+            log.disabled = was
 
 
 @contextmanager
@@ -479,6 +482,8 @@ FUNCTIONS = {
             *("_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa"),
         )
     },
+    "aten.grid_sampler_2d": "F.grid_sample",
+    "aten.grid_sampler_3d": "F.grid_sample",
     "aten.pixel_shuffle": "F.pixel_shuffle",
     "aten.pixel_unshuffle": "F.pixel_unshuffle",
     "aten.constant_pad_nd": "F.pad",
