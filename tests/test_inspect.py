@@ -356,6 +356,15 @@ def test_max_unpooling_is_paired_by_its_switches_and_comes_back_exactly() -> Non
     assert all(not any(step.short) and not any(step.shift) for step in result.steps)
 
 
+def test_switches_and_not_sizes_say_what_an_unpooling_undoes() -> None:
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        _, one = F.max_pool2d(x, 2, return_indices=True)
+        values, _ = F.max_pool2d(-x, 2, return_indices=True)
+        return F.max_unpool2d(values, one, 2)
+
+    assert found(forward, (1, 2, 8, 8)).steps[-1].undoes == (1,)
+
+
 def test_one_way_up_by_four_undoes_two_ways_down() -> None:
     result = found(
         lambda x: F.interpolate(F.avg_pool2d(F.max_pool2d(x, 2), 2), scale_factor=4), (1, 2, 32, 32)
@@ -450,7 +459,8 @@ def score(layer: nn.Module, channels: int = 4) -> Any:
 
 def test_the_score_is_the_spread_of_the_answer_to_flat_inputs() -> None:
     torch.manual_seed(0)
-    layer = nn.ConvTranspose2d(4, 6, 5, stride=(2, 3), dilation=(1, 2), groups=2, bias=False).double()
+    # Under stride 4 a dilation of 2 leaves two phases without taps.
+    layer = nn.ConvTranspose2d(4, 6, 5, stride=(2, 4), dilation=(1, 2), groups=2, bias=False).double()
     # Flat input, one channel at a time; the answer far from the border, phase by phase.
     energy = spread = 0.0
     for c in range(4):
@@ -458,7 +468,7 @@ def test_the_score_is_the_spread_of_the_answer_to_flat_inputs() -> None:
         x[:, c] = 1
         out = layer(x).detach().numpy()[0]
         begin = 12
-        block = np.stack([out[:, begin + r, begin + q] for r in range(2) for q in range(3)], -1)
+        block = np.stack([out[:, begin + r, begin + q] for r in range(2) for q in range(4)], -1)
         energy += (block**2).sum()
         spread += ((block - block.mean(-1, keepdims=True)) ** 2).sum()
     assert score(layer).value == pytest.approx(spread / energy, rel=1e-12)

@@ -290,7 +290,7 @@ def _print_inspection(found: "Inspection") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from unsample.inspection.report import fitted
+    from unsample.inspection.table import fitted
 
     console = Console(highlight=False)
     tones = {"up": "blue", "down": "yellow", "good": "green", "bad": "bold red"}

@@ -1,9 +1,10 @@
 """`unsample.inspect`: every way down and up of a model, what each costs and where they do not fit.
 
-Start with `graph.py`, the words for what a run did. `torch_trace.py` (with `lowering.py`) and `onnx_trace.py`
-write them down; `grids.py` has the rule of each operation for positions and receptive fields, one table;
-`analysis.py` walks the run with them; `checkerboard.py` reads the weights; `sizes.py` tries input sizes;
-`report.py` and `page.py` show. Nothing here prints, and nothing changes the model.
+Start with `graph.py`, the words for what a run did. `torch_trace.py` (with `lowering.py`) and
+`onnx_trace.py` write them down. `grids.py` carries positions and receptive fields, `rules.py` says what each
+kind of operation does to them, `analysis.py` walks the run; `checkerboard.py` reads the weights, `sizes.py`
+tries input sizes. `report.py` is the result, `table.py`, `sentences.py` and `page.py` show it; `load.py` ties
+it together. Nothing here prints, and nothing changes the model.
 
 The package is not called `inspect`, because `unsample.inspect` is the function.
 """

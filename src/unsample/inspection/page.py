@@ -42,7 +42,7 @@ _PAGE = """<!doctype html>
 
 def page(found: "Inspection", *, whole: bool = False) -> str:
     """The fragment, or the whole page."""
-    from unsample.inspection.report import columns_of, elided
+    from unsample.inspection.table import columns_of, elided
 
     model, _, totals = found.title().partition("  ")
     head, *rows = found.table()

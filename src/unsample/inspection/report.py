@@ -3,14 +3,15 @@
 import csv
 import io
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from unsample.inspection import sentences
 from unsample.inspection.analysis import Merge, Step
 from unsample.inspection.graph import Failure
 from unsample.inspection.sizes import Sizes
+from unsample.inspection.table import Cell, columns_of, settings_text, shape_text, short
 
 # The header of the CSV: fixed, a new column goes to the end.
 FIELDS = (
@@ -102,18 +103,18 @@ class Inspection:
             where = self.failure.layer or "the model"
             found.append(("stopped", f"in {where}: {self.failure.sentence}"))
         found += [("repair", each) for each in self.repairs]
-        found += [("sizes", sentence) for sentence in map(sizes_sentence, self.sizes)]
-        found += _alignment(self)
-        found += _checkerboards(self)
+        found += [("sizes", sentence) for sentence in map(sentences.sizes_sentence, self.sizes)]
+        found += sentences.alignment(self)
+        found += sentences.checkerboards(self)
         return tuple(found)
 
     def __repr__(self) -> str:
         rows = [[cell.plain for cell in row] for row in self.table()]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = [self.title()]
+        lines, columns = [self.title()], columns_of(self)
         for row in rows:
             cells = [
-                cell.rjust(w) if COLUMNS[i].right else cell.ljust(w)
+                cell.rjust(w) if columns[i].right else cell.ljust(w)
                 for i, (cell, w) in enumerate(zip(row, widths, strict=True))
             ]
             lines.append("  ".join(cells).rstrip())
@@ -122,8 +123,8 @@ class Inspection:
 
     def title(self) -> str:
         """Model, shapes and totals in one line."""
-        shapes = ", ".join(_shape(s) for s in self.input_shapes)
-        out = ", ".join(_shape(s) for s in self.output_shapes) or "?"
+        shapes = ", ".join(shape_text(s) for s in self.input_shapes)
+        out = ", ".join(shape_text(s) for s in self.output_shapes) or "?"
         parts = [f"{self.model}  {shapes} -> {out}"]
         parts.append(f"{short(self.parameters)} parameters, {short(self.multiply_adds)} multiply-adds")
         if self.saved_bytes is not None:
@@ -132,7 +133,7 @@ class Inspection:
             parts.append(f"{self.milliseconds:.1f} ms")
         return "  ".join([parts[0], ", ".join(parts[1:])])
 
-    def table(self) -> list[list["Cell"]]:
+    def table(self) -> list[list[Cell]]:
         """The heading and one row per step."""
         columns = columns_of(self)
         return [[Cell(c.heading) for c in columns], *([c.cell(s) for c in columns] for s in self.steps)]
@@ -204,268 +205,6 @@ class Inspection:
         from unsample.inspection.page import page
 
         return page(self)
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """A cell of the table: its text, and a word for its colour."""
-
-    plain: str
-    tone: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column: its heading, and how it shows a step."""
-
-    heading: str
-    show: Any
-    right: bool = False
-
-    def cell(self, step: Step) -> Cell:
-        """The cell of a step."""
-        found = self.show(step)
-        return found if isinstance(found, Cell) else Cell(str(found))
-
-
-def elided(name: str, width: int) -> str:
-    """A path in so many characters, its middle left out.
-
-    Examples
-    --------
-    >>> elided("model.1.submodule.2.0.conv", 16), elided("up1", 16)
-    ('model.1…2.0.conv', 'up1')
-    """
-    if len(name) <= width:
-        return name
-    tail = width // 2
-    return f"{name[: width - tail - 1]}…{name[-tail:]}"
-
-
-def short(number: float) -> str:
-    """A number in at most five characters.
-
-    Examples
-    --------
-    >>> short(0), short(999), short(12345), short(1.5e9)
-    ('0', '999', '12.3k', '1.50G')
-    """
-    for unit, size in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if number >= size:
-            value = number / size
-            return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f}{unit}"
-    return f"{number:g}"
-
-
-def _shape(shape: Sequence[int]) -> str:
-    return "x".join(map(str, shape))
-
-
-def same(values: Sequence[Any]) -> str:
-    """Once where all are the same.
-
-    Examples
-    --------
-    >>> same([31, 31]), same([31, 7])
-    ('31', '31x7')
-    """
-    texts = [str(v) for v in values]
-    return texts[0] if texts and len(set(texts)) == 1 else "x".join(texts)
-
-
-def _field(step: Step) -> str:
-    each = [str(high) if low == high else f"{low}-{high}" for low, high in step.receptive_field]
-    # Whatever reaches both borders may reach further.
-    each = [
-        f">={n}" if low == n else text
-        for text, (low, _), n in zip(each, step.receptive_field, step.input_sizes, strict=True)
-    ]
-    return same(each) if each else "?"
-
-
-def settings_text(step: Step) -> str:
-    """Settings in few characters, as `k4 s2 p1`."""
-    words = {
-        "kernel": "k",
-        "stride": "s",
-        "padding": "p",
-        "dilation": "d",
-        "output_padding": "op",
-        "groups": "g",
-    }
-    parts = []
-    for name, value in step.settings.items():
-        if name in words:
-            parts.append(f"{words[name]}{value}")
-        elif name == "factor":
-            parts.append(f"x{value}" if step.direction == "up" else f"/{value}")
-        elif value == "half_pixel" and step.settings.get("method") != "nearest":
-            continue  # as usual
-        elif value is True:
-            parts.append(name)
-        else:
-            parts.append(str(value) if name in ("method", "positions", "padding_mode") else f"{name} {value}")
-    return " ".join(parts)
-
-
-def _undoes(step: Step) -> Cell:
-    if step.direction == "down":
-        return Cell("")
-    if not step.undoes:
-        return Cell("-")
-    text = "+".join(map(str, step.undoes))
-    off = [s for s in step.short if s]
-    if off:
-        return Cell(f"{text} {'short' if off[0] > 0 else 'long'} {abs(off[0])}", "bad")
-    moved = [d for d in step.shift if d]
-    return Cell(f"{text} off {fraction(moved[0])}", "bad") if moved else Cell(text, "good")
-
-
-def fraction(value: Fraction) -> str:
-    """A fraction without its sign, in few characters; not exact where the denominator is large."""
-    value = abs(value)
-    return str(value) if value.denominator <= 64 else f"{float(value):.2f}"
-
-
-def _score(step: Step) -> Cell:
-    score = step.checkerboard
-    if score is None:
-        return Cell("")
-    if score.value is None:
-        return Cell("-")
-    return Cell(f"{score.value:.2f}", "good" if score.value < 0.01 else "bad" if score.value > 0.2 else "")
-
-
-COLUMNS = (
-    Column("", lambda s: s.number, right=True),
-    Column("layer", lambda s: s.layer or "(model)"),
-    Column("what", lambda s: Cell(f"{'↓' if s.direction == 'down' else '↑'} {s.what}", s.direction)),
-    Column("settings", settings_text),
-    Column("output", lambda s: _shape(s.output_shape[1:])),
-    Column("par.", lambda s: short(s.parameters), right=True),
-    Column("m-adds", lambda s: short(s.multiply_adds), right=True),
-    Column("out B", lambda s: short(s.activation_bytes), right=True),
-    Column("saved B", lambda s: short(s.saved_bytes), right=True),
-    Column("ms", lambda s: "" if s.milliseconds is None else f"{s.milliseconds:.2f}", right=True),
-    Column("field", _field, right=True),
-    Column("undoes", _undoes),
-    Column("check", _score, right=True),
-)
-
-
-def columns_of(found: Inspection) -> list[Column]:
-    """The columns of the table; times only where they were taken."""
-    return [c for c in COLUMNS if found.milliseconds is not None or c.heading != "ms"]
-
-
-@dataclass(frozen=True, slots=True)
-class Fitted:
-    """The table as a terminal of some width has room for it."""
-
-    columns: list[Column]
-    rows: list[list[Cell]]
-    widths: list[int]
-    gap: int
-
-
-DROPPED = ("out B", "par.", "saved B", "m-adds")  # in this order, where there is no room
-
-
-def fitted(found: Inspection, width: int) -> Fitted:
-    """Leave columns out, and the middle of names, until the table is no wider than `width`."""
-    columns = columns_of(found)
-    for heading in (None, *DROPPED):
-        columns = [c for c in columns if c.heading != heading]
-        rows = [[c.cell(step) for c in columns] for step in found.steps]
-        widths = [max([len(c.heading), *(len(r[i].plain) for r in rows)]) for i, c in enumerate(columns)]
-        if sum(widths) - max(widths[1] - 18, 0) + 2 * (len(widths) - 1) <= width:
-            break
-    headings = [c.heading for c in columns]
-    gap = 2 if sum(widths) - max(widths[1] - 12, 0) + 2 * (len(widths) - 1) <= width else 1
-    for heading, least in (("layer", 12), ("settings", 8), ("what", 8)):
-        over = sum(widths) + gap * (len(widths) - 1) - width
-        at = headings.index(heading)
-        if over > 0:
-            widths[at] = max(widths[at] - over, min(least, widths[at]))
-            rows = [[*r[:at], Cell(elided(r[at].plain, widths[at]), r[at].tone), *r[at + 1 :]] for r in rows]
-    return Fitted(columns, rows, widths, gap)
-
-
-# -- sentences --------------------------------------------------------------------------------------------
-
-
-def sizes_sentence(sizes: Sizes) -> str:
-    """Which sizes work, and how that is known."""
-    text = f"{axis_names(sizes.axes)}: it runs with {sizes.rule()}"
-    if sizes.sizes and sizes.whole != sizes.sizes:
-        text += f"; the output is as large as the input for {sizes.rule(sizes.whole)}"
-    elif sizes.sizes:
-        text += ", and the output is as large as the input"
-    how = f"every size from 1 to {sizes.tried} tried"
-    if len(sizes.axes) > 1:
-        how += ", each axis alone" if sizes.apart else ", all axes alike"
-    if sizes.exact and sizes.period > 1:
-        how += f"; the answers repeat every {sizes.period}"
-    return f"{text} ({how})"
-
-
-def axis_names(axes: Sequence[int]) -> str:
-    """The usual words where they fit."""
-    if tuple(axes) == (2, 3):
-        return "height and width"
-    if len(axes) > 1:
-        return f"axes {', '.join(map(str, axes))}"
-    return f"axis {axes[0]}"
-
-
-def _alignment(found: Inspection) -> list[tuple[str, str]]:
-    alike: dict[tuple[str, str, str], list[Merge]] = {}
-    for merge in found.misaligned:
-        worst = max(merge.apart, key=abs)
-        if any(merge.scales):
-            how = f"the scales differ, up to {fraction(worst)} pixel apart at the border"
-        else:
-            how = f"{same([fraction(d) for d in merge.apart])} pixel apart"
-        blame = next((s for s in found.steps if s.number == merge.step), None)
-        cause = f"{blame.what} {settings_text(blame)}" if blame else ""
-        alike.setdefault((merge.what, how, cause), []).append(merge)
-    lines = []
-    for (what, how, cause), merges in alike.items():
-        places = ", ".join(merge.layer or "the model" for merge in merges)
-        steps = ", ".join(str(merge.step) for merge in merges)
-        behind = f", behind step{'s' if len(merges) > 1 else ''} {steps} ({cause})" if cause else ""
-        lines.append(("alignment", f"{what} in {places}: {how}{behind}"))
-    if found.merges and not lines:
-        several = "the 1 merge" if len(found.merges) == 1 else f"all {len(found.merges)} merges"
-        lines.append(("alignment", f"the branches of {several} lie exactly on each other"))
-    return lines
-
-
-def _checkerboards(found: Inspection) -> list[tuple[str, str]]:
-    alike: dict[tuple[Any, ...], list[Step]] = {}
-    for step in found.steps:
-        score = step.checkerboard
-        if score is not None and score.value is not None and score.value > 0.01:
-            alike.setdefault((score.overlap, score.remedies), []).append(step)
-    lines = []
-    for (overlap, remedies), steps in alike.items():
-        values = sorted({f"{step.checkerboard.value:.2f}" for step in steps if step.checkerboard})
-        numbers = ", ".join(str(step.number) for step in steps)
-        text = (
-            f"step{'s' if len(steps) > 1 else ''} {numbers}: {' to '.join(_unique([values[0], values[-1]]))}"
-        )
-        if any(len(set(axis)) > 1 for axis in overlap):
-            text += (
-                f", stamps overlap unevenly ({', '.join('/'.join(map(str, a)) for a in _unique(overlap))})"
-            )
-        for after in dict.fromkeys(after for _, after in remedies):
-            text += f"; {after:.2f} with {' or '.join(how for how, each in remedies if each == after)}"
-        lines.append(("checkerboard", text))
-    return lines
-
-
-def _unique(items: Sequence[Any]) -> list[Any]:
-    return list(dict.fromkeys(items))
 
 
 # -- values -----------------------------------------------------------------------------------------------
