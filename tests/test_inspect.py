@@ -194,6 +194,24 @@ def test_the_receptive_field_of_every_element_is_where_its_gradient_is_not_zero(
             assert grid.low[i] > grid.high[i], (i, model)
 
 
+@pytest.mark.parametrize("order", [0, 1])
+def test_where_branches_meet_an_element_depends_on_all_of_them(order: int) -> None:
+    def forward(x: torch.Tensor, small: nn.Module, large: nn.Module) -> torch.Tensor:
+        branches = [small(x), large(x)]
+        return torch.cat(branches[::-1] if order else branches, 1)
+
+    layers = nn.Conv1d(1, 1, 3, padding=1), nn.Conv1d(1, 1, 3, dilation=2, padding=2)
+    grid = grids.grid_of(walked(Functional(forward, *layers).double(), (1, 1, 12))[1][2])
+    assert grid is not None
+    assert (grid.low[4], grid.high[4]) == (2, 6)
+
+
+def test_fields_larger_than_the_example_are_those_of_a_larger_one() -> None:
+    small, large = (us.inspect(Unet(), (1, 1, n, n)) for n in (16, 64))
+    assert [s.receptive_field for s in small.steps] == [s.receptive_field for s in large.steps]
+    assert small.steps[-1].receptive_field[0][1] > 16
+
+
 def smooth(layer: nn.Module) -> nn.Module:
     """The kernel replaced by one that is the same in both directions and keeps ramps: the mean of its taps.
 
