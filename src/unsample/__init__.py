@@ -3,6 +3,8 @@
 Any array in (NumPy, PyTorch, JAX), the same kind out. Start with `unsample.nearest`.
 """
 
+import typing
+
 from unsample import geometry, interop
 from unsample.explore import explore
 from unsample.geometry import ShapeError
@@ -20,6 +22,9 @@ from unsample.packed import PackedWeight, pack_weight
 from unsample.pairs import PAIRS, Pair
 from unsample.switches import PackedSwitches, Switches
 from unsample.thread_count import get_num_threads, set_num_threads, threads
+
+if typing.TYPE_CHECKING:
+    from unsample.inspection import inspect
 
 __version__ = "0.1.0"
 
@@ -39,6 +44,7 @@ __all__ = [
     "explore",
     "geometry",
     "get_num_threads",
+    "inspect",
     "interop",
     "matrix",
     "max_gather",
@@ -56,3 +62,12 @@ __all__ = [
     "threads",
     "window_sum",
 ]
+
+
+def __getattr__(name: str) -> typing.Any:
+    """Tools are imported when they are asked for: `import unsample` imports NumPy alone."""
+    if name == "inspect":
+        from unsample.inspection import inspect
+
+        return inspect
+    raise AttributeError(f"module 'unsample' has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""The command line: `unsample compare`. The only file that prints.
+"""The command line: `unsample compare`, `unsample inspect`. The only file that prints.
 
 Exit codes: 0 done; 1 it failed on the way; 2 the call or its input is wrong and nothing was started;
 130 and 143 interrupted, what was finished is kept. One sentence on stderr says why; `--debug` adds the
@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 try:
     import typer
@@ -23,6 +23,7 @@ except ModuleNotFoundError as missing:
 
 if TYPE_CHECKING:
     from unsample.compare import Comparison, Photographs, Result, Settings
+    from unsample.inspection import Inspection
 
 app = typer.Typer(
     name="unsample",
@@ -34,6 +35,10 @@ app = typer.Typer(
 
 # The keys of compare.METHODS, in words: importing that table takes torch, seconds before any help.
 WAYS_UP = "nearest, bed_of_nails, max_unpool, conv_transpose, linear, pixel_shuffle, resize_conv"
+
+COMPARE_NEEDS = ("torch", "PIL", "skimage", "matplotlib", "tqdm", "rich", "array_api_compat")
+
+_COMMANDS = ("compare: ", "draw: ", "explore: ", "inspect: ")  # how an error says whose it is
 
 Say = Callable[[str], None]
 
@@ -308,7 +313,112 @@ def explore(
         print("There is no display to show it on: open the file in a browser.", file=sys.stderr)
 
 
-# -- end of explore -----------------------------------------------------------------------------------
+# -- inspect ------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def inspect(
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="A .pt2 file of torch.export.save, a .onnx file, or package.module:factory (its code runs)."
+        ),
+    ],
+    shape: Annotated[
+        str,
+        typer.Option("--input", help="Shape of the input; files know theirs.", metavar="N,C,H,W"),
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON alone.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV alone, one line per step.")] = False,
+    html: Annotated[str, typer.Option("--html", help="Write a page as well.", metavar="FILE")] = "",
+    fail_if: Annotated[
+        str,
+        typer.Option(
+            "--fail-if", help="Exit with 1 where this holds, such as 'checkerboard>0.2'.", metavar="CONDITION"
+        ),
+    ] = "",
+    sizes: Annotated[bool, typer.Option(help="Try which input sizes work.")] = True,
+    timed: Annotated[
+        bool, typer.Option("--time", help="Run the model for real, to time every step.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Every way down and up of a model: what it costs, what undoes what, which sizes work, what lies apart.
+
+    A multiply-add is one product added; taps that meet padding are left out. "field" is the receptive field.
+    Exit code 1 where the model stops on the way or the condition holds.
+    """
+    with _one_sentence(debug, "inspect", ("torch", "rich", "array_api_compat")):
+        from unsample.inspection import conditions
+        from unsample.inspection import inspect as inspected
+        from unsample.inspection.load import from_factory
+
+        if as_json and as_csv:
+            raise ValueError("inspect: json and csv must not both be asked for")
+        condition = conditions.parse(fail_if) if fail_if else None
+        example = _shape_option(shape) if shape else None
+        made = from_factory(model) if ":" in model and not Path(model).exists() else model
+        found = inspected(made, example, sizes=sizes, repeats=5 if timed else 0)
+        if html:
+            from unsample.inspection.page import save
+
+            save(found, Path(html))
+        if as_json:
+            print(found.to_json())
+        elif as_csv:
+            print(found.to_csv(), end="")
+        else:
+            _print_inspection(found)
+        held = condition.holds(found.numbers()) if condition is not None else None
+        if held is not None:
+            print(f"unsample inspect: fail-if: {held}", file=sys.stderr)
+        if found.failure is not None and (as_json or as_csv):
+            where = found.failure.layer or "the model"
+            print(f"unsample inspect: stopped in {where}: {found.failure.sentence}", file=sys.stderr)
+    if held is not None or found.failure is not None:
+        raise typer.Exit(1)
+
+
+def _shape_option(text: str) -> tuple[int, ...]:
+    from unsample.geometry.arguments import integers
+
+    parts = text.replace("x", ",").split(",")
+    if not all(part.strip().isdigit() for part in parts):
+        raise ValueError(f"inspect: input must be whole numbers such as 1,3,256,256, got {text!r}")
+    return integers("inspect", "input", [int(part) for part in parts], minimum=0)
+
+
+def _print_inspection(found: "Inspection") -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from unsample.inspection.table import fitted
+
+    console = Console(highlight=False)
+    tones = {"up": "blue", "down": "yellow", "good": "green", "bad": "bold red"}
+    model, _, totals = found.title().partition("  ")
+    console.print(Text(model, "bold"))
+    console.print(Text(totals), "", sep="\n")
+    fit = fitted(found, console.width)
+    table = Table(box=None, pad_edge=False, padding=(0, fit.gap, 0, 0), header_style="dim")
+    for column, width in zip(fit.columns, fit.widths, strict=True):
+        justify: Literal["left", "right"] = "right" if column.right else "left"
+        table.add_column(column.heading, justify=justify, no_wrap=True, width=width)
+    for row in fit.rows:
+        table.add_row(*(Text(cell.plain, tones.get(cell.tone, "")) for cell in row))
+    if fit.rows:
+        console.print(table, "", sep="\n")
+    lines = Table.grid(padding=(0, 2, 0, 0))
+    last = ""
+    for heading, sentence in found.findings():
+        tone = "bold red" if heading == "stopped" else ""
+        lines.add_row(Text("" if heading == last else heading, tone or "bold"), Text(sentence, tone))
+        last = heading
+    console.print(lines)
+
+
+# -- errors -------------------------------------------------------------------------------------------------
 
 
 class _Terminated(BaseException):
@@ -320,14 +430,15 @@ def _terminate(signum: int, frame: object) -> NoReturn:
 
 
 @contextmanager
-def _one_sentence(debug: bool) -> Iterator[None]:
+def _one_sentence(
+    debug: bool, command: str = "compare", needed: tuple[str, ...] = COMPARE_NEEDS
+) -> Iterator[None]:
     """Turn what goes wrong into one sentence on stderr and an exit code."""
     from importlib.util import find_spec
 
-    needed = ("torch", "PIL", "skimage", "matplotlib", "tqdm", "rich", "array_api_compat")
     missing = [name for name in needed if find_spec(name) is None]
     if missing and not debug:
-        _stop(2, f"compare: needs {', '.join(missing)}: pip install 'unsample[compare]'")
+        _stop(2, f"{command}: needs {', '.join(missing)}: pip install 'unsample[{command}]'")
     try:
         yield
     except KeyboardInterrupt:
@@ -350,7 +461,7 @@ def _one_sentence(debug: bool) -> Iterator[None]:
 def _stop(code: int, message: str) -> NoReturn:
     # Errors of the library open with the operation: "compare: crop must be ...".
     print(
-        f"unsample {message}" if message.startswith(("compare: ", "explore: ")) else f"unsample: {message}",
+        f"unsample {message}" if message.startswith(_COMMANDS) else f"unsample: {message}",
         file=sys.stderr,
     )
     raise typer.Exit(code)

@@ -1,0 +1,408 @@
+"""What a trace says: one `Step` per way down or up, which undoes which, and where branches do not meet."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import Any
+
+from unsample.geometry.sizes import fine_range
+from unsample.geometry.window import AdaptiveWindow, AnyWindow
+from unsample.inspection import grids
+from unsample.inspection.checkerboard import Score, score_of
+from unsample.inspection.graph import Op, Trace
+from unsample.inspection.grids import Grid, Layout
+from unsample.inspection.rules import DOWN, UP, through
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One way down or up.
+
+    Parameters
+    ----------
+    number : int
+        From 1, in the order of the run.
+    layer : str
+        Path in the model.
+    what : str
+        Layer class or function.
+    direction : "down" or "up"
+    settings : dict
+    input_shape, output_shape : tuple of int
+    axes, input_sizes : tuple of int
+        Axes of the input of the model on which the result lies, and how many elements they have.
+    parameters, multiply_adds : int
+    activation_bytes : int
+        Of the result, indices included.
+    saved_bytes : int
+        What autograd keeps for it, parameters left out.
+    switch_bytes : int
+        Of `saved_bytes`, the indices of a pooling.
+    milliseconds : float or None
+    receptive_field : tuple of (int, int)
+        Smallest and largest number of input elements that an output depends on, per axis; they differ
+        where outputs of different phases reach differently far.
+    scale, offset : tuple of Fraction
+        Element i of the output has its centre at offset + scale * i on the input, per axis.
+    undoes : tuple of int
+        Numbers of the ways down that a way up undoes, the deepest first.
+    short : tuple of int
+        Elements that are missing after a way up, compared with what its way down started from.
+    shift : tuple of Fraction
+        How far the result lies from where that started, in elements of there.
+    checkerboard : Score or None
+        Of a way up.
+    legal : tuple of (int, int)
+        Sizes that a transposed convolution can make of this input, per axis.
+    """
+
+    number: int
+    layer: str
+    what: str
+    direction: str
+    settings: dict[str, Any]
+    input_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    axes: tuple[int, ...] = ()
+    input_sizes: tuple[int, ...] = ()
+    parameters: int = 0
+    multiply_adds: int = 0
+    activation_bytes: int = 0
+    saved_bytes: int = 0
+    switch_bytes: int = 0
+    milliseconds: float | None = None
+    receptive_field: tuple[tuple[int, int], ...] = ()
+    scale: tuple[Fraction, ...] = ()
+    offset: tuple[Fraction, ...] = ()
+    undoes: tuple[int, ...] = ()
+    short: tuple[int, ...] = ()
+    shift: tuple[Fraction, ...] = ()
+    checkerboard: Score | None = None
+    legal: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """A place where branches meet, and how far apart their grids lie there.
+
+    Parameters
+    ----------
+    layer, what : str
+        Where, and "cat", "add", ...
+    shape : tuple of int
+        Of the result.
+    apart : tuple of Fraction
+        Per axis, the distance in elements of this map; where the scales differ, the largest.
+    scales : tuple of bool
+        Per axis, whether the scales differ, so that the distance grows along the axis.
+    step : int or None
+        Number of the way up (or down) that is to blame.
+    """
+
+    layer: str
+    what: str
+    shape: tuple[int, ...]
+    apart: tuple[Fraction, ...]
+    scales: tuple[bool, ...]
+    step: int | None = None
+
+    @property
+    def aligned(self) -> bool:
+        """Whether all branches lie alike."""
+        return not any(self.apart)
+
+
+@dataclass(slots=True)
+class _State:
+    """What is known while the ops are walked."""
+
+    trace: Trace
+    layouts: dict[int, Layout] = field(default_factory=dict)
+    past: dict[int, frozenset[int]] = field(default_factory=dict)  # steps on which a value depends
+    latest: dict[int, int] = field(default_factory=dict)  # the last of them on its own branch
+    pools: dict[int, int] = field(default_factory=dict)  # indices -> number of the op that pooled
+    maker: dict[int, Op] = field(default_factory=dict)
+    views: dict[int, tuple[int, tuple[int, ...]]] = field(
+        default_factory=dict
+    )  # slice -> of what, from where
+    steps: list[Step] = field(default_factory=list)
+    before: list[tuple[Grid | None, ...]] = field(default_factory=list)
+    after: list[tuple[Grid | None, ...]] = field(default_factory=list)
+    merges: list[Merge] = field(default_factory=list)
+    grids: list[Grid] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """The result: steps, merges, and what the sizes repeat with."""
+
+    steps: tuple[Step, ...]
+    merges: tuple[Merge, ...]
+    period: int
+    blame: int | None  # the step before a merge whose sizes do not meet
+    fixed: bool  # whether an operation makes a size that does not follow its input's
+
+
+def analyse(trace: Trace) -> Analysis:
+    """Walk the operations in order and carry the grids along."""
+    state = _State(trace)
+    for number, value in enumerate(trace.inputs):
+        state.layouts[value] = _of_input(state, number, trace.values[value].shape)
+    for index, op in enumerate(trace.ops):
+        _walk(state, index, op)
+    blame = None
+    if trace.failure is not None and trace.failure.merge:
+        blame = _latest_up(state, trace.failure.inputs)
+    fixed = any(op.details.get("adaptive") and any(w.coarse > 1 for w in op.windows) for op in trace.ops)
+    return Analysis(tuple(state.steps), tuple(state.merges), grids.period(state.grids), blame, fixed)
+
+
+def _of_input(state: _State, number: int, shape: Sequence[int]) -> Layout:
+    # Inputs of the same size are taken to lie on the same grid.
+    for earlier, value in enumerate(state.trace.inputs[:number]):
+        if state.trace.values[value].shape[2:] == tuple(shape[2:]):
+            number = earlier
+            break
+    return tuple((n,) if axis < 2 else (grids.of_input(number, axis, n),) for axis, n in enumerate(shape))
+
+
+def _walk(state: _State, index: int, op: Op) -> None:
+    shapes = [state.trace.values[i].shape for i in op.outputs]
+    if not shapes:
+        return
+    layouts = [_layout(state, i) for i in op.inputs]
+    if op.kind == "max_unpool" and not op.windows:
+        op = op.but(windows=_windows_of_pool(state, op, shapes[0]))
+    out, moved = through(op, layouts, shapes[0])
+    past: frozenset[int] = frozenset().union(*(state.past.get(i, frozenset()) for i in op.inputs))
+    latest = max((state.latest.get(i, 0) for i in op.inputs), default=0)
+    if op.kind in ("elementwise", "cat"):
+        _meet(state, op, layouts, shapes[0])
+    if op.kind == "slice" and op.details["step"] == 1:
+        base, at = state.views.get(op.inputs[0], (op.inputs[0], (0,) * len(shapes[0])))
+        dim = op.details["dim"]
+        moved_to = (*at[:dim], at[dim] + op.details["start"], *at[dim + 1 :])
+        state.views[op.outputs[0]] = base, moved_to
+    if op.kind == "copy" and len(op.inputs) == 2:
+        _copied(state, *op.inputs)
+        out = _layout(state, op.inputs[1]) if shapes[0] == state.trace.values[op.inputs[1]].shape else out
+    direction = _direction(op, moved, layouts, shapes[0])
+    if direction:
+        number = len(state.steps) + 1
+        before = tuple(grids.grid_of(dim) for dim in layouts[0])
+        after = tuple(grids.grid_of(dim) for dim in out)
+        state.before.append(before)
+        state.after.append(after)
+        step = _step(state, op, number, direction, moved, before, after)
+        state.steps.append(_paired(state, op, step, past) if direction == "up" else step)
+        past, latest = past | {number}, number
+        if op.kind == "pool":
+            state.pools.update(dict.fromkeys(op.outputs[1:], number))
+    for value, shape in zip(op.outputs, shapes, strict=True):
+        state.layouts[value] = out if len(shape) == len(out) and shape == shapes[0] else grids.plain(shape)
+        state.past[value], state.latest[value], state.maker[value] = past, latest, op
+    state.grids.extend(grids.grids_in([out]))
+
+
+def _layout(state: _State, value: int) -> Layout:
+    known = state.layouts.get(value)
+    return known if known is not None else grids.plain(state.trace.values[value].shape)
+
+
+def _windows_of_pool(state: _State, op: Op, shape: Sequence[int]) -> tuple[AnyWindow, ...]:
+    """Of an unpooling that was not told its windows: those of the pooling that made its indices."""
+    indices = op.inputs[1] if len(op.inputs) > 1 else None
+    pooled = next((o for o in state.trace.ops if o.kind == "pool" and indices in o.outputs[1:]), None)
+    if pooled is None:
+        return ()
+    sizes = shape[len(shape) - len(pooled.windows) :]
+    return tuple(
+        AdaptiveWindow(n, w.coarse) if isinstance(w, AdaptiveWindow) else replace(w, fine=n)
+        for w, n in zip(pooled.windows, sizes, strict=True)
+    )
+
+
+def _copied(state: _State, target: int, source: int) -> None:
+    """Elements written into a part of an array: padding by hand, and torch's own circular padding."""
+    base, at = state.views.get(target, (target, ()))
+    shape, part = state.trace.values[base].shape, _layout(state, source)
+    if len(at) != len(shape) or len(part) != len(shape):
+        return
+    new = list(_layout(state, base))
+    for axis, start in enumerate(at):
+        grid, old = grids.grid_of(part[axis]), grids.grid_of(new[axis])
+        if grid is None:
+            continue
+        if old is None:
+            new[axis] = (grids.sliced(grid, -start, 1, shape[axis]),)
+        elif grid.size < old.size:  # only here do elements of this axis come from elsewhere
+            low, high = old.low.copy(), old.high.copy()
+            low[start : start + grid.size], high[start : start + grid.size] = grid.low, grid.high
+            new[axis] = (replace(old, low=low, high=high),)
+    state.layouts[base] = tuple(new)
+    state.past[base] = state.past.get(base, frozenset()) | state.past.get(source, frozenset())
+    state.latest[base] = max(state.latest.get(base, 0), state.latest.get(source, 0))
+
+
+# -- steps ------------------------------------------------------------------------------------------------
+
+
+def _sizes(layout: Layout) -> tuple[int, ...]:
+    return tuple(math.prod(map(grids.size_of, dim)) for dim in layout)
+
+
+def _direction(op: Op, moved: Sequence[grids.Moved], layouts: Sequence[Layout], shape: Sequence[int]) -> str:
+    """Whether an operation is a way down, a way up or neither; axes without positions do not count."""
+    if moved:
+        return "up" if moved[0].kind == "pixel_shuffle" else "down"
+    if op.kind in ("max_unpool",):
+        return "up"
+    if not layouts:
+        return ""
+    if op.kind == "resize":
+        ratios = [(r.target, r.source) for r in op.resamples]
+        if all(m == n for m, n in ratios):
+            return ""
+        return "up" if math.prod(m for m, _ in ratios) > math.prod(n for _, n in ratios) else "down"
+    if op.kind == "sample":
+        return "up" if math.prod(shape[2:]) > math.prod(_sizes(layouts[0])[2:]) else "down"
+    if op.kind in UP or op.kind in DOWN:
+        known = layouts[0][len(layouts[0]) - len(op.windows) :]
+        strides = [
+            grids.centre(w)[0] for w, dim in zip(op.windows, known, strict=True) if grids.grids_in([(dim,)])
+        ]
+        if all(s == 1 for s in strides):
+            return ""
+        return "up" if op.kind in UP else "down"
+    if op.kind == "slice" and op.details["step"] > 1 and grids.grid_of(layouts[0][op.details["dim"]]):
+        return "down"
+    return ""
+
+
+def _step(
+    state: _State,
+    op: Op,
+    number: int,
+    direction: str,
+    moved: Sequence[grids.Moved],
+    before: Sequence[Grid | None],
+    after: Sequence[Grid | None],
+) -> Step:
+    values = state.trace.values
+    settings, what = dict(op.settings), op.what
+    if moved:
+        what = f"{moved[0].kind} (reshape)"
+        factors = [each.factor for each in moved]
+        settings = {"factor": factors[0] if len(set(factors)) == 1 else "x".join(map(str, factors))}
+    if op.kind == "slice":
+        what, settings = "slice", {"step": op.details["step"], "from": op.details["start"]}
+    known = [g for g in after if g is not None]
+    return Step(
+        number=number,
+        layer=op.layer,
+        what=what,
+        direction=direction,
+        settings=settings,
+        input_shape=values[op.inputs[0]].shape,
+        output_shape=values[op.outputs[0]].shape,
+        axes=tuple(g.source[1] for g in known),
+        input_sizes=tuple(g.source[2] for g in known),
+        parameters=sum(math.prod(values[i].shape) for i in (op.weight, op.bias) if i is not None),
+        multiply_adds=op.multiply_adds,
+        activation_bytes=sum(values[i].bytes for i in op.outputs)
+        if not moved
+        else values[op.outputs[0]].bytes,
+        saved_bytes=op.saved_bytes,
+        switch_bytes=op.switch_bytes,
+        milliseconds=op.milliseconds,
+        receptive_field=tuple(g.field() for g in known),
+        scale=tuple(g.scale for g in known),
+        offset=tuple(g.offset for g in known),
+        checkerboard=score_of(state.trace, op, moved, state.maker) if direction == "up" else None,
+        legal=tuple(_legal(w) for w in op.windows) if op.kind == "conv_transpose" else (),
+    )
+
+
+def _legal(window: Any) -> tuple[int, int]:
+    pads = ((window.before, window.after),)
+    low, high, _ = fine_range(window.coarse, window.size, window.stride, window.dilation, pads)
+    return low, high
+
+
+def _paired(state: _State, op: Op, step: Step, past: frozenset[int]) -> Step:
+    """The ways down that a way up undoes: those that lead from where it arrives to where it starts."""
+    found = _undone(state, op, step, past)
+    if not found:
+        return step
+    start, here = state.before[found[-1] - 1], state.after[step.number - 1]
+    both = [
+        (a, b) for a, b in zip(start[-len(here) :], here, strict=False) if a is not None and b is not None
+    ]
+    return replace(
+        step,
+        undoes=found,
+        short=tuple(a.size - b.size for a, b in both),
+        shift=tuple(grids.apart(a, b) for a, b in both),
+    )
+
+
+def _undone(state: _State, op: Op, step: Step, past: frozenset[int]) -> tuple[int, ...]:
+    if op.kind == "max_unpool" and len(op.inputs) > 1 and op.inputs[1] in state.pools:
+        return (state.pools[op.inputs[1]],)
+    downs = sorted((n for n in past if state.steps[n - 1].direction == "down"), reverse=True)
+    low, high = state.before[step.number - 1], state.after[step.number - 1]
+
+    def like(a: Sequence[Grid | None], b: Sequence[Grid | None]) -> bool:
+        one, two = [g for g in a if g], [g for g in b if g]
+        return len(one) == len(two) and all(
+            x.scale == y.scale or x.size == y.size for x, y in zip(one, two, strict=True)
+        )
+
+    for n in downs:
+        if like(state.after[n - 1], low) and like(state.before[n - 1], high):
+            return (n,)
+    # Several ways down at once, such as a way up by 4 after two by 2: a chain from `low` to `high`.
+    chain: list[int] = []
+    at = low
+    for n in downs:
+        if like(state.after[n - 1], at):
+            chain.append(n)
+            at = state.before[n - 1]
+            if like(at, high):
+                return tuple(chain)
+    return ()
+
+
+# -- merges -----------------------------------------------------------------------------------------------
+
+
+def _meet(state: _State, op: Op, layouts: Sequence[Layout], shape: Sequence[int]) -> None:
+    """Write down a merge whose branches have different positions somewhere, or could have."""
+    branches = [
+        layout
+        for layout in layouts
+        if len(layout) == len(shape) and any(grids.grid_of(dim) is not None for dim in layout)
+    ]
+    if len(branches) < 2:
+        return
+    apart, scales = [], []
+    for axis, n in enumerate(shape):
+        found = [g for layout in branches if (g := grids.grid_of(layout[axis])) is not None and g.size == n]
+        if not found or axis == op.details.get("dim"):
+            continue
+        found.sort(key=lambda g: g.field()[1])
+        distances = [grids.apart(found[0], g) for g in found[1:]]
+        apart.append(max(distances, key=abs, default=Fraction(0)))
+        scales.append(any(g.scale != found[0].scale for g in found))
+    if not apart:
+        return
+    blamed = _latest_up(state, op.inputs)
+    state.merges.append(Merge(op.layer, op.what, tuple(shape), tuple(apart), tuple(scales), blamed))
+
+
+def _latest_up(state: _State, inputs: Sequence[int]) -> int | None:
+    """The last way up before a merge, else the last way down."""
+    numbers = [state.latest.get(i, 0) for i in inputs]
+    ups = [n for n in numbers if n and state.steps[n - 1].direction == "up"]
+    return max(ups, default=None) or (max(numbers, default=0) or None)

@@ -1,0 +1,169 @@
+"""What a run of a model did: operations in order, with the geometry of each. No framework."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from unsample.geometry.resample import Resample
+from unsample.geometry.window import AnyWindow
+
+# What an operation does to the grid of positions; `grids.py` has one rule for each.
+KINDS = (
+    "conv",
+    "conv_transpose",
+    "pool",
+    "max_unpool",
+    "nearest",
+    "nails",
+    "window_sum",
+    "decimate",
+    "resize",
+    "pixel_shuffle",
+    "pixel_unshuffle",
+    "pad",
+    "slice",
+    "slices",
+    "flip",
+    "copy",
+    "sample",
+    "cat",
+    "permute",
+    "reshape",
+    "select",
+    "reduce",
+    "matmul",
+    "mix",
+    "elementwise",
+    "opaque",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One array that passed between operations.
+
+    Parameters
+    ----------
+    shape : tuple of int
+    itemsize : int
+        Bytes of an element.
+    parameter : str
+        Its name in the model where it is a parameter or a buffer, else nothing.
+    """
+
+    shape: tuple[int, ...]
+    itemsize: int = 4
+    parameter: str = ""
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of all elements."""
+        total = self.itemsize
+        for n in self.shape:
+            total *= n
+        return total
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """One operation of the run.
+
+    Parameters
+    ----------
+    kind : str
+        One of `KINDS`.
+    layer : str
+        Path of the layer that called it, as in `named_modules()`; nothing for the model itself.
+    what : str
+        Layer class or function, as a reader knows it.
+    inputs, outputs : tuple of int
+        Numbers of values; the linear argument first.
+    windows : tuple
+        One per spatial axis (the last axes): `fine` is the larger side, as in `unsample.geometry`.
+    resamples : tuple of Resample
+        Of a resize, one per spatial axis.
+    steps : tuple of float or None
+        Source elements per target element that a resize was told, where it was.
+    settings : dict
+        For people.
+    details : dict
+        Numbers of the rule: `dim`, `start`, `step`, `pads`, `factor`, `permutation`, `shape`.
+    weight : int or None
+        Number of the value that is the kernel.
+    groups, multiply_adds, saved_bytes, switch_bytes : int
+    milliseconds : float or None
+    """
+
+    kind: str
+    layer: str
+    what: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    windows: tuple[AnyWindow, ...] = ()
+    resamples: tuple[Resample, ...] = ()
+    steps: tuple[float | None, ...] = ()
+    settings: dict[str, Any] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
+    weight: int | None = None
+    bias: int | None = None
+    groups: int = 1
+    multiply_adds: int = 0
+    saved_bytes: int = 0
+    switch_bytes: int = 0
+    milliseconds: float | None = None
+
+    def but(self, **changes: Any) -> "Op":
+        """The same with other numbers."""
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Where a run stopped.
+
+    Parameters
+    ----------
+    layer : str
+        Path of the layer.
+    sentence : str
+        What went wrong.
+    inputs : tuple of int
+        Values that the failing operation was given.
+    merge : bool
+        Whether the operation joins branches (a concatenation, an addition) whose sizes do not meet.
+    """
+
+    layer: str
+    sentence: str
+    inputs: tuple[int, ...] = ()
+    merge: bool = False
+    dim: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Every operation of one run, in order; up to the failure where there was one.
+
+    Parameters
+    ----------
+    ops : tuple of Op
+    values : tuple of Value
+    inputs, outputs : tuple of int
+        Numbers of the model's arguments and results.
+    parameters : int
+        Numbers that the model learns.
+    saved_bytes : int or None
+        Kept for the backward pass by all operations together, nothing counted twice; None where not known.
+    read : callable or None
+        The array of a weight by its name; None where there are only shapes.
+    failure : Failure or None
+    """
+
+    ops: tuple[Op, ...]
+    values: tuple[Value, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    parameters: int = 0
+    saved_bytes: int | None = None
+    read: Callable[[Op], tuple[Any, Any] | None] | None = None
+    failure: Failure | None = None

@@ -1,0 +1,371 @@
+"""Where the elements of every feature map lie on the input, and which input elements they depend on.
+
+Element i of a feature map has its centre at `offset + scale * i` along each axis of the input, whose own
+elements lie at 0, 1, 2, ...; both are fractions. What one operation makes of (scale, offset):
+
+| operation | scale of the output | offset of the output |
+|---|---|---|
+| way down by windows (conv, pooling, window_sum, decimate) | scale * stride | offset + scale * c |
+| its way up (conv_transpose, max_unpool, nearest, nails) | scale / stride | offset - scale / stride * c |
+| resize of n to m elements, half_pixel | scale * n / m | offset + scale * (n / m - 1) / 2 |
+| resize, align_corners | scale * (n - 1) / (m - 1) | offset |
+| resize, asymmetric | scale * n / m | offset |
+| pad, slice, flip | scale * step | offset + scale * start |
+
+c = dilation * (size - 1) / 2 - before is the centre of window 0. A window of nails or `decimate` has one tap,
+of `nearest`, a pixel shuffle or an adaptive window as many as it is wide.
+
+The receptive field of an element is the hull [low, high] of the input elements on which it depends along
+an axis: it is carried for every element on its own, border included, and is exact for weights that are not 0.
+Statistics of a normalisation are left out, as is usual.
+"""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from math import gcd
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unsample.geometry.resample import Resample
+from unsample.geometry.window import AdaptiveWindow, AnyWindow, Window, cached_axis_taps
+
+Ints = NDArray[np.int64]
+NOTHING = np.iinfo(np.int64).max // 2  # low of an element that depends on no input; its high is -NOTHING
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Grid:
+    """One axis of a feature map, as it lies on one axis of the input.
+
+    Parameters
+    ----------
+    source : tuple of int
+        Which input, which of its axes, how many elements it has.
+    scale, offset : Fraction
+        Element i is at offset + scale * i.
+    low, high : arrays of int
+        Receptive field of every element.
+    whole : Grid or None
+        Of blocks of an axis that was split by a reshape: the axis.
+    level : Fraction
+        Input elements per element as sizes go, which is not the scale where align_corners stretches.
+    """
+
+    source: tuple[int, int, int]
+    scale: Fraction
+    offset: Fraction
+    low: Ints
+    high: Ints
+    whole: "Grid | None" = None
+    level: Fraction = Fraction(1)
+
+    @property
+    def size(self) -> int:
+        """Elements."""
+        return len(self.low)
+
+    def field(self) -> tuple[int, int]:
+        """Smallest and largest receptive field away from the border, in input elements.
+
+        All of the axis where every element is within reach of a border: it is that or more.
+        """
+        inner = (self.high >= self.low) & (self.low > 0) & (self.high < self.source[2] - 1)
+        if inner.any():
+            widths = (self.high - self.low + 1)[inner]
+            return int(widths.min()), int(widths.max())
+        if not (self.high >= self.low).any():
+            return 0, 0
+        return self.source[2], self.source[2]
+
+    def everything(self) -> "Grid":
+        """The same positions, depending on the whole axis."""
+        full = np.zeros_like(self.low)
+        return replace(self, low=full, high=full + self.source[2] - 1, whole=None)
+
+
+def of_input(number: int, axis: int, size: int) -> Grid:
+    """The grid of an input itself."""
+    each = np.arange(size, dtype=np.int64)
+    return Grid((number, axis, size), Fraction(1), Fraction(0), each, each)
+
+
+def _nothing(size: int) -> tuple[Ints, Ints]:
+    return np.full(size, NOTHING, np.int64), np.full(size, -NOTHING, np.int64)
+
+
+def _reach(grid: Grid, size: int, meetings: Sequence[tuple[Any, Any]]) -> tuple[Ints, Ints]:
+    """Hulls of the outputs: output `to[i]` depends on what element `of[i]` depends on."""
+    low, high = _nothing(size)
+    for of, to in meetings:
+        low[to] = np.minimum(low[to], grid.low[of])
+        high[to] = np.maximum(high[to], grid.high[of])
+    return low, high
+
+
+def _index(positions: Sequence[int]) -> Any:
+    if isinstance(positions, range):
+        return slice(positions.start, positions.stop, positions.step)
+    return np.asarray(positions, np.int64)
+
+
+def centre(window: AnyWindow) -> tuple[Fraction, Fraction]:
+    """Step of the windows, and the centre of window 0 on the fine axis.
+
+    Examples
+    --------
+    >>> [str(each) for each in centre(Window(fine=8, coarse=4, size=3, stride=2, before=1, after=1))]
+    ['2', '0']
+    >>> [str(each) for each in centre(Window(fine=8, coarse=4, size=2, stride=2))]
+    ['2', '1/2']
+    """
+    if isinstance(window, AdaptiveWindow):  # on average, where the windows are not all as long
+        step = Fraction(window.fine, max(window.coarse, 1))
+        return step, (step - 1) / 2
+    return Fraction(window.stride), Fraction(window.extent - 1, 2) - window.before
+
+
+def down(grid: Grid, window: AnyWindow) -> Grid:
+    """A way down: every window depends on the elements its taps meet."""
+    step, middle = centre(window)
+    meetings = [(_index(tap.fine), _index(tap.coarse)) for tap in cached_axis_taps(window)]
+    low, high = _reach(grid, window.coarse, meetings)
+    level = grid.level * step.limit_denominator(8)
+    return Grid(grid.source, grid.scale * step, grid.offset + grid.scale * middle, low, high, level=level)
+
+
+def up(grid: Grid, window: AnyWindow) -> Grid:
+    """A way up: every element depends on the windows whose taps meet it."""
+    step, middle = centre(window)
+    meetings = [(_index(tap.coarse), _index(tap.fine)) for tap in cached_axis_taps(window)]
+    low, high = _reach(grid, window.fine, meetings)
+    scale = grid.scale / step
+    level = grid.level / step.limit_denominator(8)
+    return Grid(grid.source, scale, grid.offset - scale * middle, low, high, level=level)
+
+
+def resized(grid: Grid, axis: Resample, told: float | None = None) -> Grid:
+    """A resize of `axis.source` to `axis.target` elements.
+
+    `told` is the number of source elements per target element, where the caller gave a factor and the
+    positions come from it and not from the sizes.
+    """
+    n, m = axis.source, axis.target
+    taps = [(_index(tap.source), _index(tap.target)) for tap in axis.taps()]
+    low, high = _reach(grid, m, taps)
+    step = Fraction(n, max(m, 1)) if told is None else Fraction(str(told)).limit_denominator(10**6)
+    first = Fraction(0)
+    if axis.convention == "align_corners" and axis.method != "area":
+        step = Fraction(n - 1, m - 1) if m > 1 else Fraction(0)
+    if axis.method == "nearest" and not axis.antialias:
+        first = _mean_of_nearest(step, axis.convention)
+    elif axis.convention == "align_corners":
+        pass
+    elif axis.convention == "half_pixel" or axis.method == "area" or axis.antialias:
+        first = (step - 1) / 2
+    level = grid.level * (Fraction(n, max(m, 1)).limit_denominator(8) or 1)
+    return Grid(grid.source, grid.scale * step, grid.offset + grid.scale * first, low, high, level=level)
+
+
+def _mean_of_nearest(step: Fraction, convention: str) -> Fraction:
+    """Where target 0 lies so that the copies of each element lie, on average, around it.
+
+    Target o takes element floor(o * step + shift), which is o * step + shift less a remainder. Over a period
+    of `step.denominator` targets the remainders are the multiples of 1 / denominator, each once, from the
+    remainder of the shift on: their mean is that remainder plus (denominator - 1) / (2 denominator).
+    """
+    shift = {"legacy": Fraction(0), "half_pixel": step / 2}.get(convention, Fraction(1, 2))
+    d = step.denominator
+    return shift - (shift % Fraction(1, d)) - Fraction(d - 1, 2 * d)
+
+
+def sliced(grid: Grid, start: int, step: int, size: int) -> Grid:
+    """`size` elements from `start`, in steps; those outside depend on nothing (padding with constants)."""
+    at = start + step * np.arange(size, dtype=np.int64)
+    inside = (at >= 0) & (at < grid.size)
+    low, high = _nothing(size)
+    low[inside], high[inside] = grid.low[at[inside]], grid.high[at[inside]]
+    scale, offset = grid.scale * step, grid.offset + grid.scale * start
+    return Grid(grid.source, scale, offset, low, high, level=grid.level * abs(step))
+
+
+def padded(grid: Grid, before: int, after: int, mode: str) -> Grid:
+    """Padding of both sides; the modes that repeat elements as `Window.fold` has them."""
+    size = grid.size + before + after
+    if mode == "zeros":
+        return sliced(grid, -before, 1, size)
+    fold = Window(grid.size, 1, 1, mode=mode).fold
+    at = np.array([fold(p) for p in range(-before, grid.size + after)], np.int64)
+    return replace(
+        grid, offset=grid.offset - grid.scale * before, low=grid.low[at], high=grid.high[at], whole=None
+    )
+
+
+def joined(grids: Sequence[Grid]) -> Grid:
+    """Of branches that meet: the positions of the first, the receptive fields of all."""
+    first = grids[0]
+    low, high = first.low, first.high
+    for other in grids[1:]:
+        if other.source == first.source and other.size == first.size:
+            low, high = np.minimum(low, other.low), np.maximum(high, other.high)
+    return replace(first, low=low, high=high, whole=None)
+
+
+def apart(a: Grid, b: Grid) -> Fraction:
+    """How far b lies from a, in elements of a, where it is farthest; 0 where they lie alike.
+
+    Examples
+    --------
+    >>> a = of_input(0, 2, 8)
+    >>> pooled = down(a, Window(8, 4, 2, 2))
+    >>> nails = up(pooled, Window(8, 4, 1, 2))
+    >>> str(apart(a, nails)), str(apart(a, up(pooled, Window(8, 4, 2, 2))))
+    ('1/2', '0')
+    """
+    if a.source != b.source or not a.scale:
+        return Fraction(0)
+    ends = [(b.offset - a.offset + (b.scale - a.scale) * i) / a.scale for i in (0, max(a.size - 1, 0))]
+    return max(ends, key=abs)
+
+
+# -- reshapes ---------------------------------------------------------------------------------------------
+#
+# A dimension is a sequence of pieces, the major one first: a Grid, or an int for elements without a position
+# (channels, batch), or a Phase: the places inside the blocks of a grid that was split.
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Phase:
+    """Places inside the blocks of an axis that a reshape split."""
+
+    whole: Grid
+    size: int
+
+
+Piece = Grid | Phase | int
+Dim = tuple[Piece, ...]
+Layout = tuple[Dim, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What a reshape did to an axis: the way up or down it amounts to."""
+
+    kind: str
+    dim: int
+    factor: int
+
+
+def size_of(piece: Piece) -> int:
+    """Elements of a piece."""
+    return piece if isinstance(piece, int) else piece.size
+
+
+def grid_of(dim: Dim) -> Grid | None:
+    """The grid of a dimension that is one axis of the input and nothing else."""
+    return dim[0] if len(dim) == 1 and isinstance(dim[0], Grid) else None
+
+
+def plain(shape: Sequence[int]) -> Layout:
+    """Dimensions without positions."""
+    return tuple((n,) for n in shape)
+
+
+def reshaped(layout: Layout, shape: Sequence[int]) -> tuple[Layout, tuple[Moved, ...]]:
+    """The same elements under another shape, and the ways up or down that this amounts to.
+
+    Splitting an axis into blocks and moving the places of the blocks among the channels is a pixel
+    unshuffle; putting channels behind an axis is a pixel shuffle.
+
+    Examples
+    --------
+    >>> axis = of_input(0, 2, 4)
+    >>> layout, moved = reshaped(((1,), (3,), (axis,), (2,)), (1, 3, 8))    # channels behind the axis
+    >>> moved
+    (Moved(kind='pixel_shuffle', dim=2, factor=2),)
+    >>> grid_of(layout[2]).scale, grid_of(layout[2]).offset
+    (Fraction(1, 2), Fraction(-1, 4))
+    """
+    left: list[Piece] = [piece for dim in layout for piece in dim if size_of(piece) != 1 or _alone(dim)]
+    dims: list[Dim] = []
+    moved: list[Moved] = []
+    for number, n in enumerate(shape):
+        pieces: list[Piece] = []
+        have = 1
+        while have < n and left:
+            piece = left.pop(0)
+            if have * size_of(piece) > n:
+                if n % have or size_of(piece) % (n // have):
+                    return plain(shape), ()
+                major, minor = _split(piece, n // have)
+                left.insert(0, minor)
+                piece = major
+            have *= size_of(piece)
+            pieces.append(piece)
+        if n == 1 and left and size_of(left[0]) == 1:
+            pieces = [left.pop(0)]
+        if have != n:
+            return plain(shape), ()
+        if len(pieces) > 1:
+            pieces = [piece for piece in pieces if size_of(piece) != 1]
+        dim, found = _simplified(pieces or [1], number)
+        dims.append(dim)
+        moved.extend(found)
+    return tuple(dims), tuple(moved)
+
+
+def _alone(dim: Dim) -> bool:
+    return len(dim) == 1 and isinstance(dim[0], Grid)
+
+
+def _split(piece: Piece, major: int) -> tuple[Piece, Piece]:
+    minor = size_of(piece) // major
+    if not isinstance(piece, Grid):
+        return major, minor
+    low, high = piece.low.reshape(major, minor).min(axis=1), piece.high.reshape(major, minor).max(axis=1)
+    offset = piece.offset + piece.scale * Fraction(minor - 1, 2)
+    blocks = Grid(piece.source, piece.scale * minor, offset, low, high, piece, piece.level * minor)
+    return blocks, Phase(piece, minor)
+
+
+def _simplified(pieces: Sequence[Piece], number: int) -> tuple[Dim, list[Moved]]:
+    done: list[Piece] = []
+    moved: list[Moved] = []
+    for piece in pieces:
+        last = done[-1] if done else None
+        if isinstance(last, Grid) and isinstance(piece, Phase) and last.whole is piece.whole:
+            done[-1] = piece.whole
+        elif isinstance(last, Grid) and isinstance(piece, int | Phase):
+            n = size_of(piece)
+            done[-1] = up(last, Window(last.size * n, last.size, n, n))
+            moved.append(Moved("pixel_shuffle", number, n))
+        elif isinstance(last, int) and not isinstance(piece, Grid):
+            done[-1] = last * size_of(piece)
+            if isinstance(piece, Phase):
+                moved.append(Moved("pixel_unshuffle", number, piece.size))
+        elif isinstance(last, Phase) and not isinstance(piece, Grid):
+            done[-1] = last.size * size_of(piece)
+            moved.append(Moved("pixel_unshuffle", number, last.size))
+        else:
+            done.append(piece)
+    return tuple(done), moved
+
+
+def grids_in(layouts: Sequence[Layout]) -> list[Grid]:
+    """Every grid of some layouts."""
+    pieces = itertools.chain.from_iterable(itertools.chain.from_iterable(layouts))
+    return [
+        piece if isinstance(piece, Grid) else piece.whole for piece in pieces if not isinstance(piece, int)
+    ]
+
+
+def period(grids: Sequence[Grid]) -> int:
+    """The least common multiple of the levels' numerators: how many input elements one period has."""
+    total = 1
+    for grid in grids:
+        n = abs(grid.level.numerator)
+        total = total * n // gcd(total, n) if n else total
+    return total

@@ -1,0 +1,350 @@
+"""What `inspect` is given, made into a trace: a module, an exported program, a file, a factory."""
+
+import ast
+import importlib
+import json
+import os
+import sys
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from unsample.geometry.arguments import describe, is_sequence
+from unsample.geometry.errors import ShapeError
+from unsample.inspection.analysis import Analysis, Step, analyse
+from unsample.inspection.graph import Trace
+from unsample.inspection.report import Inspection
+from unsample.inspection.sizes import Sizes, sizes_that_run
+
+LARGEST = 2048  # elements of an axis of the largest input tried for its receptive field
+
+EXPORT = (
+    "files of pickled modules are never opened, because loading one runs whatever code is in it: "
+    "save torch.export.save(torch.export.export(model, (example,)), 'model.pt2') and inspect that"
+)
+OURS = "take the layer of unsample.torch with like=skip"
+
+
+def inspected(model: Any, example: Any, *, sizes: bool, seconds: float, repeats: int) -> Inspection:
+    """The body of `inspect`."""
+    name, times = type(model).__name__, []
+    if isinstance(model, str | os.PathLike):
+        name = Path(model).name
+        model, example = from_file(Path(model), example)
+    if type(model).__module__.startswith("onnx"):
+        from unsample.inspection.onnx_trace import Graph
+
+        runs: Any = Graph(model, shape_of(example) if example is not None else None)
+        trace: Trace = runs.trace()
+    else:
+        module, arguments = _module(model, example)
+        if name == "ExportedProgram":
+            name = "exported program"
+        from unsample.inspection.torch_trace import Copies, measured
+
+        runs = Copies(module, arguments)
+        trace = runs.trace()
+        if repeats and trace.failure is None and not _on_meta(module):
+            times = measured(module, arguments, repeats)
+            if len(times) == len(trace.ops):
+                ops = (op.but(milliseconds=ms) for op, ms in zip(trace.ops, times, strict=True))
+                trace = replace(trace, ops=tuple(ops))
+    analysis = analyse(trace)
+    tried = sizes_that_run(runs.output, trace, analysis, seconds=seconds) if sizes else ()
+    shapes = trace.values
+    return Inspection(
+        name,
+        tuple(shapes[i].shape for i in trace.inputs),
+        tuple(shapes[i].shape for i in trace.outputs),
+        _with_fields(runs, trace, analysis, tried),
+        analysis.merges,
+        tried,
+        trace.failure,
+        repairs(trace, analysis, tried),
+        trace.parameters,
+        sum(op.multiply_adds for op in trace.ops),
+        trace.saved_bytes,
+        sum(times) if times else None,
+    )
+
+
+def _with_fields(runs: Any, trace: Trace, analysis: Analysis, tried: tuple[Sizes, ...]) -> tuple[Step, ...]:
+    """The steps; receptive fields that no element of the example holds are taken from a larger input."""
+    steps = analysis.steps
+    size = max((n for step in steps for n in step.input_sizes), default=0)
+    while trace.failure is None and any(_cut(step) for step in steps) and 0 < size < LARGEST:
+        size *= 2
+        sizes = {axis: n for each in tried for axis in each.axes if (n := each.nearest(size)[1]) is not None}
+        larger = runs.trace(sizes) if sizes else None
+        if larger is None or larger.failure is not None:
+            break
+        others = analyse(larger).steps
+        if len(others) != len(steps):
+            break
+        steps = tuple(
+            replace(a, receptive_field=b.receptive_field) if _cut(a) and not _cut(b) else a
+            for a, b in zip(steps, others, strict=True)
+        )
+    return steps
+
+
+def _cut(step: Step) -> bool:
+    """Whether every element is within reach of the border of the input."""
+    return any(low == n for (low, _), n in zip(step.receptive_field, step.input_sizes, strict=True))
+
+
+def repairs(trace: Trace, analysis: Analysis, sizes: tuple[Sizes, ...]) -> tuple[str, ...]:
+    """What makes an example that fails work."""
+    failure = trace.failure
+    if failure is None:
+        return ()
+    found = []
+    if failure.merge and analysis.blame is not None:
+        step = analysis.steps[analysis.blame - 1]
+        found.append(_at_step(step, _wanted(trace, step)))
+    shape = next((trace.values[i].shape for i in trace.inputs if len(trace.values[i].shape) > 2), ())
+    for each in sizes:
+        axes = [axis for axis in each.axes if axis < len(shape)]
+        targets = []
+        for side, word in ((1, "pad"), (0, "crop")):
+            ends = [each.nearest(shape[axis])[side] for axis in axes]
+            if ends and all(ends) and ends != [shape[axis] for axis in axes]:
+                targets.append(f"{word} it to {'x'.join(map(str, ends))}")
+        if targets:
+            found.append(f"the input: {' or '.join(targets)}")
+    return tuple(found)
+
+
+def _wanted(trace: Trace, step: Step) -> tuple[int, ...]:
+    """The size that the other branch has where the result of `step` does not meet it."""
+    assert trace.failure is not None
+    rank = len(step.output_shape) - 2
+    shapes = [trace.values[i].shape for i in trace.failure.inputs if len(trace.values[i].shape) == rank + 2]
+    return next((s[2:] for s in shapes if s[2:] != step.output_shape[2:]), step.output_shape[2:])
+
+
+def _at_step(step: Step, wanted: tuple[int, ...]) -> str:
+    where = f"step {step.number} ({step.layer or step.what})"
+    if step.legal:
+        if all(low <= n <= high for n, (low, high) in zip(wanted, step.legal, strict=False)):
+            return f"{where}: call it with output_size=skip.shape[2:], or {OURS}"
+        ends = "x".join(f"{low}-{high}" for low, high in dict.fromkeys(step.legal))
+        return f"{where}: it can make {ends}, so pad or crop its result to {'x'.join(map(str, wanted))}"
+    if "interpolate" in step.what or step.what.startswith("Upsampl"):
+        return f"{where}: F.interpolate(x, size=skip.shape[2:]), or {OURS}"
+    if step.direction == "up":
+        return f"{where}: pad its result to {'x'.join(map(str, wanted))}, or {OURS}"
+    return f"{where}: make its sizes even before it"
+
+
+def _on_meta(module: Any) -> bool:
+    return any(p.is_meta for p in module.parameters())
+
+
+def _module(model: Any, example: Any) -> tuple[Any, tuple[Any, ...]]:
+    import torch
+
+    if isinstance(model, torch.export.ExportedProgram):
+        if example is None:
+            arguments, words = model.example_inputs or ((), {})
+            if words:
+                raise ShapeError("inspect: an exported program must take its arguments by position")
+            example = tuple(arguments)
+        program, model = model, None
+        from unsample.inspection.torch_trace import quiet
+
+        try:
+            with quiet():
+                model = torch.export.unflatten(program)
+        except Exception:  # the layers' names are lost then, and nothing else
+            model = program.module()
+    if not isinstance(model, torch.nn.Module):
+        raise TypeError(
+            f"inspect: model must be a torch.nn.Module, an ExportedProgram or the path of a .pt2 or .onnx "
+            f"file, got {describe(model)}"
+        )
+    inner = getattr(model, "_orig_mod", None)  # of torch.compile
+    model = inner if isinstance(inner, torch.nn.Module) else model
+    if isinstance(model, torch.nn.DataParallel | torch.nn.parallel.DistributedDataParallel):
+        model = model.module
+    return model, _arguments(model, example)
+
+
+def shape_of(example: Any) -> tuple[int, ...] | None:
+    """A tuple of ints is a shape."""
+    if is_sequence(example) and example and all(type(n) is int for n in example):
+        if min(example) < 0:
+            raise ShapeError(f"inspect: a shape must not be negative, got {tuple(example)}")
+        return tuple(example)
+    return None
+
+
+def _arguments(model: Any, example: Any) -> tuple[Any, ...]:
+    import torch
+
+    if isinstance(example, torch.Tensor):
+        return (example,)
+    shape = shape_of(example)
+    if shape is not None:
+        like = next((p for p in model.parameters() if p.is_floating_point()), None)
+        dtype = torch.float32 if like is None else like.dtype
+        # On the meta device it has no memory; of a real device only the first number is stored.
+        device = torch.device("cpu") if like is None else like.device
+        return (torch.zeros((), dtype=dtype, device=device).expand(shape),)
+    if is_sequence(example) and example and any(isinstance(x, torch.Tensor) for x in example):
+        return tuple(example)
+    raise TypeError(
+        f"inspect: example must be a tensor, a shape such as (1, 3, 256, 256) or a tuple of arguments, "
+        f"got {describe(example)}"
+    )
+
+
+# -- files and factories ----------------------------------------------------------------------------------
+
+
+def from_file(path: Path, example: Any) -> tuple[Any, Any]:
+    """A .pt2 or .onnx file, loaded; anything else is refused."""
+    suffix = path.suffix.lower()
+    if suffix in (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin"):
+        raise ShapeError(f"inspect: {path}: {EXPORT}")
+    if suffix == ".safetensors":
+        raise ShapeError(
+            f"inspect: {path}: holds weights without the layers; give package.module:factory, "
+            f"or a .pt2 of torch.export.save"
+        )
+    if suffix not in (".pt2", ".onnx"):
+        raise ShapeError(f"inspect: model must be a .pt2 or .onnx file or package.module:factory, got {path}")
+    if not path.is_file():
+        raise ShapeError(f"inspect: the file must exist, got {path}")
+    if suffix == ".onnx":
+        from unsample.inspection.onnx_trace import load
+
+        return load(path), example
+    return _pt2(path), example
+
+
+def _pt2(path: Path) -> Any:
+    import torch
+
+    from unsample.inspection.torch_trace import first_line, quiet
+
+    _refuse_objects(path)
+    try:
+        with quiet(), _tensors_alone():
+            return torch.export.load(path)
+    except Exception as error:
+        raise ShapeError(
+            f"inspect: {path}: must be a file of torch.export.save ({first_line(error)})"
+        ) from error
+
+
+@contextmanager
+def _tensors_alone() -> Iterator[None]:
+    """Tensors that torch pickled inside a .pt2 are read as tensors: no object is made, no code is run."""
+    name = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
+    was = os.environ.get(name)
+    os.environ[name] = "1"
+    try:
+        yield
+    finally:
+        if was is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = was
+
+
+def _refuse_objects(path: Path) -> None:
+    """Constants that are no tensors are pickled objects, which torch would open as such."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            configs = [n for n in names if n.endswith("_config.json")]
+            stored = [json.loads(archive.read(n)) for n in configs]
+            programs = [
+                json.loads(archive.read(n)) for n in names if n.endswith(".json") and n not in configs
+            ]
+            entries = [each for config in stored for each in config["config"].values()]
+            kinds = {str(each["path_name"]).rpartition("_")[0] for each in entries}
+    except (zipfile.BadZipFile, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ShapeError(f"inspect: {path}: must be a file of torch.export.save ({error})") from error
+    # The first form of the format is pickled as a whole; a name that is there twice may be read either way.
+    if not configs or len(set(names)) < len(names) or not kinds <= {"weight", "tensor"}:
+        raise ShapeError(
+            f"inspect: {path}: must hold tensors alone, as a new torch.export.save writes them for a model "
+            f"without objects of its own: other constants are pickled"
+        )
+    if not all(map(_arithmetic, _expressions(programs))):
+        raise ShapeError(
+            f"inspect: {path}: must have arithmetic in its expressions of sizes and nothing else"
+        )
+
+
+def _arithmetic(text: str) -> bool:
+    """Whether an expression is such as torch writes: Mul(Integer(2), Symbol('s26', positive=True)).
+
+    torch hands them to sympy, and sympy to eval.
+    """
+    try:
+        nodes = list(ast.walk(ast.parse(text.strip(), mode="eval")))
+    except (SyntaxError, ValueError):
+        return False
+    for node in nodes:
+        if not isinstance(node, _OF_ARITHMETIC):
+            return False
+        if isinstance(node, ast.Call) and not (isinstance(node.func, ast.Name) and node.func.id[0].isupper()):
+            return False
+        if isinstance(node, ast.Name) and node.id.startswith("_"):
+            return False
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and not node.value.isidentifier():
+            return False
+    return True
+
+
+_OF_ARITHMETIC = (
+    *(ast.Expression, ast.Call, ast.Name, ast.Load, ast.keyword, ast.Constant, ast.UnaryOp, ast.BinOp),
+    *(ast.Compare, ast.BoolOp, ast.operator, ast.unaryop, ast.cmpop, ast.boolop),
+)
+
+
+def _expressions(tree: Any) -> Iterator[str]:
+    if isinstance(tree, dict):
+        for key, value in tree.items():
+            if key in ("expr_str", "as_expr") and isinstance(value, str):
+                yield value
+            yield from _expressions(value)
+    elif isinstance(tree, list):
+        for each in tree:
+            yield from _expressions(each)
+
+
+def from_factory(text: str) -> Any:
+    """`package.module:factory`, imported and called; the code of that module runs."""
+    place, _, name = text.partition(":")
+    if not place or not name:
+        raise ShapeError(
+            f"inspect: model must be a .pt2 or .onnx file or package.module:factory, got {text!r}"
+        )
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        found: Any = importlib.import_module(place)
+        for part in name.split("."):
+            found = getattr(found, part)
+    except Exception as error:
+        raise ShapeError(f"inspect: {text} cannot be imported ({type(error).__name__}: {error})") from error
+    try:
+        made = (
+            found()
+            if (callable(found) and not hasattr(found, "parameters")) or isinstance(found, type)
+            else found
+        )
+    except Exception as error:
+        raise ShapeError(
+            f"inspect: {text}() must make a model without arguments ({type(error).__name__}: {error})"
+        ) from error
+    if isinstance(made, str | os.PathLike):
+        raise ShapeError(f"inspect: {text} must make a torch.nn.Module, got {describe(made)}")
+    return made

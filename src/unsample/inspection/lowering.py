@@ -1,0 +1,514 @@
+"""Torch's operators, as they reach the dispatcher, in the words of `graph.py`: one function per family.
+
+Windows are made of the shapes that were seen, so no size formula is repeated here.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from unsample.geometry.plan import meetings
+from unsample.geometry.resample import Resample
+from unsample.geometry.window import AdaptiveWindow, AnyWindow, Window
+
+# kind, and what `Op` is given beside the values.
+Lowered = tuple[str, dict[str, Any]]
+Shape = tuple[int, ...]
+
+
+def lower(name: str, args: Sequence[Any], shapes: "Shapes") -> Lowered:
+    """The kind and the fields of an operator called `name`, such as "aten.convolution"."""
+    rule = RULES.get(name)
+    if rule is not None:
+        return rule(args, shapes)
+    first, out = shapes.first, shapes.out
+    if name in MIXING:
+        return "mix", {}
+    if first is None or out is None:
+        return "opaque", {}
+    if out == first or _broadcast(out, shapes.given):
+        return "elementwise", {}
+    return "opaque", {}
+
+
+class Shapes:
+    """Shapes of the arguments that are arrays, in order, and of the first result."""
+
+    __slots__ = ("given", "out")
+
+    def __init__(self, given: Sequence[Shape], out: Shape | None) -> None:
+        self.given, self.out = tuple(given), out
+
+    @property
+    def first(self) -> Shape | None:
+        """Shape of the first array."""
+        return self.given[0] if self.given else None
+
+
+def _broadcast(out: Shape, given: Sequence[Shape]) -> bool:
+    """Whether `out` is what broadcasting makes of the given shapes."""
+    for axis in range(1, len(out) + 1):
+        if max((s[-axis] if axis <= len(s) else 1 for s in given), default=0) != out[-axis]:
+            return False
+    return max(map(len, given), default=0) == len(out)
+
+
+def _per_axis(value: Any, rank: int, default: int) -> list[int]:
+    if value is None or (isinstance(value, Sequence) and not value):
+        return [default] * rank
+    if isinstance(value, Sequence):
+        return [int(each) for each in value] * (rank if len(value) == 1 else 1)
+    return [int(value)] * rank
+
+
+def _at(args: Sequence[Any], index: int, default: Any = None) -> Any:
+    return args[index] if index < len(args) else default
+
+
+def short(values: Sequence[Any]) -> Any:
+    """One number where all are the same.
+
+    Examples
+    --------
+    >>> short([2, 2]), short([1, 2])
+    (2, '1x2')
+    """
+    return values[0] if len(set(values)) == 1 else "x".join(map(str, values))
+
+
+def _pads(windows: Sequence[Window]) -> Any:
+    return short([w.before if w.before == w.after else f"({w.before},{w.after})" for w in windows])
+
+
+def window_settings(windows: Sequence[AnyWindow], *, output_padding: Sequence[int] = ()) -> dict[str, Any]:
+    """Kernel, stride, padding, dilation for people; defaults left out."""
+    plain = [w for w in windows if isinstance(w, Window)]
+    if len(plain) < len(windows):
+        coarse = [w.coarse for w in windows]
+        return {"output_size": short(coarse)}
+    found = {"kernel": short([w.size for w in plain]), "stride": short([w.stride for w in plain])}
+    if any(w.before or w.after for w in plain):
+        found["padding"] = _pads(plain)
+    if any(w.dilation != 1 for w in plain):
+        found["dilation"] = short([w.dilation for w in plain])
+    if any(output_padding):
+        found["output_padding"] = short(output_padding)
+    return found
+
+
+# -- convolutions -----------------------------------------------------------------------------------------
+
+
+def convolution(
+    shapes: Shapes,
+    stride: Sequence[int],
+    sides: Sequence[tuple[int, int]],
+    dilation: Sequence[int],
+    groups: int,
+    *,
+    transposed: bool,
+    mode: str = "zeros",
+    output_padding: Sequence[int] = (),
+) -> Lowered:
+    """A convolution or its transpose; the multiply-adds are those of the taps that meet an element."""
+    x, w, out = shapes.given[0], shapes.given[1], shapes.out
+    assert out is not None
+    rank = len(w) - 2
+    fine, coarse = (out, x) if transposed else (x, out)
+    windows = tuple(
+        Window(fine[a - rank], coarse[a - rank], w[2 + a], stride[a], dilation[a], *sides[a], mode)
+        for a in range(rank)
+    )
+    batch = math.prod(x[: len(x) - rank - 1])
+    cost = batch * w[0] * w[1] * meetings(windows)
+    settings = window_settings(windows, output_padding=output_padding)
+    if groups != 1:
+        settings["groups"] = groups
+    if mode != "zeros":
+        settings["padding_mode"] = mode
+    return "conv_transpose" if transposed else "conv", {
+        "windows": windows,
+        "settings": settings,
+        "groups": groups,
+        "multiply_adds": cost,
+    }
+
+
+def _convolution(args: Sequence[Any], shapes: Shapes) -> Lowered:
+    rank = len(shapes.given[1]) - 2
+    padding = _per_axis(args[4], rank, 0)
+    return convolution(
+        shapes,
+        _per_axis(args[3], rank, 1),
+        [(p, p) for p in padding],
+        _per_axis(args[5], rank, 1),
+        int(args[8]),
+        transposed=bool(args[6]),
+        output_padding=_per_axis(args[7], rank, 0) if args[6] else (),
+    )
+
+
+def _our_conv(transposed: bool) -> Callable[[Sequence[Any], Shapes], Lowered]:
+    def rule(args: Sequence[Any], shapes: Shapes) -> Lowered:
+        pads = list(args[4])
+        sides = list(zip(pads[0::2], pads[1::2], strict=True))
+        return convolution(
+            shapes,
+            list(args[3]),
+            sides,
+            list(args[5]),
+            int(args[6]),
+            transposed=transposed,
+            mode=args[7],
+        )
+
+    return rule
+
+
+# -- pooling ----------------------------------------------------------------------------------------------
+
+
+def pool_windows(
+    fine: Shape,
+    coarse: Shape,
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    before: Sequence[int],
+    dilation: Sequence[int],
+) -> tuple[Window, ...]:
+    """Windows of a pooling over the last axes."""
+    rank = len(kernel)
+    return tuple(
+        Window(fine[a - rank], coarse[a - rank], kernel[a], stride[a], dilation[a], before[a], before[a])
+        for a in range(rank)
+    )
+
+
+def _pool(rank: int, *, dilated: bool) -> Callable[[Sequence[Any], Shapes], Lowered]:
+    def rule(args: Sequence[Any], shapes: Shapes) -> Lowered:
+        assert shapes.first is not None
+        assert shapes.out is not None
+        kernel = _per_axis(args[1], rank, 1)
+        stride = _per_axis(_at(args, 2), rank, 0)
+        stride = [s or k for s, k in zip(stride, kernel, strict=True)]
+        pad = _per_axis(_at(args, 3), rank, 0)
+        dilation = _per_axis(_at(args, 4), rank, 1) if dilated else [1] * rank
+        windows = pool_windows(shapes.first, shapes.out, kernel, stride, pad, dilation)
+        settings = window_settings(windows)
+        if _at(args, 5 if dilated else 4, False):
+            settings["ceil_mode"] = True
+        return "pool", {"windows": windows, "settings": settings}
+
+    return rule
+
+
+def _adaptive(rank: int) -> Callable[[Sequence[Any], Shapes], Lowered]:
+    def rule(args: Sequence[Any], shapes: Shapes) -> Lowered:
+        assert shapes.first is not None
+        assert shapes.out is not None
+        windows = tuple(AdaptiveWindow(shapes.first[a], shapes.out[a]) for a in range(-rank, 0))
+        return "pool", {
+            "windows": windows,
+            "settings": window_settings(windows),
+            "details": {"adaptive": True},
+        }
+
+    return rule
+
+
+def _our_pool(args: Sequence[Any], shapes: Shapes) -> Lowered:
+    assert shapes.first is not None
+    assert shapes.out is not None
+    kernel, stride, pads, dilation = (list(each) for each in args[1:5])
+    rank = len(kernel)
+    windows = tuple(
+        Window(
+            shapes.first[a - rank],
+            shapes.out[a - rank],
+            kernel[a],
+            stride[a],
+            dilation[a],
+            pads[2 * a],
+            pads[2 * a + 1],
+        )
+        for a in range(rank)
+    )
+    settings = window_settings(windows)
+    if args[5]:
+        settings["ceil_mode"] = True
+    return "pool", {"windows": windows, "settings": settings}
+
+
+def _max_unpool(args: Sequence[Any], shapes: Shapes) -> Lowered:
+    # torch's operator is not told the windows: the pooling that made its indices knows them.
+    return "max_unpool", {"settings": {"output_size": short(list(args[2]))}}
+
+
+def _ours_at_switches(kind: str) -> Callable[[Sequence[Any], Shapes], Lowered]:
+    def rule(args: Sequence[Any], shapes: Shapes) -> Lowered:
+        from unsample.torch.windows import from_ints
+
+        windows = from_ints([int(each) for each in args[2]])
+        settings = window_settings(windows)
+        if kind == "max_unpool" and args[3] != "last":
+            settings["duplicates"] = args[3]
+        return kind, {"windows": windows, "settings": settings}
+
+    return rule
+
+
+# -- ways up and down by a factor -------------------------------------------------------------------------
+
+
+def blocks(kind: str, factor: Sequence[int], shapes: Shapes, at: Sequence[int] | None = None) -> Lowered:
+    """Windows of a whole block, or of one tap of it."""
+    assert shapes.first is not None
+    assert shapes.out is not None
+    rank, goes_up = len(factor), kind in ("nearest", "nails", "pixel_shuffle")
+    fine, coarse = (shapes.out, shapes.first) if goes_up else (shapes.first, shapes.out)
+    windows = tuple(
+        Window(
+            fine[a - rank],
+            coarse[a - rank],
+            factor[a] if at is None else 1,
+            factor[a],
+            before=0 if at is None else -at[a],
+        )
+        for a in range(rank)
+    )
+    settings: dict[str, Any] = {"factor": short(list(factor))}
+    if at is not None:
+        settings["at"] = short(list(at))
+    return kind, {"windows": windows, "settings": settings, "details": {"factor": tuple(factor)}}
+
+
+def _blocks(kind: str, *, nails: bool = False, order: bool = False) -> Callable[..., Lowered]:
+    def rule(args: Sequence[Any], shapes: Shapes) -> Lowered:
+        lowered = blocks(kind, list(args[1]), shapes, list(args[2]) if nails else None)
+        if order:
+            lowered[1]["details"]["order"] = args[2]
+        return lowered
+
+    return rule
+
+
+def _torch_shuffle(kind: str) -> Callable[[Sequence[Any], Shapes], Lowered]:
+    def rule(args: Sequence[Any], shapes: Shapes) -> Lowered:
+        lowered = blocks(kind, [int(args[1])] * 2, shapes)
+        lowered[1]["details"]["order"] = "CRD"
+        return lowered
+
+    return rule
+
+
+# -- resizes ----------------------------------------------------------------------------------------------
+
+
+def resize(
+    shapes: Shapes,
+    rank: int,
+    method: str,
+    convention: str,
+    antialias: bool = False,
+    factors: Sequence[float | None] = (),
+) -> Lowered:
+    """An interpolation of the last `rank` axes; `factors` where positions come from them."""
+    from unsample.ops.resize import plan_resize
+
+    assert shapes.first is not None
+    assert shapes.out is not None
+    n, m = shapes.first[-rank:], shapes.out[-rank:]
+    axes = tuple(Resample(a, b, method, convention, antialias) for a, b in zip(n, m, strict=True))
+    words = {"method": method, "convention": convention, "antialias": antialias}
+    cost = plan_resize(shapes.first, m, **words).multiply_adds if all(n) and all(m) else 0  # type: ignore[arg-type]
+    steps = tuple(
+        None if not f or a * f == b else 1 / f for a, b, f in zip(n, m, factors or [None] * rank, strict=True)
+    )
+    settings: dict[str, Any] = {"method": method}
+    if all(a and b % a == 0 for a, b in zip(n, m, strict=True)):
+        settings["factor"] = short([b // a for a, b in zip(n, m, strict=True)])
+    else:
+        settings["size"] = short(list(m))
+    if method != "nearest" or convention != "legacy":
+        settings["positions"] = convention
+    if antialias:
+        settings["antialias"] = True
+    return "resize", {"resamples": axes, "settings": settings, "multiply_adds": cost, "steps": steps}
+
+
+def _nearest(rank: int, convention: str) -> Callable[[Sequence[Any], Shapes], Lowered]:
+    return lambda args, shapes: resize(shapes, rank, "nearest", convention, factors=args[2 : 2 + rank])
+
+
+def _interpolate(rank: int, method: str, *, antialias: bool = False) -> Callable[..., Lowered]:
+    def rule(args: Sequence[Any], shapes: Shapes) -> Lowered:
+        convention = "align_corners" if args[2] else "half_pixel"
+        # torch's cubic has -0.75, with antialias -0.5.
+        name = "catmull_rom" if method == "cubic" and antialias else method
+        return resize(shapes, rank, name, convention, antialias, args[3 : 3 + rank])
+
+    return rule
+
+
+def _our_resize(args: Sequence[Any], shapes: Shapes) -> Lowered:
+    return resize(shapes, len(args[1]), args[2], args[3], bool(args[4]))
+
+
+# -- moving and mixing ------------------------------------------------------------------------------------
+
+
+def _pad(mode: str) -> Callable[[Sequence[Any], Shapes], Lowered]:
+    def rule(args: Sequence[Any], shapes: Shapes) -> Lowered:
+        return "pad", {"details": {"pads": [int(each) for each in args[1]], "mode": mode}}
+
+    return rule
+
+
+def _slice(args: Sequence[Any], shapes: Shapes) -> Lowered:
+    assert shapes.first is not None
+    dim = int(_at(args, 1, 0)) % len(shapes.first)
+    n = shapes.first[dim]
+    start, stop = _at(args, 2), _at(args, 3)
+    first, _, step = slice(start, stop, int(_at(args, 4, 1))).indices(n)
+    return "slice", {"details": {"dim": dim, "start": first, "step": step}}
+
+
+def _dim(kind: str, index: int = 1, default: int = 0) -> Callable[[Sequence[Any], Shapes], Lowered]:
+    def rule(args: Sequence[Any], shapes: Shapes) -> Lowered:
+        rank = len(shapes.first or ()) or 1
+        return kind, {"details": {"dim": int(_at(args, index, default)) % rank}}
+
+    return rule
+
+
+def _select(args: Sequence[Any], shapes: Shapes) -> Lowered:
+    return "select", {"details": {"dim": int(args[1]) % len(shapes.first or (0,))}}
+
+
+def _permute(args: Sequence[Any], shapes: Shapes) -> Lowered:
+    rank = len(shapes.first or ())
+    return "permute", {"details": {"permutation": [int(each) % rank for each in args[1]]}}
+
+
+def _transpose(args: Sequence[Any], shapes: Shapes) -> Lowered:
+    rank = len(shapes.first or ())
+    order = list(range(rank))
+    a, b = (int(_at(args, 1, 0)), int(_at(args, 2, 1))) if rank else (0, 0)
+    if rank > 1:
+        a, b = a % rank, b % rank
+        order[a], order[b] = order[b], order[a]
+    return "permute", {"details": {"permutation": order}}
+
+
+def _reshape(args: Sequence[Any], shapes: Shapes) -> Lowered:
+    return "reshape", {}
+
+
+def _reduce(args: Sequence[Any], shapes: Shapes) -> Lowered:
+    rank = len(shapes.first or ())
+    dims = _at(args, 1)
+    several = range(rank) if dims is None or dims == [] else dims if isinstance(dims, Sequence) else [dims]
+    return "reduce", {
+        "details": {"dims": sorted(int(each) % rank for each in several), "keep": bool(_at(args, 2))}
+    }
+
+
+def _sample(args: Sequence[Any], shapes: Shapes) -> Lowered:
+    return "sample", {"settings": {"positions": "computed"}}
+
+
+def _flip(args: Sequence[Any], shapes: Shapes) -> Lowered:
+    rank = len(shapes.first or ())
+    return "flip", {"details": {"dims": [int(each) % rank for each in args[1]]}}
+
+
+def _matmul(left: int) -> Callable[[Sequence[Any], Shapes], Lowered]:
+    return lambda args, shapes: ("matmul", {"details": {"left": left}})
+
+
+MIXING = frozenset(
+    {
+        "aten._scaled_dot_product_flash_attention",
+        "aten._scaled_dot_product_flash_attention_for_cpu",
+        "aten._scaled_dot_product_efficient_attention",
+        "aten._scaled_dot_product_cudnn_attention",
+        "aten._scaled_dot_product_fused_attention_overrideable",
+        "aten.scaled_dot_product_attention",
+        "aten.cumsum",
+        "aten._fft_r2c",
+        "aten._fft_c2c",
+        "aten._fft_c2r",
+    }
+)
+
+RULES: dict[str, Callable[[Sequence[Any], Shapes], Lowered]] = {
+    "aten.convolution": _convolution,
+    "aten.max_pool2d_with_indices": _pool(2, dilated=True),
+    "aten.max_pool3d_with_indices": _pool(3, dilated=True),
+    "aten.max_pool1d": _pool(1, dilated=True),
+    "aten.avg_pool1d": _pool(1, dilated=False),
+    "aten.avg_pool2d": _pool(2, dilated=False),
+    "aten.avg_pool3d": _pool(3, dilated=False),
+    "aten._adaptive_avg_pool2d": _adaptive(2),
+    "aten._adaptive_avg_pool3d": _adaptive(3),
+    "aten.adaptive_avg_pool2d": _adaptive(2),
+    "aten.adaptive_max_pool2d": _adaptive(2),
+    "aten.adaptive_max_pool3d": _adaptive(3),
+    "aten.max_unpool2d": _max_unpool,
+    "aten.max_unpool3d": _max_unpool,
+    "aten.upsample_nearest1d": _nearest(1, "legacy"),
+    "aten.upsample_nearest2d": _nearest(2, "legacy"),
+    "aten.upsample_nearest3d": _nearest(3, "legacy"),
+    "aten._upsample_nearest_exact1d": _nearest(1, "half_pixel"),
+    "aten._upsample_nearest_exact2d": _nearest(2, "half_pixel"),
+    "aten._upsample_nearest_exact3d": _nearest(3, "half_pixel"),
+    "aten.upsample_linear1d": _interpolate(1, "linear"),
+    "aten.upsample_bilinear2d": _interpolate(2, "linear"),
+    "aten.upsample_trilinear3d": _interpolate(3, "linear"),
+    "aten.upsample_bicubic2d": _interpolate(2, "cubic"),
+    "aten._upsample_bilinear2d_aa": _interpolate(2, "linear", antialias=True),
+    "aten._upsample_bicubic2d_aa": _interpolate(2, "cubic", antialias=True),
+    "aten.pixel_shuffle": _torch_shuffle("pixel_shuffle"),
+    "aten.pixel_unshuffle": _torch_shuffle("pixel_unshuffle"),
+    "aten.constant_pad_nd": _pad("zeros"),
+    **{f"aten.reflection_pad{d}d": _pad("reflect") for d in (1, 2, 3)},
+    **{f"aten.replication_pad{d}d": _pad("replicate") for d in (1, 2, 3)},
+    "aten.slice": _slice,
+    "aten.select": _select,
+    "aten.cat": _dim("cat"),
+    "aten.permute": _permute,
+    "aten.transpose": _transpose,
+    "aten.t": _transpose,
+    **{
+        f"aten.{name}": _reshape
+        for name in (
+            *("view", "_unsafe_view", "reshape", "_reshape_alias", "unsqueeze", "squeeze", "flatten"),
+            *("unflatten", "expand"),
+        )
+    },
+    "aten.mean": _reduce,
+    "aten.sum": _reduce,
+    "aten.amax": _reduce,
+    "aten.amin": _reduce,
+    "aten.flip": _flip,
+    "aten.grid_sampler_2d": _sample,
+    "aten.grid_sampler_3d": _sample,
+    "aten.copy_": lambda args, shapes: ("copy", {}),
+    "aten.mm": _matmul(0),
+    "aten.addmm": _matmul(1),
+    "aten.bmm": _matmul(0),
+    "aten.baddbmm": _matmul(1),
+    "unsample.conv": _our_conv(False),
+    "unsample.conv_transpose": _our_conv(True),
+    "unsample.max_pool": _our_pool,
+    "unsample.adaptive_max_pool": lambda args, shapes: _adaptive(len(args[1]))(args, shapes),
+    "unsample.max_unpool": _ours_at_switches("max_unpool"),
+    "unsample.max_gather": _ours_at_switches("pool"),
+    "unsample.nearest": _blocks("nearest"),
+    "unsample.window_sum": _blocks("window_sum"),
+    "unsample.bed_of_nails": _blocks("nails", nails=True),
+    "unsample.decimate": _blocks("decimate", nails=True),
+    "unsample.pixel_shuffle": _blocks("pixel_shuffle", order=True),
+    "unsample.pixel_unshuffle": _blocks("pixel_unshuffle", order=True),
+    "unsample.resize": _our_resize,
+}

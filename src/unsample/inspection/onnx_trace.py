@@ -1,0 +1,533 @@
+"""One walk over an ONNX graph: shapes node by node, every operation written down as in a run.
+
+Shapes come from onnx's own inference of each node; integers that shapes are made of (`Shape`, `Gather`,
+`Concat`, ...) are computed by its reference evaluator on the way. Nothing else is: weights are only read.
+"""
+
+import ast
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unsample.geometry.errors import ShapeError
+from unsample.geometry.resample import CUBIC
+from unsample.geometry.sizes import resolve_padding
+from unsample.geometry.window import AdaptiveWindow, Window
+from unsample.inspection.graph import Failure, Op, Trace, Value
+from unsample.inspection.lowering import Lowered, Shapes, blocks, convolution, lower, resize, window_settings
+
+Shape = tuple[int, ...]
+# Integers of shapes are small; a larger array is a weight or data.
+FOLDED = 4096
+
+
+def load(path: Path) -> Any:
+    """An ONNX model from its file.
+
+    Raises
+    ------
+    ShapeError
+        Where onnx is not installed or the file is no model.
+    """
+    try:
+        import onnx
+    except ModuleNotFoundError:
+        raise ShapeError("inspect: reading ONNX needs an extra: pip install 'unsample[onnx]'") from None
+    try:
+        model = onnx.load(path)
+        onnx.checker.check_model(model)
+    except Exception as error:
+        lines = str(error).splitlines() or [type(error).__name__]
+        raise ShapeError(f"inspect: {path}: must be an ONNX model ({lines[0].strip()})") from error
+    return model
+
+
+class _Stopped(Exception):
+    """A node that cannot be followed."""
+
+    def __init__(self, sentence: str, merge: bool = False, dim: int | None = None) -> None:
+        super().__init__(sentence)
+        self.sentence, self.merge, self.dim = sentence, merge, dim
+
+
+class Graph:
+    """An ONNX model, walked for any input size.
+
+    Parameters
+    ----------
+    model : onnx.ModelProto
+    shape : tuple of int or None
+        Of the first input, in the place of what the file says.
+    """
+
+    def __init__(self, model: Any, shape: Shape | None) -> None:
+        from onnx import numpy_helper
+
+        self.model = model
+        self.weights = {each.name: each for each in model.graph.initializer}
+        self.to_array: Callable[[Any], NDArray[Any]] = numpy_helper.to_array
+        self.inputs = [each for each in model.graph.input if each.name not in self.weights]
+        self.opsets = {each.domain: each.version for each in model.opset_import}
+        self.shapes = [
+            self._declared(each, shape if number == 0 else None) for number, each in enumerate(self.inputs)
+        ]
+
+    def _declared(self, value: Any, given: Shape | None) -> Shape:
+        dims = value.type.tensor_type.shape.dim
+        if given is not None:
+            if len(given) != len(dims):
+                raise ShapeError(
+                    f"inspect: the example must have as many axes as the input {value.name!r}, "
+                    f"{len(dims)}, got {given}"
+                )
+            for n, dim in zip(given, dims, strict=True):
+                if dim.HasField("dim_value") and dim.dim_value != n:
+                    raise ShapeError(
+                        f"inspect: the model has {dim.dim_value} elements fixed on an axis of the input "
+                        f"{value.name!r} where the example has {n}"
+                    )
+            return given
+        if not all(dim.HasField("dim_value") for dim in dims):
+            raise ShapeError(
+                f"inspect: the example must be given, because the input {value.name!r} has axes of any size"
+            )
+        return tuple(dim.dim_value for dim in dims)
+
+    def trace(self, sizes: dict[int, int] | None = None) -> Trace:
+        """The walk with the shapes of the example; with other sizes where they are given."""
+        shapes = []
+        fixed = None
+        for value, shape in zip(self.inputs, self.shapes, strict=True):
+            dims = value.type.tensor_type.shape.dim
+            new = list(shape)
+            for axis, n in (sizes or {}).items():
+                if len(shape) > 2 and axis < len(shape):
+                    dim = dims[axis]
+                    if dim.HasField("dim_value") and dim.dim_value != n:
+                        fixed = Failure("", f"the file has {dim.dim_value} elements fixed on axis {axis}")
+                    new[axis] = n
+            shapes.append(tuple(new))
+        return _Walk(self, shapes, fixed).trace()
+
+    def output(self, sizes: dict[int, int]) -> list[Shape] | Failure:
+        """Shapes that come out where `sizes` go in; axes that the file fixes are refused."""
+        trace = self.trace(sizes)
+        return trace.failure or [trace.values[i].shape for i in trace.outputs]
+
+
+class _Walk:
+    """One walk: values, what is known of their contents, operations."""
+
+    def __init__(self, graph: Graph, shapes: Sequence[Shape], failure: Failure | None = None) -> None:
+        self.graph = graph
+        self.types: dict[str, Any] = {}
+        self.known: dict[str, NDArray[Any]] = {}
+        self.numbers: dict[str, int] = {}
+        self.values: list[Value] = []
+        self.ops: list[Op] = []
+        self.failure = failure
+        for value, shape in zip(graph.inputs, shapes, strict=True):
+            self.add(value.name, value.type.tensor_type.elem_type, shape)
+        self.inputs = tuple(range(len(self.values)))
+        for name, weight in graph.weights.items():
+            self.add(name, weight.data_type, tuple(weight.dims), parameter=name)
+            if math.prod(weight.dims) <= FOLDED:
+                self.known[name] = graph.to_array(weight)
+        for node in graph.model.graph.node if failure is None else ():
+            try:
+                self.visit(node)
+            except _Stopped as stop:
+                given = tuple(self.numbers[name] for name in node.input if name in self.numbers)
+                self.failure = Failure(layer_of(node), stop.sentence, given, stop.merge, stop.dim)
+                break
+
+    def add(self, name: str, kind: int, shape: Shape, parameter: str = "") -> int:
+        from onnx import helper
+
+        self.types[name] = helper.make_tensor_type_proto(kind, shape)
+        number = self.numbers[name] = len(self.values)
+        try:
+            itemsize = np.dtype(helper.tensor_dtype_to_np_dtype(kind)).itemsize
+        except (KeyError, TypeError):
+            itemsize = 1
+        self.values.append(Value(tuple(shape), itemsize, parameter))
+        return number
+
+    def shape(self, name: str) -> Shape:
+        return self.values[self.numbers[name]].shape
+
+    def visit(self, node: Any) -> None:
+        given = [name for name in node.input if name]
+        self.check_meeting(node, given)
+        for name, (kind, shape) in self.infer(node, given).items():
+            self.add(name, kind, shape)
+        self.fold(node, given)
+        made = [name for name in node.output if name in self.numbers]
+        if not made or all(name in self.known for name in made):
+            return
+        arrays = [name for name in given if name not in self.known or name in self.graph.weights]
+        self.write(node, arrays or given, made)
+
+    def infer(self, node: Any, given: Sequence[str]) -> dict[str, tuple[int, Shape]]:
+        """Element types and shapes of what a node makes."""
+        import onnx
+        from onnx import numpy_helper, shape_inference
+
+        if node.domain not in self.graph.opsets and not (
+            node.domain == "" and "ai.onnx" in self.graph.opsets
+        ):
+            raise _Stopped(f"{node.op_type}: its operator set {node.domain!r} is not known")
+        version = self.graph.opsets.get(node.domain, self.graph.opsets.get("ai.onnx", 1))
+        try:
+            schema = onnx.defs.get_schema(node.op_type, version, node.domain)
+            data = {name: numpy_helper.from_array(self.known[name]) for name in given if name in self.known}
+            types = {name: self.types[name] for name in given if name in self.types}
+            found = shape_inference.infer_node_outputs(
+                schema, node, types, data, opset_imports=list(self.graph.model.opset_import)
+            )
+        except Exception as error:
+            lines = str(error).splitlines() or [type(error).__name__]
+            raise _Stopped(f"{node.op_type}: {lines[0].strip()}") from error
+        shapes: dict[str, tuple[int, Shape]] = {}
+        for name in (each for each in node.output if each):
+            kind = found[name].tensor_type if name in found else None
+            if kind is None or not kind.HasField("shape"):
+                if name == node.output[0]:
+                    raise _Stopped(f"{node.op_type}: the shape of its result is not known")
+                continue
+            dims = [dim.dim_value if dim.HasField("dim_value") else None for dim in kind.shape.dim]
+            if any(n is None for n in dims):
+                raise _Stopped(f"{node.op_type}: the shape of its result is not known")
+            if any(n is not None and n < 1 for n in dims):
+                raise _Stopped(f"{node.op_type}: its result would have the shape {tuple(dims)}")
+            shapes[name] = (kind.elem_type, tuple(n for n in dims if n is not None))
+        return shapes
+
+    def check_meeting(self, node: Any, given: Sequence[str]) -> None:
+        """Branches of unlike sizes, which onnx's inference lets pass or explains in its own words."""
+        shapes = [self.shape(name) for name in given if name in self.numbers]
+        if node.op_type == "Concat":
+            axis = attributes(node)["axis"] % max(len(shapes[0]), 1)
+            unlike = [a for a in range(len(shapes[0])) if a != axis and len({s[a] for s in shapes}) > 1]
+        elif node.op_type in MERGES and len(shapes) > 1 and len({len(s) for s in shapes}) == 1:
+            unlike = [a for a in range(len(shapes[0])) if len({s[a] for s in shapes} - {1}) > 1]
+        else:
+            return
+        if unlike:
+            sizes = " and ".join(str(s[unlike[0]]) for s in shapes)
+            shown = " and ".join(map(str, shapes))
+            raise _Stopped(
+                f"{node.op_type} of {shown}: axis {unlike[0]} has {sizes} elements", merge=True, dim=unlike[0]
+            )
+
+    def fold(self, node: Any, given: Sequence[str]) -> None:
+        """What is made of shapes and small constants alone is computed."""
+        if node.op_type == "Shape":
+            words = attributes(node)
+            shape = self.shape(given[0])[slice(words.get("start", 0), words.get("end"))]
+            self.known[node.output[0]] = np.array(shape, np.int64)
+            return
+        if not all(name in self.known for name in given):
+            return
+        if any(math.prod(self.shape(name)) > FOLDED for name in node.output if name in self.numbers):
+            return
+        from onnx.reference import ReferenceEvaluator
+
+        try:
+            results = ReferenceEvaluator(node).run(None, {name: self.known[name] for name in given})
+        except Exception:  # it stays unknown; whatever needs it says so
+            return
+        self.known.update(
+            {name: np.asarray(r) for name, r in zip(node.output, results, strict=False) if name}
+        )
+
+    # -- the operation ----------------------------------------------------------------------------------
+
+    def write(self, node: Any, arrays: Sequence[str], made: Sequence[str]) -> None:
+        rule = RULES.get(node.op_type)
+        out = self.shape(made[0])
+        shapes = Shapes([self.shape(name) for name in arrays], out)
+        words = attributes(node)
+        if rule is not None:
+            kind, fields = rule(self, node, words, shapes)
+        else:
+            kind, fields = lower(f"onnx.{node.op_type}", (), shapes)
+        inputs = tuple(self.numbers[name] for name in arrays)
+        if kind in ("conv", "conv_transpose"):
+            fields["weight"] = self.numbers[node.input[1]]
+            inputs = tuple(self.numbers[name] for name in node.input if name)
+            if len(inputs) > 2:
+                fields["bias"] = inputs[2]
+        elif kind == "matmul":
+            fields["multiply_adds"] = math.prod(out) * shapes.given[0][-1]
+        outputs = tuple(self.numbers[name] for name in made)
+        self.ops.append(Op(kind, layer_of(node), node.op_type, inputs, outputs, **fields))
+
+    def trace(self) -> Trace:
+        """The walk as a trace."""
+        outputs = [each.name for each in self.graph.model.graph.output]
+        learned = sum(
+            math.prod(each.dims) for each in self.graph.weights.values() if each.data_type in FLOATS
+        )
+        return Trace(
+            tuple(self.ops),
+            tuple(self.values),
+            self.inputs,
+            () if self.failure else tuple(self.numbers[name] for name in outputs),
+            learned,
+            None,
+            self.read,
+            self.failure,
+        )
+
+    def read(self, op: Op) -> tuple[Any, Any] | None:
+        """Weight and bias where the file holds them."""
+        names = [None if i is None else self.values[i].parameter for i in (op.weight, op.bias)]
+        if not names[0]:
+            return None
+        found = [
+            np.asarray(self.graph.to_array(self.graph.weights[name]), np.float64) if name else None
+            for name in names
+        ]
+        return found[0], found[1]
+
+
+FLOATS = frozenset({1, 10, 11, 16})  # float, float16, double, bfloat16
+MERGES = frozenset({"Add", "Sub", "Mul", "Div", "Sum", "Max", "Min", "Mean", "Where"})
+
+
+def attributes(node: Any) -> dict[str, Any]:
+    """The attributes of a node; strings as str."""
+    from onnx import helper
+
+    found = {each.name: helper.get_attribute_value(each) for each in node.attribute}
+    return {name: value.decode() if isinstance(value, bytes) else value for name, value in found.items()}
+
+
+def layer_of(node: Any) -> str:
+    """The path of the layer that a node came from, as far as the exporter wrote it down."""
+    for each in node.metadata_props:
+        if each.key == "pkg.torch.onnx.name_scopes":
+            try:
+                scopes = ast.literal_eval(each.value)
+            except (ValueError, SyntaxError):
+                break
+            if isinstance(scopes, list) and len(scopes) > 1:
+                return str(scopes[-2])
+    name = str(node.name)
+    path, _, _ = name.strip("/").rpartition("/")
+    return path.replace("/", ".") or name
+
+
+# -- rules ------------------------------------------------------------------------------------------------
+
+
+def _sides(words: dict[str, Any], fine: Shape, k: Shape, s: Shape, d: Shape) -> list[tuple[int, int]]:
+    rank, word = len(k), words.get("auto_pad", "NOTSET")
+    if word in ("SAME_UPPER", "SAME_LOWER"):
+        pads = resolve_padding("same", fine, k, s, d)
+        return [(b, a) if word == "SAME_UPPER" else (a, b) for b, a in pads]
+    flat: list[int] = list(words.get("pads", [0] * 2 * rank)) if word == "NOTSET" else [0] * 2 * rank
+    return list(zip(flat[:rank], flat[rank:], strict=True))
+
+
+def _check_fit(node: Any, fine: Shape, k: Shape, d: Shape, sides: Sequence[tuple[int, int]]) -> None:
+    """A window must fit: onnx's inference rounds -1/2 to 0 and finds room for one."""
+    for axis, (n, size, dilation, pads) in enumerate(zip(fine, k, d, sides, strict=True)):
+        if n + sum(pads) < dilation * (size - 1) + 1:
+            raise _Stopped(
+                f"{node.op_type}: its window of {size} does not fit spatial axis {axis} of {n} elements"
+            )
+
+
+def _steps(words: dict[str, Any], rank: int) -> tuple[Shape, Shape]:
+    return tuple(words.get("strides", [1] * rank)), tuple(words.get("dilations", [1] * rank))
+
+
+def _conv(transposed: bool) -> Callable[..., Lowered]:
+    def rule(walk: _Walk, node: Any, words: dict[str, Any], shapes: Shapes) -> Lowered:
+        x, w = (walk.shape(name) for name in node.input[:2])
+        shapes = Shapes([x, w], shapes.out)
+        assert shapes.out is not None
+        stride, dilation = _steps(words, len(w) - 2)
+        fine = (shapes.out if transposed else x)[2:]
+        sides = _sides(words, fine, w[2:], stride, dilation)
+        if not transposed:
+            _check_fit(node, fine, w[2:], dilation, sides)
+        if transposed and words.get("output_shape"):
+            # The padding follows from the size asked for; the odd element goes to the end unless SAME_LOWER.
+            total = [
+                (m - 1) * s + d * (k - 1) + 1 - n
+                for m, n, k, s, d in zip(x[2:], fine, w[2:], stride, dilation, strict=True)
+            ]
+            last = words.get("auto_pad") != "SAME_UPPER"
+            sides = [(t - t // 2, t // 2) if last else (t // 2, t - t // 2) for t in total]
+        return convolution(
+            shapes,
+            stride,
+            sides,
+            dilation,
+            words.get("group", 1),
+            transposed=transposed,
+            output_padding=words.get("output_padding", ()),
+        )
+
+    return rule
+
+
+def _pool(walk: _Walk, node: Any, words: dict[str, Any], shapes: Shapes) -> Lowered:
+    x, out, k = shapes.given[0], shapes.out, tuple(words["kernel_shape"])
+    assert out is not None
+    stride, dilation = _steps(words, len(k))
+    sides = _sides(words, x[2:], k, stride, dilation)
+    _check_fit(node, x[2:], k, dilation, sides)
+    windows = tuple(
+        Window(x[2 + a], out[2 + a], k[a], stride[a], dilation[a], *sides[a]) for a in range(len(k))
+    )
+    settings = window_settings(windows)
+    if words.get("ceil_mode"):
+        settings["ceil_mode"] = True
+    return "pool", {"windows": windows, "settings": settings}
+
+
+def _global_pool(walk: _Walk, node: Any, words: dict[str, Any], shapes: Shapes) -> Lowered:
+    windows = tuple(AdaptiveWindow(n, 1) for n in shapes.given[0][2:])
+    return "pool", {
+        "windows": windows,
+        "settings": window_settings(windows),
+        "details": {"adaptive": True},
+    }
+
+
+def _resize(walk: _Walk, node: Any, words: dict[str, Any], shapes: Shapes) -> Lowered:
+    x, out = shapes.given[0], shapes.out
+    assert out is not None
+    position = words.get("coordinate_transformation_mode", "half_pixel")
+    if node.op_type == "Upsample" or position == "pytorch_half_pixel":
+        position = "asymmetric" if node.op_type == "Upsample" else "half_pixel"
+    mode = words.get("mode", "nearest")
+    if position not in ("half_pixel", "align_corners", "asymmetric") or mode not in _MODES:
+        return "opaque", {}
+    method = _MODES[mode]
+    if method == "cubic":
+        method = next((n for n, a in CUBIC.items() if a == words.get("cubic_coeff_a", -0.75)), "cubic")
+    if mode == "nearest":
+        floors = words.get("nearest_mode", "round_prefer_floor") == "floor" or node.op_type == "Upsample"
+        # floor of asymmetric positions is torch's nearest.
+        position = "legacy" if floors and position == "asymmetric" else position
+    rank = max((a for a in range(1, len(x) + 1) if x[-a] != out[-a]), default=1)
+    rank = max(rank, len(x) - 2)
+    lowered = resize(Shapes([x], out), rank, method, position, bool(words.get("antialias", 0)))
+    # The grid is tracked exactly, unless a given scale was rounded to these sizes.
+    factors = walk.known.get(node.input[2]) if len(node.input) > 2 else None
+    if factors is not None and len(factors) == len(x):
+        told = [float(f) for f in factors[-rank:]]
+        ends = zip(x[-rank:], out[-rank:], told, strict=True)
+        lowered[1]["steps"] = tuple(None if n * f == m else 1 / f for n, m, f in ends)
+    return lowered
+
+
+_MODES = {"nearest": "nearest", "linear": "linear", "bilinear": "linear", "cubic": "cubic"}
+
+
+def _shuffle(kind: str) -> Callable[..., Lowered]:
+    def rule(walk: _Walk, node: Any, words: dict[str, Any], shapes: Shapes) -> Lowered:
+        lowered = blocks(kind, [words["blocksize"]] * 2, shapes)
+        lowered[1]["details"]["order"] = words.get("mode", "DCR")
+        return lowered
+
+    return rule
+
+
+def _pad(walk: _Walk, node: Any, words: dict[str, Any], shapes: Shapes) -> Lowered:
+    pads = words.get("pads")
+    if pads is None:
+        given = walk.known.get(node.input[1])
+        pads = None if given is None else given.tolist()
+    rank = len(shapes.given[0])
+    if pads is None:
+        return "opaque", {}
+    axes = list(range(rank))
+    if len(node.input) > 3 and node.input[3] in walk.known:
+        axes = [int(a) % rank for a in walk.known[node.input[3]]]
+    both = {axis: (int(pads[i]), int(pads[i + len(axes)])) for i, axis in enumerate(axes)}
+    mode = {"reflect": "reflect", "edge": "replicate", "wrap": "circular"}.get(words.get("mode", ""), "zeros")
+    sides = itertools.chain.from_iterable(both.get(axis, (0, 0)) for axis in reversed(range(rank)))
+    return "pad", {"details": {"pads": list(sides), "mode": mode}}
+
+
+def _slice(walk: _Walk, node: Any, words: dict[str, Any], shapes: Shapes) -> Lowered:
+    x = shapes.given[0]
+    given = [walk.known.get(name) for name in node.input[1:]]
+    starts, ends = words.get("starts"), words.get("ends")
+    if starts is None:
+        if len(given) < 2 or any(each is None for each in given):
+            return "opaque", {}
+        numbers = [each.tolist() for each in given if each is not None]
+        starts, ends, *rest = numbers
+    else:
+        rest = [words["axes"]] if "axes" in words else []
+    axes = rest[0] if rest else range(len(starts))
+    steps = rest[1] if len(rest) > 1 else [1] * len(starts)
+    assert ends is not None
+    moves = []
+    for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
+        dim = axis % len(x)
+        first, _, stride = slice(start, end, step).indices(x[dim])
+        moves.append({"dim": dim, "start": first, "step": stride})
+    return ("slice", {"details": moves[0]}) if len(moves) == 1 else ("slices", {"details": {"moves": moves}})
+
+
+def _concat(walk: _Walk, node: Any, words: dict[str, Any], shapes: Shapes) -> Lowered:
+    return "cat", {"details": {"dim": words["axis"] % len(shapes.given[0])}}
+
+
+def _transpose(walk: _Walk, node: Any, words: dict[str, Any], shapes: Shapes) -> Lowered:
+    order = words.get("perm") or list(reversed(range(len(shapes.given[0]))))
+    return "permute", {"details": {"permutation": list(order)}}
+
+
+def _reduce(walk: _Walk, node: Any, words: dict[str, Any], shapes: Shapes) -> Lowered:
+    rank = len(shapes.given[0])
+    axes = words.get("axes")
+    if axes is None and len(node.input) > 1 and node.input[1] in walk.known:
+        axes = walk.known[node.input[1]].tolist()
+    dims = sorted(int(a) % rank for a in (axes if axes is not None else range(rank)))
+    return "reduce", {"details": {"dims": dims, "keep": bool(words.get("keepdims", 1))}}
+
+
+def _max_unpool(walk: _Walk, node: Any, words: dict[str, Any], shapes: Shapes) -> Lowered:
+    return "max_unpool", {"settings": {"kernel": words["kernel_shape"][0]}}
+
+
+def _kind(kind: str, **details: Any) -> Callable[..., Lowered]:
+    return lambda walk, node, words, shapes: (kind, {"details": dict(details)})
+
+
+RULES: dict[str, Callable[..., Lowered]] = {
+    "Conv": _conv(False),
+    "ConvTranspose": _conv(True),
+    "MaxPool": _pool,
+    "AveragePool": _pool,
+    "LpPool": _pool,
+    "GlobalAveragePool": _global_pool,
+    "GlobalMaxPool": _global_pool,
+    "MaxUnpool": _max_unpool,
+    "Resize": _resize,
+    "Upsample": _resize,
+    "DepthToSpace": _shuffle("pixel_shuffle"),
+    "SpaceToDepth": _shuffle("pixel_unshuffle"),
+    "Pad": _pad,
+    "Slice": _slice,
+    "Concat": _concat,
+    "Transpose": _transpose,
+    **dict.fromkeys(("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Expand"), _kind("reshape")),
+    **dict.fromkeys(("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin"), _reduce),
+    **dict.fromkeys(("MatMul", "Gemm"), _kind("matmul", left=0)),
+    **dict.fromkeys(("CumSum", "DFT", "Attention"), _kind("mix")),
+}

@@ -1,0 +1,161 @@
+"""What each kind of operation does to a layout: which axis of the input every axis of its result follows."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from unsample.geometry.window import AdaptiveWindow
+from unsample.inspection import grids
+from unsample.inspection.graph import Op
+from unsample.inspection.grids import Grid, Layout
+
+DOWN = ("conv", "pool", "window_sum", "decimate", "pixel_unshuffle")
+UP = ("conv_transpose", "max_unpool", "nearest", "nails", "pixel_shuffle")
+
+
+def through(
+    op: Op, layouts: Sequence[Layout], shape: Sequence[int]
+) -> tuple[Layout, tuple[grids.Moved, ...]]:
+    """The layout of the result, and what a reshape amounted to."""
+    plain = grids.plain(shape)
+    if not layouts:
+        return plain, ()
+    first = layouts[0]
+    if op.kind in ("conv", "pool", "window_sum", "decimate", "pixel_unshuffle") and op.windows:
+        return _spatial(first, plain, op.windows, grids.down), ()
+    if op.kind in UP:
+        return _spatial(first, plain, op.windows, grids.up), ()
+    if op.kind == "resize":
+        told = op.steps or (None,) * len(op.resamples)
+        rules = list(zip(op.resamples, told, strict=True))
+        return _spatial(first, plain, rules, lambda grid, rule: grids.resized(grid, *rule)), ()
+    if op.kind == "pad":
+        return _padded(first, plain, op), ()
+    if op.kind == "slice":
+        dim = op.details["dim"]
+        return _on(
+            first, plain, dim, lambda g: grids.sliced(g, op.details["start"], op.details["step"], shape[dim])
+        )
+    if op.kind == "slices":
+        layout = first
+        for each in op.details["moves"]:
+            dim = each["dim"]
+            layout, _ = _on(layout, plain, dim, _slicer(each, shape[dim]))
+        return layout, ()
+    if op.kind == "flip":
+        layout = first
+        for dim in op.details["dims"]:
+            layout, _ = _on(layout, layout, dim, lambda g: grids.sliced(g, g.size - 1, -1, g.size))
+        return layout, ()
+    if op.kind == "permute":
+        return tuple(first[d] for d in op.details["permutation"]), ()
+    if op.kind == "reshape":
+        return _reshape(first, shape)
+    if op.kind == "select":
+        return tuple(dim for d, dim in enumerate(first) if d != op.details["dim"]), ()
+    if op.kind == "reduce":
+        return _reduced(first, op), ()
+    if op.kind == "matmul":
+        return _matmul(op, layouts, plain), ()
+    if op.kind == "mix":
+        return _everything(first, plain), ()
+    if op.kind in ("elementwise", "cat"):
+        return _joined(layouts, shape, op.details.get("dim") if op.kind == "cat" else None), ()
+    return plain, ()
+
+
+def _spatial(first: Layout, plain: Layout, rules: Sequence[Any], through: Any) -> Layout:
+    """The rule of each of the last axes on its grid."""
+    out = list(plain)
+    lead = len(first) - len(rules)
+    for axis in range(lead):
+        if plain[axis] == (grids.size_of(first[axis][0]),) or len(first[axis]) > 1:
+            out[axis] = first[axis]
+    if lead >= 1 and plain[lead - 1] != first[lead - 1]:
+        out[lead - 1] = plain[lead - 1]  # channels
+    for axis, rule in enumerate(rules):
+        grid = grids.grid_of(first[lead + axis])
+        if grid is not None:
+            out[lead + axis] = (through(grid, rule),)
+    return tuple(out)
+
+
+def _slicer(move: dict[str, int], size: int) -> Any:
+    return lambda grid: grids.sliced(grid, move["start"], move["step"], size)
+
+
+def _on(first: Layout, plain: Layout, dim: int, through: Any) -> tuple[Layout, tuple[grids.Moved, ...]]:
+    grid = grids.grid_of(first[dim])
+    new = plain[dim] if grid is None else (through(grid),)
+    return (*first[:dim], new, *first[dim + 1 :]), ()
+
+
+def _padded(first: Layout, plain: Layout, op: Op) -> Layout:
+    pads, out = op.details["pads"], list(first)
+    for i in range(len(pads) // 2):
+        dim = len(first) - 1 - i
+        before, after = pads[2 * i : 2 * i + 2]
+        grid = grids.grid_of(first[dim])
+        if before or after:
+            out[dim] = (
+                plain[dim] if grid is None else (grids.padded(grid, before, after, op.details["mode"]),)
+            )
+    return tuple(out)
+
+
+def _reshape(first: Layout, shape: Sequence[int]) -> tuple[Layout, tuple[grids.Moved, ...]]:
+    before = math.prod(grids.size_of(piece) for dim in first for piece in dim)
+    if before != math.prod(shape):  # expand
+        if len(first) != len(shape):
+            return grids.plain(shape), ()
+        same = [
+            sum(1 for _ in dim) > 1 or grids.size_of(dim[0]) == n for dim, n in zip(first, shape, strict=True)
+        ]
+        return tuple(d if k else (n,) for d, n, k in zip(first, shape, same, strict=True)), ()
+    return grids.reshaped(first, shape)
+
+
+def _reduced(first: Layout, op: Op) -> Layout:
+    out: list[grids.Dim] = []
+    for d, dim in enumerate(first):
+        if d not in op.details["dims"]:
+            out.append(dim)
+        elif op.details["keep"]:
+            grid = grids.grid_of(dim)
+            out.append((1,) if grid is None else (grids.down(grid, AdaptiveWindow(grid.size, 1)),))
+    return tuple(out)
+
+
+def _matmul(op: Op, layouts: Sequence[Layout], plain: Layout) -> Layout:
+    """Rows of the first factor, columns of the second; where positions are summed over, from everywhere."""
+    left = op.details["left"]
+    a, b = layouts[left], layouts[left + 1]
+    if [grids.grids_in([a]), grids.grids_in([b])] == [[], []]:
+        return plain
+    out = (*a[:-1], b[-1])
+    mixed = grids.grids_in([(a[-1],), (b[-2],)])
+    return _everything(out, plain) if mixed else out
+
+
+def _everything(layout: Layout, plain: Layout) -> Layout:
+    if [math.prod(map(grids.size_of, dim)) for dim in layout] != [grids.size_of(dim[0]) for dim in plain]:
+        return plain
+    return tuple(
+        tuple(piece.everything() if isinstance(piece, Grid) else piece for piece in dim) for dim in layout
+    )
+
+
+def _joined(layouts: Sequence[Layout], shape: Sequence[int], dim: int | None) -> Layout:
+    """Where branches meet: the positions of the branch that saw least of the input (the skip), all fields."""
+    out: list[grids.Dim] = []
+    for axis, n in enumerate(shape):
+        here = [layout[axis - len(shape)] for layout in layouts if len(layout) >= len(shape) - axis]
+        found = [g for d in here if (g := grids.grid_of(d)) is not None and g.size == n]
+        if axis == dim:
+            out.append((n,))
+        elif found:
+            out.append((grids.joined(sorted(found, key=lambda g: g.field()[1])),))
+        else:
+            several = [d for d in here if len(d) > 1 and math.prod(map(grids.size_of, d)) == n]
+            out.append(several[0] if several else (n,))
+    return tuple(out)

@@ -1,0 +1,87 @@
+"""What an inspection says beside its table, in sentences."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from unsample.inspection.analysis import Merge, Step
+from unsample.inspection.sizes import Sizes
+from unsample.inspection.table import fraction, same, settings_text
+
+if TYPE_CHECKING:
+    from unsample.inspection.report import Inspection
+
+
+def sizes_sentence(sizes: Sizes) -> str:
+    """Which sizes work, and how that is known."""
+    text = f"{axis_names(sizes.axes)}: it runs with {sizes.rule()}"
+    if sizes.sizes and sizes.whole != sizes.sizes:
+        text += f"; the output is as large as the input for {sizes.rule(sizes.whole)}"
+    elif sizes.sizes:
+        text += ", and the output is as large as the input"
+    how = f"every size from 1 to {sizes.tried} tried"
+    if len(sizes.axes) > 1:
+        how += ", each axis alone" if sizes.apart else ", all axes alike"
+    if sizes.exact and sizes.period > 1:
+        how += f"; the answers repeat every {sizes.period}"
+    return f"{text} ({how})"
+
+
+def axis_names(axes: Sequence[int]) -> str:
+    """The usual words where they fit."""
+    if tuple(axes) == (2, 3):
+        return "height and width"
+    if len(axes) > 1:
+        return f"axes {', '.join(map(str, axes))}"
+    return f"axis {axes[0]}"
+
+
+def alignment(found: "Inspection") -> list[tuple[str, str]]:
+    """Merges that lie apart, those that do so alike in one sentence."""
+    alike: dict[tuple[str, str, str], list[Merge]] = {}
+    for merge in found.misaligned:
+        worst = max(merge.apart, key=abs)
+        if any(merge.scales):
+            how = f"the scales differ, up to {fraction(worst)} pixel apart at the border"
+        else:
+            how = f"{same([fraction(d) for d in merge.apart])} pixel apart"
+        blame = next((s for s in found.steps if s.number == merge.step), None)
+        cause = f"{blame.what} {settings_text(blame)}" if blame else ""
+        alike.setdefault((merge.what, how, cause), []).append(merge)
+    lines = []
+    for (what, how, cause), merges in alike.items():
+        places = ", ".join(merge.layer or "the model" for merge in merges)
+        steps = ", ".join(str(merge.step) for merge in merges)
+        behind = f", behind step{'s' if len(merges) > 1 else ''} {steps} ({cause})" if cause else ""
+        lines.append(("alignment", f"{what} in {places}: {how}{behind}"))
+    if found.merges and not lines:
+        several = "the 1 merge" if len(found.merges) == 1 else f"all {len(found.merges)} merges"
+        lines.append(("alignment", f"the branches of {several} lie exactly on each other"))
+    return lines
+
+
+def checkerboards(found: "Inspection") -> list[tuple[str, str]]:
+    """Ways up that make a checkerboard, and what removes it."""
+    alike: dict[tuple[Any, ...], list[Step]] = {}
+    for step in found.steps:
+        score = step.checkerboard
+        if score is not None and score.value is not None and score.value > 0.01:
+            alike.setdefault((score.overlap, score.remedies), []).append(step)
+    lines = []
+    for (overlap, remedies), steps in alike.items():
+        values = sorted({f"{step.checkerboard.value:.2f}" for step in steps if step.checkerboard})
+        numbers = ", ".join(str(step.number) for step in steps)
+        text = (
+            f"step{'s' if len(steps) > 1 else ''} {numbers}: {' to '.join(_unique([values[0], values[-1]]))}"
+        )
+        if any(len(set(axis)) > 1 for axis in overlap):
+            text += (
+                f", stamps overlap unevenly ({', '.join('/'.join(map(str, a)) for a in _unique(overlap))})"
+            )
+        for after in dict.fromkeys(after for _, after in remedies):
+            text += f"; {after:.2f} with {' or '.join(how for how, each in remedies if each == after)}"
+        lines.append(("checkerboard", text))
+    return lines
+
+
+def _unique(items: Sequence[Any]) -> list[Any]:
+    return list(dict.fromkeys(items))

@@ -1,0 +1,505 @@
+"""One run of a torch module on shapes alone, every operator recorded.
+
+The module is copied into fake tensors (`FakeTensorMode`: shapes, strides, dtypes, no memory), the copy is
+run, and every operator that reaches the dispatcher is written down, whether a layer or a function called it.
+The module itself is never run: its mode, buffers, hooks and gradients stay as they are, and fake tensors
+draw no random numbers.
+"""
+
+import copy
+import logging
+import random
+import threading
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+from torch._subclasses.fake_tensor import FakeCopyMode, FakeTensorMode
+from torch.nn.modules import module as hooks
+from torch.utils import _pytree as pytree
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from unsample.inspection.graph import Failure, Op, Trace, Value
+from unsample.inspection.lowering import Shapes, lower
+
+Tensor = torch.Tensor
+
+
+class Copies:
+    """Runs of one model on shapes: the copy is made once.
+
+    Parameters
+    ----------
+    model : Module
+    example : tuple
+        Arguments of the model; tensors stand for their shapes, dtypes and devices.
+    """
+
+    def __init__(self, model: nn.Module, example: tuple[Any, ...]) -> None:
+        self.model, self.example = model, example
+        self.mode = FakeTensorMode(allow_non_fake_inputs=True)
+        try:
+            with quiet(), FakeCopyMode(self.mode):
+                self.copy = copy.deepcopy(model)
+        except Exception as error:
+            raise TypeError(
+                f"inspect: the model must be one that copy.deepcopy copies, got {type(model).__name__}: "
+                f"{first_line(error)}"
+            ) from error
+
+    def arguments(self, sizes: dict[int, int] | None = None) -> tuple[Any, ...]:
+        """The example as fake tensors, `sizes` in the place of axes of every tensor that has them."""
+
+        def fake(x: Any) -> Any:
+            if not isinstance(x, Tensor):
+                return x
+            shape = list(x.shape)
+            if x.ndim > 2:
+                for axis, n in (sizes or {}).items():
+                    if axis < x.ndim:
+                        shape[axis] = n
+            with self.mode:
+                return torch.empty(shape, dtype=x.dtype, device=x.device, requires_grad=x.requires_grad)
+
+        result: tuple[Any, ...] = pytree.tree_map(fake, self.example)
+        return result
+
+    def trace(self, sizes: dict[int, int] | None = None) -> Trace:
+        """The run of the example, recorded; of other sizes where they are given."""
+        recorder = _Recorder(self.copy)
+        arguments = self.arguments(sizes)
+        with _untouched(), self.mode, torch.enable_grad():
+            recorder.run(arguments)
+        return recorder.trace(self.model)
+
+    def output(self, sizes: dict[int, int]) -> list[tuple[int, ...]] | Failure:
+        """Shapes that come out where `sizes` go in, or where that stops."""
+        recorder = _Recorder(self.copy, brief=True)
+        with _untouched(), self.mode, torch.no_grad():
+            recorder.run(self.arguments(sizes))
+        if recorder.failure is not None:
+            return recorder.failure
+        return [tuple(x.shape) for x in _tensors(recorder.result)]
+
+
+def measured(model: nn.Module, example: tuple[Any, ...], repeats: int) -> list[float]:
+    """Milliseconds of every recorded operator of a real run of a copy of the model: the fastest of `repeats`.
+
+    The copy takes the memory of the model once more. Random states are put back.
+    """
+    made = copy.deepcopy(model)
+    arguments = pytree.tree_map(lambda x: x.detach().clone() if isinstance(x, Tensor) else x, example)
+    runs = []
+    with _untouched(), torch.enable_grad():  # as it was recorded: other operators are chosen without
+        for _ in range(repeats + 1):
+            recorder = _Recorder(made, timed=True)
+            recorder.run(arguments)
+            if recorder.failure is not None:
+                return []
+            runs.append(recorder.times)
+    kept = runs[1:] or runs  # the first run warms up
+    return [min(each) for each in zip(*kept, strict=True)]
+
+
+def _tensors(tree: Any) -> list[Tensor]:
+    return [leaf for leaf in pytree.tree_leaves(tree) if isinstance(leaf, Tensor)]
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of a message, or the kind of error where there is none."""
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return lines[0].strip() if lines else type(error).__name__
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Warnings of the model unsaid, and the tracebacks that torch logs of failures it raises as well."""
+    logs = [logging.getLogger(name) for name in ("torch._subclasses.fake_tensor", "torch.export")]
+    were = [log.disabled for log in logs]
+    for log in logs:
+        log.disabled = True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for log, was in zip(logs, were, strict=True):
+            log.disabled = was
+
+
+@contextmanager
+def _untouched() -> Iterator[None]:
+    """Random states as they were, whatever the model draws."""
+    import numpy as np
+
+    state, of_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - the global one a model may use
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    try:
+        with quiet(), torch.random.fork_rng(devices=devices):
+            yield
+    finally:
+        random.setstate(state)
+        np.random.set_state(of_numpy)  # noqa: NPY002
+
+
+class _Recorder(TorchDispatchMode):
+    """Writes down every operator, with the layer that called it."""
+
+    def __init__(self, copy: nn.Module, *, brief: bool = False, timed: bool = False) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.copy, self.brief, self.timed = copy, brief, timed
+        self.names = {id(layer): name for name, layer in copy.named_modules()}
+        self.parameters = {
+            id(tensor): name
+            for name, tensor in (
+                *copy.named_parameters(remove_duplicate=True),
+                *copy.named_buffers(remove_duplicate=True),
+            )
+        }
+        self.layers: list[str] = []
+        self.numbers: dict[int, int] = {}
+        self.kept: list[Any] = []  # so that no number is given twice
+        self.values: list[Value] = []
+        self.ops: list[Op] = []
+        self.in_place: list[bool] = []
+        self.times: list[float] = []
+        self.inputs: tuple[int, ...] = ()
+        self.outputs: tuple[int, ...] = ()
+        self.result: Any = None
+        self.failure: Failure | None = None
+        self.failing: tuple[Any, Failure] | None = None
+
+    # -- running ----------------------------------------------------------------------------------------
+
+    def run(self, arguments: tuple[Any, ...]) -> None:
+        """Call the copy; what goes wrong becomes `failure`."""
+        here = threading.get_ident()
+
+        def entered(layer: nn.Module, _: Any) -> None:
+            if threading.get_ident() == here and id(layer) in self.names:
+                self.layers.append(self.names[id(layer)])
+
+        def left(layer: nn.Module, _: Any, __: Any) -> None:
+            if threading.get_ident() == here and id(layer) in self.names:
+                name = self.names[id(layer)]
+                while self.layers and self.layers.pop() != name:
+                    pass  # a layer inside raised, and one outside took that up
+
+        if not self.brief:
+            self.inputs = tuple(self.number(x) for x in _tensors(arguments))
+        handles = [hooks.register_module_forward_pre_hook(entered), hooks.register_module_forward_hook(left)]
+        try:
+            with self:
+                self.result = self.copy(*arguments)
+        except Exception as error:
+            self.failure = self.failed(error)
+        finally:
+            for handle in handles:
+                handle.remove()
+        if self.failure is None and not self.brief:
+            self.outputs = tuple(self.number(x) for x in _tensors(self.result))
+
+    def failed(self, error: Exception) -> Failure:
+        """Where it went wrong: the innermost layer that did not return."""
+        layer = self.layers[-1] if self.layers else ""
+        if self.failing is not None and self.failing[0] is error:
+            return self.failing[1]
+        return Failure(layer, first_line(error))
+
+    # -- recording --------------------------------------------------------------------------------------
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func.namespace == "prim":
+            return func(*args, **kwargs)
+        begin = time.perf_counter() if self.timed else 0.0
+        try:
+            out = func(*args, **kwargs)
+            if self.timed and torch.cuda.is_initialized():
+                torch.cuda.synchronize()
+        except Exception as error:
+            if self.failing is None or self.failing[0] is not error:
+                self.failing = (error, self.failure_of(func, args, error))
+            raise
+        if self.timed:
+            self.times.append((time.perf_counter() - begin) * 1e3)
+        elif not self.brief:
+            self.write(func, args, kwargs, out)
+        return out
+
+    def number(self, x: Tensor) -> int:
+        """The number of a value, a new one where it is seen for the first time."""
+        key = id(x)
+        if key not in self.numbers:
+            self.numbers[key] = len(self.values)
+            self.kept.append(x)
+            self.values.append(Value(tuple(x.shape), x.element_size(), self.parameters.get(key, "")))
+        return self.numbers[key]
+
+    def write(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> None:
+        """One operator."""
+        name = f"{func.namespace}.{func.overloadpacket.__name__}"
+        given, made = _tensors((args, kwargs)), _tensors(out)
+        inputs = tuple(self.number(x) for x in given)
+        # An operator in place returns its argument: what comes out is a value of its own.
+        for x in made:
+            if id(x) in self.numbers and func._schema.is_mutable:
+                del self.numbers[id(x)]
+        outputs = tuple(self.number(x) for x in made)
+        shapes = Shapes(
+            [self.values[i].shape for i in inputs], self.values[outputs[0]].shape if made else None
+        )
+        plain = _arguments(func, args, kwargs)
+        kind, fields = lower(name, plain, shapes)
+        if kind in ("conv", "conv_transpose"):
+            fields["weight"] = inputs[1]
+            fields["bias"] = inputs[2] if len(inputs) > 2 else None
+        elif kind == "matmul" or name in _COUNTED:
+            fields["multiply_adds"] = _flops(func, args, kwargs, out) // 2
+        layer = self.layers[-1] if self.layers else ""
+        self.ops.append(
+            Op(
+                kind,
+                layer,
+                self.called(layer, name, kind, len(shapes.first or ())),
+                inputs,
+                outputs,
+                **fields,
+            )
+        )
+        self.in_place.append(func._schema.is_mutable and outputs[:1] != inputs[:1])
+
+    def called(self, layer: str, name: str, kind: str, rank: int) -> str:
+        """The layer's class where it is torch's or ours, else the function."""
+        owner = self.copy.get_submodule(layer) if layer else self.copy
+        place, _, cls = _class_of(owner).rpartition(".")
+        if place.startswith(("torch.nn.modules", "unsample.torch.layers")) and not list(owner.children()):
+            return cls
+        if name == "aten.convolution":
+            return f"F.{kind}{rank - 2}d"
+        return FUNCTIONS.get(name, name.partition(".")[2].rstrip("_"))
+
+    def failure_of(self, func: Any, args: tuple[Any, ...], error: Exception) -> Failure:
+        """The failing operator in a sentence: which it is, what it was given."""
+        layer = self.layers[-1] if self.layers else ""
+        name = f"{func.namespace}.{func.overloadpacket.__name__}"
+        given = _tensors(args)
+        shapes = [tuple(x.shape) for x in given]
+        inputs = () if self.brief else tuple(self.number(x) for x in given)
+        if name == "aten.cat" and len(shapes) > 1:
+            dim = int(args[1]) if len(args) > 1 else 0
+            dim %= len(shapes[0])
+            unlike = [
+                a for a in range(len(shapes[0])) if a != dim and len({s[a] for s in shapes if a < len(s)}) > 1
+            ]
+            if unlike:
+                return Failure(layer, _unlike("cat", shapes, unlike[0]), inputs, merge=True, dim=unlike[0])
+        plain = [each for each in shapes if len(each) > 2]
+        if (
+            name.partition(".")[2].rstrip("_") in _MERGES
+            and len(plain) == 2
+            and len(plain[0]) == len(plain[1])
+        ):
+            unlike = [a for a, (m, n) in enumerate(zip(*plain, strict=True)) if m != n and 1 not in (m, n)]
+            if unlike:
+                word = name.partition(".")[2].rstrip("_")
+                return Failure(layer, _unlike(word, plain, unlike[0]), inputs, merge=True, dim=unlike[0])
+        word = FUNCTIONS.get(name, name.partition(".")[2])
+        shown = ", ".join(map(str, shapes))
+        return Failure(layer, f"{word} of {shown}: {first_line(error)}", inputs)
+
+    def trace(self, model: nn.Module) -> Trace:
+        """Everything that was recorded, with what the backward pass keeps."""
+        saved, total = self.saved()
+        ops = tuple(op.but(saved_bytes=a, switch_bytes=b) for op, (a, b) in zip(self.ops, saved, strict=True))
+        parameters = sum(p.numel() for p in model.parameters() if not _lazy(p))
+        return Trace(
+            ops,
+            tuple(self.values),
+            self.inputs,
+            self.outputs,
+            parameters,
+            total,
+            _reader(model, tuple(self.values)),
+            self.failure,
+        )
+
+    def nodes(self) -> dict[int, Any]:
+        """The node of autograd's graph that made each value.
+
+        A tensor knows the last one alone: what was there before an operator in place, its node leads to.
+        """
+        found = {number: x.grad_fn for number, x in enumerate(self.kept) if x.grad_fn is not None}
+        for op, in_place in zip(reversed(self.ops), reversed(self.in_place), strict=True):
+            if in_place and op.outputs and op.outputs[0] in found:
+                before = found[op.outputs[0]].next_functions
+                if before and before[0][0] is not None:
+                    found[op.inputs[0]] = before[0][0]
+                else:
+                    found.pop(op.inputs[0], None)
+        return found
+
+    def saved(self) -> tuple[list[tuple[int, int]], int]:
+        """Bytes that autograd keeps for each operator, those of them that are indices, and the total.
+
+        Read off the graph that autograd built: the tensors each node saved, parameters and buffers left out
+        (they are there anyway). In the total a storage that several nodes keep is counted once.
+        """
+        own = {_storage(x) for x in (*self.copy.parameters(), *self.copy.buffers()) if not _lazy(x)}
+        seen: set[int] = set()
+        done: set[Any] = set()
+        total = 0
+        each: list[tuple[int, int]] = []
+        nodes = self.nodes()
+        for op in self.ops:
+            bytes_, switches = 0, 0
+            here: set[int] = set()
+            for node in {nodes[i] for i in op.outputs if i in nodes} - done:
+                done.add(node)
+                for tensor in _saved(node):
+                    key = _storage(tensor)
+                    if key in own or key in here:
+                        continue
+                    here.add(key)
+                    size = tensor.untyped_storage().nbytes()
+                    bytes_ += size
+                    switches += 0 if tensor.is_floating_point() or tensor.is_complex() else size
+                    if key not in seen:
+                        seen.add(key)
+                        total += size
+            each.append((bytes_, switches))
+        return each, total
+
+
+def _class_of(layer: nn.Module) -> str:
+    """Where the class of a layer is; of a layer of an exported program, that of the original."""
+    name = getattr(layer, "type_name", None)
+    known = name() if callable(name) else None
+    return known if isinstance(known, str) else f"{type(layer).__module__}.{type(layer).__name__}"
+
+
+def _saved(node: Any) -> list[Tensor]:
+    found: list[Tensor] = []
+    for name in dir(node):
+        if name.startswith("_saved_") or name == "saved_tensors":
+            try:
+                value = getattr(node, name)
+            except RuntimeError:  # it was changed in place, or freed
+                continue
+            found += [x for x in pytree.tree_leaves(value) if isinstance(x, Tensor)]
+    return found
+
+
+def _storage(x: Tensor) -> int:
+    return int(x.untyped_storage()._cdata)
+
+
+def _lazy(x: Any) -> bool:
+    return isinstance(x, nn.parameter.UninitializedParameter | nn.parameter.UninitializedBuffer)
+
+
+def _unlike(word: str, shapes: Sequence[tuple[int, ...]], axis: int) -> str:
+    sizes = " and ".join(str(s[axis]) for s in shapes)
+    return f"{word} of {' and '.join(map(str, shapes))}: axis {axis} has {sizes} elements"
+
+
+def _arguments(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+    """All arguments in the order of the schema, defaults filled in."""
+    found = list(args)
+    for argument in func._schema.arguments[len(args) :]:
+        if argument.name in kwargs:
+            found.append(kwargs[argument.name])
+        elif argument.has_default_value():
+            found.append(argument.default_value)
+        else:
+            found.append(None)
+    return found
+
+
+def _flops(func: Any, args: Any, kwargs: Any, out: Any) -> int:
+    from torch.utils.flop_counter import flop_registry
+
+    rule = flop_registry.get(func.overloadpacket)
+    return int(rule(*args, **kwargs, out_val=out)) if rule is not None else 0
+
+
+def _reader(model: nn.Module, values: tuple[Value, ...]) -> Any:
+    """Weight and bias of a convolution as the model itself has them now."""
+
+    def read(op: Op) -> tuple[Any, Any] | None:
+        if op.weight is None:
+            return None
+        weight = _real(model, op.layer, values[op.weight], "weight")
+        if weight is None or weight.is_meta:
+            return None
+        bias = None if op.bias is None else _real(model, op.layer, values[op.bias], "bias")
+        return tuple(None if x is None else x.detach().cpu().double().numpy() for x in (weight, bias))  # type: ignore[return-value]
+
+    return read
+
+
+def _real(model: nn.Module, layer: str, value: Value, word: str) -> Tensor | None:
+    """A parameter by name; a weight that is computed (parametrised, weight-normed), as its layer gives it."""
+    owner, _, last = (value.parameter or f"{layer}.{word}").rpartition(".")
+    try:
+        found = getattr(model.get_submodule(owner), last)
+    except AttributeError:
+        return None
+    same = isinstance(found, Tensor) and not _lazy(found) and tuple(found.shape) == value.shape
+    return found if same else None
+
+
+_MERGES = frozenset({"add", "sub", "mul", "div", "maximum", "minimum", "where", "lerp"})
+_COUNTED = frozenset(
+    {
+        "aten._scaled_dot_product_flash_attention",
+        "aten._scaled_dot_product_flash_attention_for_cpu",
+        "aten._scaled_dot_product_efficient_attention",
+    }
+)
+
+# Operators under the names by which people call them.
+FUNCTIONS = {
+    "aten.max_pool2d_with_indices": "F.max_pool2d",
+    "aten.max_pool3d_with_indices": "F.max_pool3d",
+    "aten.max_pool1d": "F.max_pool1d",
+    **{f"aten.avg_pool{d}d": f"F.avg_pool{d}d" for d in (1, 2, 3)},
+    **{f"aten._adaptive_avg_pool{d}d": f"F.adaptive_avg_pool{d}d" for d in (2, 3)},
+    **{f"aten.adaptive_max_pool{d}d": f"F.adaptive_max_pool{d}d" for d in (2, 3)},
+    **{f"aten.max_unpool{d}d": f"F.max_unpool{d}d" for d in (2, 3)},
+    **{
+        f"aten.{name}": "F.interpolate"
+        for name in (
+            *(f"upsample_nearest{d}d" for d in (1, 2, 3)),
+            *(f"_upsample_nearest_exact{d}d" for d in (1, 2, 3)),
+            *("upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d", "upsample_bicubic2d"),
+            *("_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa"),
+        )
+    },
+    "aten.grid_sampler_2d": "F.grid_sample",
+    "aten.grid_sampler_3d": "F.grid_sample",
+    "aten.pixel_shuffle": "F.pixel_shuffle",
+    "aten.pixel_unshuffle": "F.pixel_unshuffle",
+    "aten.constant_pad_nd": "F.pad",
+    **{
+        f"unsample.{name}": f"unsample.{name}"
+        for name in (
+            *("nearest", "window_sum", "bed_of_nails", "decimate", "pixel_shuffle", "pixel_unshuffle"),
+            *(
+                "resize",
+                "max_pool",
+                "adaptive_max_pool",
+                "max_unpool",
+                "max_gather",
+                "conv",
+                "conv_transpose",
+            ),
+        )
+    },
+}

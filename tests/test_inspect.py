@@ -1,0 +1,773 @@
+"""`unsample.inspect` against what really happens: gradients, runs, saved tensors, brute force."""
+
+import copy
+import csv
+import io
+import itertools
+import json
+import math
+import random
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import unsample as us
+import unsample.torch as ut
+from unsample.inspection import conditions, grids
+from unsample.inspection.analysis import Analysis, analyse
+from unsample.inspection.checkerboard import transposed_response
+from unsample.inspection.report import FIELDS
+from unsample.inspection.torch_trace import Copies
+
+
+class Functional(nn.Module):
+    """A model whose `forward` is a function."""
+
+    def __init__(self, function: Any, *layers: nn.Module) -> None:
+        super().__init__()
+        self.function, self.layers = function, nn.ModuleList(layers)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.function(x, *self.layers)
+
+
+class Unet(nn.Module):
+    """Two levels, the second way up a 2x2 transposed convolution."""
+
+    def __init__(self, up: nn.Module | None = None, pool: nn.Module | None = None) -> None:
+        super().__init__()
+        self.enter, self.middle, self.bottom = (
+            nn.Conv2d(a, b, 3, padding=1) for a, b in ((1, 4), (4, 8), (8, 8))
+        )
+        self.pool = pool or nn.MaxPool2d(2)
+        self.up1 = up or nn.ConvTranspose2d(8, 8, 2, stride=2)
+        self.up2 = nn.ConvTranspose2d(8, 4, 2, stride=2)
+        self.join1, self.join2 = nn.Conv2d(16, 8, 3, padding=1), nn.Conv2d(8, 2, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        a = F.relu(self.enter(x))
+        b = F.relu(self.middle(self.pool(a)))
+        c = F.relu(self.bottom(self.pool(b)))
+        d = F.relu(self.join1(torch.cat([b, self.up1(c)], 1)))
+        return self.join2(torch.cat([a, self.up2(d)], 1))
+
+
+def found(function: Any, shape: tuple[int, ...], *layers: nn.Module) -> us.inspection.Inspection:  # type: ignore[name-defined]
+    return us.inspect(Functional(function, *layers), shape, sizes=False)
+
+
+def walked(model: nn.Module, shape: tuple[int, ...]) -> tuple[Analysis, Any]:
+    """The analysis, and the grids of the result."""
+    trace = Copies(model, (torch.zeros(shape, dtype=torch.float64),)).trace()
+    assert trace.failure is None, trace.failure
+    from unsample.inspection import analysis as module
+
+    state = module._State(trace)
+    for number, value in enumerate(trace.inputs):
+        state.layouts[value] = module._of_input(state, number, trace.values[value].shape)
+    for index, op in enumerate(trace.ops):
+        module._walk(state, index, op)
+    return analyse(trace), state.layouts[trace.outputs[0]]
+
+
+def padded_by_hand(x: torch.Tensor) -> torch.Tensor:
+    out = x.new_zeros((*x.shape[:2], x.shape[2] + 3))
+    out[:, :, 1:-2] = x
+    return out
+
+
+# -- multiply-adds ----------------------------------------------------------------------------------------
+
+
+def brute_multiply_adds(transposed: bool, n: int, k: int, s: int, p: int, d: int, more: int) -> int:
+    """Count the pairs (element, tap) along one axis that fall on an element."""
+    large = (n - 1) * s - 2 * p + d * (k - 1) + 1 + more if transposed else n
+    windows = n if transposed else (n + 2 * p - d * (k - 1) - 1) // s + 1
+    return sum(0 <= o * s - p + t * d < large for o in range(windows) for t in range(k))
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize(
+    ("k", "s", "p", "d", "more"), [(3, 2, 1, 1, 1), (4, 2, 1, 1, 0), (5, 3, 2, 2, 2), (2, 2, 0, 1, 0)]
+)
+def test_multiply_adds_are_those_of_a_brute_force_count(
+    transposed: bool, k: int, s: int, p: int, d: int, more: int
+) -> None:
+    sizes, channels, out, groups = (7, 11), 4, 6, 2
+    kwargs: dict[str, Any] = {"stride": s, "padding": p, "dilation": d, "groups": groups}
+    if transposed:
+        layer: nn.Module = nn.ConvTranspose2d(channels, out, k, output_padding=more, **kwargs)
+    else:
+        layer = nn.Conv2d(channels, out, k, **kwargs)
+    result = us.inspect(layer, (3, channels, *sizes), sizes=False)
+    pairs = math.prod(brute_multiply_adds(transposed, n, k, s, p, d, more) for n in sizes)
+    assert result.steps[0].multiply_adds == 3 * channels * out // groups * pairs == result.multiply_adds
+
+
+def test_multiply_adds_without_padding_are_half_of_torchs_flops() -> None:
+    from torch.utils.flop_counter import FlopCounterMode
+
+    model = nn.Sequential(
+        nn.Conv2d(3, 8, 4, stride=2), nn.ConvTranspose2d(8, 5, 3, stride=2), nn.Flatten(2), nn.Linear(289, 7)
+    )
+    x = torch.zeros(2, 3, 18, 18)
+    with FlopCounterMode(display=False) as counter:
+        model(x)
+    assert us.inspect(model, x, sizes=False).multiply_adds * 2 == counter.get_total_flops()
+
+
+def test_multiply_adds_of_a_resize_are_those_of_its_plan() -> None:
+    result = found(lambda x: F.interpolate(x, scale_factor=2, mode="bilinear"), (2, 3, 5, 7))
+    from unsample.ops.resize import plan_resize
+
+    assert (
+        result.steps[0].multiply_adds
+        == plan_resize((2, 3, 5, 7), (10, 14), method="linear").multiply_adds
+        > 0
+    )
+
+
+# -- receptive field and alignment ------------------------------------------------------------------------
+
+DOWNS = (
+    lambda c: nn.Conv1d(c, c, 3, stride=2, padding=1),
+    lambda c: nn.Conv1d(c, c, 4, stride=2, padding=1),
+    lambda c: nn.Conv1d(c, c, 3, stride=3, dilation=2, padding=2),
+    lambda c: nn.Conv1d(c, c, 5, padding=2, padding_mode="reflect"),
+    lambda c: nn.Conv1d(c, c, 3, padding="same"),
+    lambda c: nn.Conv1d(c, c, 3, padding=1, padding_mode="replicate"),
+    lambda c: Functional(padded_by_hand),
+    lambda c: nn.AvgPool1d(2),
+    lambda c: nn.AvgPool1d(3, stride=2, padding=1, ceil_mode=True),
+    lambda c: nn.AdaptiveAvgPool1d(5),
+    lambda c: Functional(lambda x: ut.decimate(x, (2,), at=1)),
+    lambda c: Functional(lambda x: x[:, :, 1::2]),
+    lambda c: Functional(lambda x: F.pad(x, (1, 2), mode="replicate")),
+    lambda c: Functional(lambda x: x.reshape(*x.shape[:2], -1, 1).mean(-1)),
+)
+UPS = (
+    lambda c: nn.ConvTranspose1d(c, c, 3, stride=2, padding=1, output_padding=1),
+    lambda c: nn.ConvTranspose1d(c, c, 4, stride=2, padding=1),
+    lambda c: ut.ConvTranspose1d(c, c, 4, stride=3, padding=((0, 2),)),
+    lambda c: nn.Upsample(scale_factor=2),
+    lambda c: nn.Upsample(scale_factor=1.5),
+    lambda c: nn.Upsample(scale_factor=3, mode="linear"),
+    lambda c: nn.Upsample(scale_factor=2, mode="linear", align_corners=True),
+    lambda c: nn.Upsample(scale_factor=2, mode="nearest-exact"),
+    lambda c: Functional(lambda x: ut.bed_of_nails(x, (2,), at=1)),
+    lambda c: Functional(lambda x: ut.nearest(x, (3,))),
+    lambda c: Functional(lambda x: ut.resize(x, (17,), method="cubic")),
+    lambda c: Functional(lambda x: ut.pixel_shuffle(x.repeat_interleave(2, 1), (2,))),
+    lambda c: Functional(lambda x: x.unsqueeze(-1).expand(*x.shape, 2).reshape(*x.shape[:2], -1)),
+)
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_the_receptive_field_of_every_element_is_where_its_gradient_is_not_zero(seed: int) -> None:
+    rng = random.Random(seed)
+    torch.manual_seed(seed)
+    layers = [rng.choice(DOWNS if rng.random() < 0.5 else UPS)(2) for _ in range(4)]
+    layers += [UPS[seed % len(UPS)](2), DOWNS[seed % len(DOWNS)](2)]
+    rng.shuffle(layers)
+    model = nn.Sequential(*layers).double()
+    n = 29
+    x = torch.randn(1, 2, n, dtype=torch.float64, requires_grad=True)
+    out = model(x)
+    _, layout = walked(model, (1, 2, n))
+    grid = grids.grid_of(layout[2])
+    assert grid is not None
+    assert grid.size == out.shape[-1]
+    for i in range(out.shape[-1]):
+        (gradient,) = torch.autograd.grad(
+            out[0, :, i].square().sum() + out[0, :, i].sum(), x, retain_graph=True
+        )
+        (reached,) = gradient.abs().sum((0, 1)).nonzero(as_tuple=True)
+        if len(reached):
+            assert (grid.low[i], grid.high[i]) == (reached.min(), reached.max()), (i, model)
+        else:
+            assert grid.low[i] > grid.high[i], (i, model)
+
+
+@pytest.mark.parametrize("order", [0, 1])
+def test_where_branches_meet_an_element_depends_on_all_of_them(order: int) -> None:
+    def forward(x: torch.Tensor, small: nn.Module, large: nn.Module) -> torch.Tensor:
+        branches = [small(x), large(x)]
+        return torch.cat(branches[::-1] if order else branches, 1)
+
+    layers = nn.Conv1d(1, 1, 3, padding=1), nn.Conv1d(1, 1, 3, dilation=2, padding=2)
+    grid = grids.grid_of(walked(Functional(forward, *layers).double(), (1, 1, 12))[1][2])
+    assert grid is not None
+    assert (grid.low[4], grid.high[4]) == (2, 6)
+
+
+def test_fields_larger_than_the_example_are_those_of_a_larger_one() -> None:
+    small, large = (us.inspect(Unet(), (1, 1, n, n)) for n in (16, 64))
+    assert [s.receptive_field for s in small.steps] == [s.receptive_field for s in large.steps]
+    assert small.steps[-1].receptive_field[0][1] > 16
+
+
+def smooth(layer: nn.Module) -> nn.Module:
+    """The kernel replaced by one that is the same in both directions and keeps ramps: the mean of its taps.
+
+    Of a transposed convolution, the mean over the taps of each phase keeps a constant.
+    """
+    layer = layer.double()
+    if isinstance(layer, nn.Conv1d):
+        with torch.no_grad():
+            layer.weight.zero_()
+            for c in range(layer.weight.shape[0]):
+                layer.weight[c, c] = 1 / layer.weight.shape[2]
+            layer.bias.zero_()  # type: ignore[union-attr]
+    if isinstance(layer, nn.ConvTranspose1d):
+        ut.init.bilinear_(layer)
+    return layer
+
+
+RAMPS = (
+    (lambda: smooth(nn.Conv1d(1, 1, 3, stride=2, padding=1)), True),
+    (lambda: smooth(nn.Conv1d(1, 1, 4, stride=2, padding=1)), True),
+    (lambda: smooth(nn.Conv1d(1, 1, 3, dilation=3, stride=3)), True),
+    (lambda: nn.AvgPool1d(2), True),
+    (lambda: nn.AvgPool1d(5, stride=3, padding=1), True),
+    (lambda: nn.AdaptiveAvgPool1d(16), True),
+    (lambda: smooth(nn.ConvTranspose1d(1, 1, 4, stride=2, padding=1)), True),
+    (lambda: smooth(nn.ConvTranspose1d(1, 1, 6, stride=3)), True),
+    (lambda: smooth(nn.ConvTranspose1d(1, 1, 3, stride=2, padding=1, output_padding=1)), True),
+    (lambda: nn.Upsample(scale_factor=2, mode="linear"), True),
+    (lambda: nn.Upsample(size=37, mode="linear"), True),
+    (lambda: nn.Upsample(scale_factor=1.7, mode="linear"), True),
+    (lambda: nn.Upsample(scale_factor=2, mode="linear", align_corners=True), True),
+    (lambda: Functional(lambda x: ut.resize(x, (96,), method="catmull_rom")), True),
+    (lambda: Functional(lambda x: ut.resize(x, (96,), method="linear", convention="asymmetric")), True),
+    (lambda: Functional(lambda x: ut.resize(x, (12,), method="linear", antialias=True)), True),
+    (lambda: Functional(lambda x: ut.decimate(x, (3,), at=1)), True),
+    (lambda: Functional(lambda x: x[:, :, 2:-3:2]), True),
+    (lambda: Functional(lambda x: x.flip(-1)), True),
+    (lambda: Functional(lambda x: F.pad(x, (3, 1))), True),
+    (lambda: Functional(lambda x: F.interpolate(x, scale_factor=0.5)), True),
+    (lambda: nn.Upsample(scale_factor=2), False),
+    (lambda: nn.Upsample(scale_factor=1.5), False),
+    (lambda: nn.Upsample(scale_factor=2, mode="nearest-exact"), False),
+    (lambda: nn.Upsample(size=36, mode="nearest-exact"), False),
+    (lambda: Functional(lambda x: ut.nearest(x, (3,))), False),
+)
+
+
+@pytest.mark.parametrize("number", range(len(RAMPS)))
+def test_positions_are_what_a_ramp_becomes(number: int) -> None:
+    """A ramp x[i] = i through weights that keep ramps gives every output the position of its centre.
+
+    Copies of elements keep it on average over a period.
+    """
+    make, exact = RAMPS[number]
+    model, n = make().double(), 48
+    out = model(torch.arange(n, dtype=torch.float64).reshape(1, 1, n))[0, 0].detach().numpy()
+    _, layout = walked(model, (1, 1, n))
+    grid = grids.grid_of(layout[2])
+    assert grid is not None
+    position = np.array([float(grid.offset + grid.scale * i) for i in range(grid.size)])
+    inner = slice(grid.size // 4, grid.size - grid.size // 4)
+    if exact:
+        np.testing.assert_allclose(out[inner], position[inner], rtol=0, atol=1e-12 * n)
+    else:
+        period = grid.scale.denominator
+        middle = slice(grid.size // 4, grid.size // 4 + period * (grid.size // 2 // period))
+        assert abs((out - position)[middle].mean()) < 1e-12 * n
+
+
+def test_positions_through_a_whole_network_are_what_a_ramp_becomes() -> None:
+    layers = [make() for make, exact in RAMPS[:10] if exact]
+    model = nn.Sequential(layers[0], layers[6], layers[3], layers[9], layers[1], layers[7]).double()
+    n = 96
+    out = model(torch.arange(n, dtype=torch.float64).reshape(1, 1, n))[0, 0].detach().numpy()
+    grid = grids.grid_of(walked(model, (1, 1, n))[1][2])
+    assert grid is not None
+    inner = np.arange(grid.size // 3, grid.size - grid.size // 3)
+    np.testing.assert_allclose(
+        out[inner], [float(grid.offset + grid.scale * int(i)) for i in inner], rtol=0, atol=1e-10
+    )
+
+
+def test_nails_at_the_corner_lie_half_a_pixel_off_and_their_pool_is_named() -> None:
+    def forward(x: torch.Tensor, conv: nn.Module) -> torch.Tensor:
+        a = conv(x)
+        return torch.cat([a, ut.bed_of_nails(F.max_pool2d(a, 2), (2, 2))], 1)
+
+    result = found(forward, (1, 3, 16, 16), nn.Conv2d(3, 3, 3, padding=1))
+    (merge,) = result.misaligned
+    assert [abs(d) for d in merge.apart] == [Fraction(1, 2)] * 2
+    assert merge.step == 2
+    assert result.steps[1].undoes == (1,)
+    assert "1/2 pixel apart, behind step 2 (unsample.bed_of_nails x2 at 0)" in repr(result)
+
+
+@pytest.mark.parametrize(
+    ("up", "apart"),
+    [
+        (nn.ConvTranspose2d(8, 8, 2, stride=2), Fraction(0)),
+        (nn.ConvTranspose2d(8, 8, 4, stride=2, padding=1), Fraction(0)),
+        (nn.ConvTranspose2d(8, 8, 3, stride=2, padding=1, output_padding=1), Fraction(1, 2)),
+        (nn.Upsample(scale_factor=2), Fraction(0)),
+        (nn.Upsample(scale_factor=2, mode="bilinear"), Fraction(0)),
+        (nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True), Fraction(1, 2)),
+        (ut.BedOfNails((2, 2), at=1), Fraction(1, 2)),
+    ],
+)
+def test_merges_behind_a_2x2_pooling_lie_apart_as_the_way_up_has_it(up: nn.Module, apart: Fraction) -> None:
+    result = us.inspect(Unet(up), (1, 1, 32, 32), sizes=False)
+    inner, outer = result.merges
+    assert max(map(abs, inner.apart)) == apart
+    # The skip connection's grid goes on: the second merge is not off because the first was.
+    assert not any(outer.apart)
+
+
+def test_circular_padding_moves_nothing_and_reaches_around() -> None:
+    model = nn.Conv2d(1, 1, 3, padding=(2, 1), padding_mode="circular")
+    rows, columns = (grids.grid_of(dim) for dim in walked(model.double(), (1, 1, 6, 8))[1][2:])
+    assert rows is not None
+    assert columns is not None
+    assert (rows.size, rows.scale, rows.offset) == (8, 1, -1)
+    assert (columns.size, columns.scale, columns.offset) == (8, 1, 0)
+    assert (rows.low[3], rows.high[3]) == (1, 3)
+    assert (columns.low[0], columns.high[0]) == (0, 7)
+    assert (columns.low[7], columns.high[7]) == (0, 7)
+
+
+def test_computed_positions_are_a_step_and_not_placed() -> None:
+    torch.manual_seed(0)
+    step = us.inspect(ut.DySample(8, 2), (1, 8, 16, 16), sizes=False).steps[-1]
+    assert (step.what, step.direction, step.output_shape[2:]) == ("F.grid_sample", "up", (32, 32))
+    assert step.scale == ()
+
+
+# -- pairs and sizes --------------------------------------------------------------------------------------
+
+
+def test_every_way_up_is_paired_with_what_it_undoes() -> None:
+    result = us.inspect(Unet(), (1, 1, 32, 32), sizes=False)
+    assert [step.undoes for step in result.steps] == [(), (), (2,), (1,)]
+    assert [step.layer for step in result.steps] == ["pool", "pool", "up1", "up2"]
+    assert [step.what for step in result.steps] == [
+        "MaxPool2d",
+        "MaxPool2d",
+        "ConvTranspose2d",
+        "ConvTranspose2d",
+    ]
+
+
+def test_max_unpooling_is_paired_by_its_switches_and_comes_back_exactly() -> None:
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        a, one = F.max_pool2d(x, 2, return_indices=True)
+        b, two = F.max_pool2d(a, 2, return_indices=True)
+        up = F.max_unpool2d(b, two, 2, output_size=a.shape[2:])
+        return x + F.max_unpool2d(up, one, 2, output_size=x.shape[2:])
+
+    result = found(forward, (1, 2, 13, 10))
+    assert [step.undoes for step in result.steps] == [(), (), (2,), (1,)]
+    assert result.merges[0].aligned
+    assert all(not any(step.short) and not any(step.shift) for step in result.steps)
+
+
+def test_switches_and_not_sizes_say_what_an_unpooling_undoes() -> None:
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        _, one = F.max_pool2d(x, 2, return_indices=True)
+        values, _ = F.max_pool2d(-x, 2, return_indices=True)
+        return F.max_unpool2d(values, one, 2)
+
+    assert found(forward, (1, 2, 8, 8)).steps[-1].undoes == (1,)
+
+
+def test_one_way_up_by_four_undoes_two_ways_down() -> None:
+    result = found(
+        lambda x: F.interpolate(F.avg_pool2d(F.max_pool2d(x, 2), 2), scale_factor=4), (1, 2, 32, 32)
+    )
+    assert result.steps[2].undoes == (2, 1)
+
+
+def runs(model: nn.Module, n: int) -> bool:
+    try:
+        with torch.no_grad():
+            model(torch.zeros(1, 1, n, n))
+    except (RuntimeError, ValueError):
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        Unet(),
+        Unet(pool=nn.MaxPool2d(2, ceil_mode=True)),
+        Unet(pool=nn.MaxPool2d(3, stride=2, padding=1), up=nn.ConvTranspose2d(8, 8, 3, stride=2, padding=1)),
+        Unet(up=nn.Upsample(scale_factor=2), pool=nn.AvgPool2d(3, stride=2)),
+        nn.Sequential(nn.ReflectionPad2d(4), nn.Conv2d(1, 1, 5, stride=3), nn.PixelUnshuffle(2)),
+    ],
+    ids=["even", "ceil", "odd", "mixed", "unshuffle"],
+)
+def test_the_sizes_that_work_are_those_that_really_run(model: nn.Module) -> None:
+    (sizes,) = us.inspect(model, (1, 1, 48, 48)).sizes
+    assert sizes.axes == (2, 3)
+    for n in range(1, 70):
+        assert sizes.works(n) in (runs(model, n), None if not sizes.exact else runs(model, n)), n
+    below, above = sizes.nearest(41)
+    assert below is None or runs(model, below)
+    assert above is None or runs(model, above)
+
+
+def test_the_rule_of_two_levels_is_every_multiple_of_four() -> None:
+    (sizes,) = us.inspect(Unet(), (1, 1, 32, 32)).sizes
+    assert sizes.rule() == "every multiple of 4"
+    assert sizes.exact
+    assert sizes.whole == sizes.sizes
+
+
+def test_a_model_that_takes_no_size_says_so() -> None:
+    model = Unet(up=nn.Upsample(scale_factor=2), pool=nn.AvgPool2d(3, stride=2))
+    (sizes,) = us.inspect(model, (1, 1, 48, 48)).sizes
+    assert (sizes.rule(), sizes.exact, sizes.nearest(48)) == ("no size", True, (None, None))
+
+
+def test_axes_that_are_treated_differently_are_varied_apart() -> None:
+    model = nn.Sequential(nn.Conv2d(1, 1, 3, stride=(2, 1), padding=1), nn.PixelUnshuffle(2))
+    rows, columns = us.inspect(model, (1, 1, 16, 16)).sizes
+    assert (rows.axes, columns.axes) == ((2,), (3,))
+    assert [n for n in range(1, 10) if rows.works(n)] == [3, 4, 7, 8]
+    assert [n for n in range(1, 10) if columns.works(n)] == [2, 4, 6, 8]
+
+
+@pytest.mark.parametrize("n", [66, 33])
+def test_a_model_that_stops_gives_the_steps_so_far_the_layer_and_the_repair(n: int) -> None:
+    result = us.inspect(Unet(), (1, 1, n, n))
+    assert result.failure is not None
+    assert result.failure.merge
+    assert [step.layer for step in result.steps] == ["pool", "pool", "up1", "up2"][: 3 if n == 66 else 4]
+    assert "axis 2 has" in result.failure.sentence
+    step, whole = result.repairs
+    assert "output_size=skip.shape[2:]" in step
+    assert whole == f"the input: pad it to {n + -n % 4}x{n + -n % 4} or crop it to {n - n % 4}x{n - n % 4}"
+
+
+def test_the_repair_of_a_way_up_that_cannot_make_the_size_says_what_it_can() -> None:
+    up = nn.ConvTranspose2d(8, 8, 3, stride=2, padding=1, output_padding=1)
+    result = us.inspect(Unet(up), (1, 1, 66, 66), sizes=False)
+    assert result.repairs == ("step 3 (up1): it can make 31-32, so pad or crop its result to 33x33",)
+
+
+def test_an_error_of_a_layer_names_the_layer() -> None:
+    model = nn.Sequential(nn.MaxPool2d(2), nn.Sequential(nn.Conv2d(5, 3, 1)))
+    result = us.inspect(model, (1, 4, 8, 8), sizes=False)
+    assert len(result.steps) == 1
+    assert result.failure is not None
+    assert result.failure.layer == "1.0"
+    assert "stopped" in repr(result)
+
+
+# -- checkerboard -----------------------------------------------------------------------------------------
+
+
+def score(layer: nn.Module, channels: int = 4) -> Any:
+    return us.inspect(layer, (1, channels, 8, 8), sizes=False).steps[0].checkerboard
+
+
+def test_the_score_is_the_spread_of_the_answer_to_flat_inputs() -> None:
+    torch.manual_seed(0)
+    # Under stride 4 a dilation of 2 leaves two phases without taps.
+    layer = nn.ConvTranspose2d(4, 6, 5, stride=(2, 4), dilation=(1, 2), groups=2, bias=False).double()
+    # Flat input, one channel at a time; the answer far from the border, phase by phase.
+    energy = spread = 0.0
+    for c in range(4):
+        x = torch.zeros(1, 4, 16, 16, dtype=torch.float64)
+        x[:, c] = 1
+        out = layer(x).detach().numpy()[0]
+        begin = 12
+        block = np.stack([out[:, begin + r, begin + q] for r in range(2) for q in range(4)], -1)
+        energy += (block**2).sum()
+        spread += ((block - block.mean(-1, keepdims=True)) ** 2).sum()
+    assert score(layer).value == pytest.approx(spread / energy, rel=1e-12)
+
+
+def test_uneven_overlap_of_equal_weights_scores_as_counted_by_hand() -> None:
+    layer = nn.ConvTranspose2d(4, 4, 3, stride=2)
+    nn.init.ones_(layer.weight)
+    got = score(layer)
+    # Phases answer 4, 2, 2, 1: mean 9/4, mean square 25/4.
+    assert got.value == pytest.approx(1 - (9 / 4) ** 2 / (25 / 4), rel=1e-12)
+    assert got.overlap == ((2, 1), (2, 1))
+    assert not got.even
+
+
+@pytest.mark.parametrize("kernel", [2, 3, 4, 5])
+def test_icnr_scores_nothing_and_is_the_remedy(kernel: int) -> None:
+    torch.manual_seed(0)
+    layer = nn.ConvTranspose2d(4, 4, kernel, stride=2)
+    before = score(layer)
+    assert before.value > 0.3
+    remedies = dict(before.remedies)
+    ut.init.icnr_(layer)
+    assert score(layer).value == pytest.approx(0, abs=1e-12)
+    assert remedies["init.icnr_ (a new start)"] == pytest.approx(0, abs=1e-12)
+
+
+def test_the_other_remedy_scores_what_it_says() -> None:
+    model = nn.Sequential(nn.ConvTranspose2d(4, 4, 4, stride=2, padding=1))
+    remedies = dict(us.inspect(model, (1, 4, 8, 8), sizes=False).steps[0].checkerboard.remedies)
+    ut.set_upsampler(model, "resize_conv")
+    after = us.inspect(model, (1, 4, 8, 8), sizes=False)
+    assert remedies["set_upsampler(model, 'resize_conv')"] == after.checkerboard == 0
+
+
+@pytest.mark.parametrize("order", ["CRD", "DCR"])
+def test_a_convolution_before_a_shuffle_is_scored_with_its_bias(order: str) -> None:
+    torch.manual_seed(0)
+    conv = nn.Conv2d(4, 12, 3, padding=1).double()
+
+    def forward(x: torch.Tensor, conv: nn.Module) -> torch.Tensor:
+        return ut.pixel_shuffle(F.relu(conv(x)), (2, 2), order=order)
+
+    first = found(forward, (1, 4, 8, 8), conv)
+    assert first.checkerboard > 0.3
+    ut.init.icnr_(conv, 2, order=order)
+    assert found(forward, (1, 4, 8, 8), conv).checkerboard == pytest.approx(0, abs=1e-12)
+    with torch.no_grad():
+        conv.bias[0] += 1
+    assert found(forward, (1, 4, 8, 8), conv).checkerboard > 0.01
+
+
+def test_a_pixel_shuffle_written_with_reshapes_is_seen_and_scored() -> None:
+    torch.manual_seed(0)
+    conv = nn.Conv3d(2, 16, 1)
+
+    def forward(x: torch.Tensor, conv: nn.Module) -> torch.Tensor:
+        y = conv(x)
+        n, c, *size = y.shape
+        y = y.reshape(n, c // 8, 2, 2, 2, *size).permute(0, 1, 5, 2, 6, 3, 7, 4)
+        return y.reshape(n, c // 8, *(2 * s for s in size))
+
+    (step,) = found(forward, (1, 2, 4, 5, 6), conv).steps
+    assert (step.what, step.direction, step.output_shape) == (
+        "pixel_shuffle (reshape)",
+        "up",
+        (1, 2, 8, 10, 12),
+    )
+    assert step.scale == (Fraction(1, 2),) * 3
+    assert step.offset == (Fraction(-1, 4),) * 3
+    assert step.checkerboard is not None
+    assert 0.5 < step.checkerboard.value < 1
+    ut.init.icnr_(conv, (2, 2, 2))
+    assert found(forward, (1, 2, 4, 5, 6), conv).checkerboard == pytest.approx(0, abs=1e-12)
+
+
+def test_bed_of_nails_scores_one_less_one_phase() -> None:
+    assert score(ut.BedOfNails((2, 2))).value == 0.75
+    assert score(ut.Nearest((2, 2))).value == 0
+    assert transposed_response(np.ones((1, 1, 3)), [2], [1]).tolist() == [[[2.0, 1.0]]]
+
+
+# -- what it costs ----------------------------------------------------------------------------------------
+
+
+class Varied(nn.Module):
+    """Pooling with indices, in-place operations, batch statistics, interpolation, our operators."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(3, 4, 3, stride=2, padding=1), nn.BatchNorm2d(4)
+        self.up = nn.ConvTranspose2d(4, 4, 2, stride=2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = F.relu_(self.norm(self.conv(x)))
+        z = F.max_pool2d(y, 2)
+        values, switches = ut.max_pool(y, 2)
+        back = ut.max_unpool(values, switches)
+        return self.up(y + F.interpolate(z, scale_factor=2, mode="bilinear") * back)
+
+
+def kept_for_backward(model: nn.Module, x: torch.Tensor) -> int:
+    own = {p.untyped_storage().data_ptr() for p in (*model.parameters(), *model.buffers())}
+    seen: dict[int, int] = {}
+    alive = []
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        alive.append(tensor)
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            seen[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        alive.append(model(x))
+    return sum(seen.values())
+
+
+@pytest.mark.parametrize("model", [Varied(), Unet()], ids=["varied", "unet"])
+def test_saved_bytes_are_what_autograd_really_keeps(model: nn.Module) -> None:
+    x = torch.randn(2, 3 if isinstance(model, Varied) else 1, 16, 16)
+    result = us.inspect(model, x, sizes=False)
+    assert result.saved_bytes == kept_for_backward(copy.deepcopy(model), x) > 0
+
+
+def test_switches_are_eight_bytes_in_torch_and_one_here() -> None:
+    result = us.inspect(Varied(), (2, 3, 16, 16), sizes=False)
+    theirs, ours = (step for step in result.steps if "pool" in step.what and step.direction == "down")
+    windows = 2 * 4 * 4 * 4
+    assert (theirs.what, theirs.switch_bytes) == ("F.max_pool2d", 8 * windows)
+    assert (ours.what, ours.switch_bytes) == ("unsample.max_pool", windows)
+    assert theirs.activation_bytes == windows * (4 + 8)
+
+
+def test_a_frozen_model_keeps_nothing() -> None:
+    assert us.inspect(Unet().requires_grad_(False), (1, 1, 16, 16), sizes=False).saved_bytes == 0
+
+
+def test_times_are_measured_where_asked_for() -> None:
+    result = us.inspect(Unet(), (1, 1, 16, 16), sizes=False, repeats=2)
+    assert all(step.milliseconds is not None and step.milliseconds > 0 for step in result.steps)
+    assert us.inspect(Unet().to("meta"), (1, 1, 16, 16), sizes=False, repeats=2).milliseconds is None
+
+
+# -- the model stays as it is -----------------------------------------------------------------------------
+
+
+def test_nothing_of_the_model_changes() -> None:
+    class Careless(Varied):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.last = x
+            self.calls = getattr(self, "calls", 0) + 1
+            random.random()
+            np.random.rand()  # noqa: NPY002
+            return F.dropout(super().forward(x), 0.5)
+
+    model = Careless().train()
+    calls = []
+    model.conv.register_forward_hook(lambda *_: calls.append(1))
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    objects = {name: id(value) for name, value in model.named_parameters()}
+    hooks = [len(layer._forward_hooks) for layer in model.modules()]
+    everywhere = (
+        len(nn.modules.module._global_forward_hooks),
+        len(nn.modules.module._global_forward_pre_hooks),
+    )
+    random.seed(1), np.random.seed(1), torch.manual_seed(1)  # noqa: NPY002
+    before = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state()  # noqa: NPY002
+    for repeats in (0, 1):
+        us.inspect(model, (2, 3, 16, 16), repeats=repeats)
+    assert random.getstate() == before[0]
+    assert np.random.get_state()[1].tolist() == before[1]  # noqa: NPY002
+    assert torch.equal(torch.get_rng_state(), before[2])
+    assert model.training
+    assert not hasattr(model, "last")
+    assert not hasattr(model, "calls")
+    assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
+    assert {name: id(value) for name, value in model.named_parameters()} == objects
+    assert all(p.grad is None for p in model.parameters())
+    assert [len(layer._forward_hooks) for layer in model.modules()] == hooks
+    assert everywhere == (
+        len(nn.modules.module._global_forward_hooks),
+        len(nn.modules.module._global_forward_pre_hooks),
+    )
+
+
+def test_a_model_on_the_meta_device_needs_no_memory() -> None:
+    with torch.device("meta"):
+        model = nn.Sequential(
+            nn.Conv2d(3, 20_000, 3, stride=2), nn.ConvTranspose2d(20_000, 20_000, 2, stride=2)
+        )
+    result = us.inspect(model, (64, 3, 4097, 4097), sizes=False)  # 20 TB if it were real
+    assert result.steps[1].output_shape == (64, 20_000, 4096, 4096)
+    assert result.steps[1].checkerboard is not None
+    assert result.steps[1].checkerboard.value is None
+
+
+# -- what comes out ---------------------------------------------------------------------------------------
+
+
+def test_json_csv_and_html_say_the_same() -> None:
+    result = us.inspect(Unet(), (1, 1, 32, 32))
+    document = json.loads(result.to_json())
+    rows = list(csv.DictReader(io.StringIO(result.to_csv())))
+    assert tuple(rows[0]) == FIELDS
+    assert len(rows) == len(document["steps"]) == 4
+    for row, step, given in zip(rows, document["steps"], result.steps, strict=True):
+        assert row["layer"] == step["layer"] == given.layer
+        assert int(row["multiply_adds"]) == step["multiply_adds"] == given.multiply_adds
+        assert row["offset"] == "x".join(step["offset"])
+    page = result._repr_html_()
+    assert all(step.layer in page for step in result.steps)
+
+
+def test_html_and_csv_escape_names() -> None:
+    model = nn.Sequential()
+    model.add_module("=<script>", nn.MaxPool2d(2))
+    result = us.inspect(model, (1, 1, 8, 8), sizes=False)
+    assert "<script>" not in result._repr_html_()
+    assert "\n1,'=<script>," in result.to_csv()
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ("checkerboard>0.2", True),
+        ("checkerboard > .9", False),
+        ("steps==4 and failed == 0", True),
+        ("steps<4 or parameters>=1e3", True),
+        ("steps<4 and parameters>=1e3", False),
+    ],
+)
+def test_conditions(text: str, holds: bool) -> None:
+    torch.manual_seed(0)
+    result = us.inspect(Unet(), (1, 1, 32, 32), sizes=False)
+    assert set(result.numbers()) == set(conditions.NAMES)
+    assert (conditions.parse(text).holds(result.numbers()) is not None) == holds
+
+
+@pytest.mark.parametrize(
+    "text", ["", "checkerboard", "1<2", "checkerboard>x", "a>1", "checkerboard>1;", "f(1)>2"]
+)
+def test_other_conditions_are_refused(text: str) -> None:
+    with pytest.raises(us.ShapeError, match=r"^inspect: fail-if must be"):
+        conditions.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("model", "example", "message"),
+    [
+        (3, (1, 1), r"inspect: model must be a torch.nn.Module, .*, got 3 \(int\)"),
+        (nn.ReLU(), "x", r"inspect: example must be a tensor, a shape .*, got 'x' \(str\)"),
+        (nn.ReLU(), None, r"inspect: example must be a tensor, a shape .*"),
+        (nn.ReLU(), (1, -1), r"inspect: a shape must not be negative, got \(1, -1\)"),
+        ("model.pt", None, r"inspect: model.pt: files of pickled modules are never opened, .*"),
+        (
+            "model.h5",
+            None,
+            r"inspect: model must be a .pt2 or .onnx file or package.module:factory, got model.h5",
+        ),
+        ("none.pt2", None, r"inspect: the file must exist, got none.pt2"),
+    ],
+)
+def test_bad_input_is_refused_in_one_sentence(model: Any, example: Any, message: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=f"^{message}$"):
+        us.inspect(model, example)
+
+
+def test_an_exported_program_says_the_same_as_its_model(tmp_path: Path) -> None:
+    model, x = Unet(), torch.zeros(1, 1, 32, 32)
+    torch.export.save(torch.export.export(model, (x,)), tmp_path / "model.pt2")
+    direct, loaded = us.inspect(model, x, sizes=False), us.inspect(tmp_path / "model.pt2", sizes=False)
+    for a, b in itertools.zip_longest(direct.steps, loaded.steps):
+        for name in (
+            "layer",
+            "what",
+            "output_shape",
+            "multiply_adds",
+            "saved_bytes",
+            "offset",
+            "undoes",
+            "checkerboard",
+        ):
+            assert getattr(a, name) == getattr(b, name)
