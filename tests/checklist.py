@@ -66,7 +66,7 @@ def public_name(function: Callable[..., Any]) -> str:
 
 def operations() -> list[Operation]:
     """Both directions of every pair, and every public function that `ops/` defines."""
-    found = {name: vars(us)[name] for name in us.__all__ if _in_ops(vars(us)[name])}
+    found = {name: getattr(us, name) for name in us.__all__ if _in_ops(getattr(us, name))}
     pair_of = dict(MAKE_SWITCHES)
     for pair in us.PAIRS:
         for function in (pair.up, pair.down):

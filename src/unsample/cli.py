@@ -1,4 +1,4 @@
-"""The command line: `unsample compare`, `unsample inspect`. The only file that prints.
+"""The command line: `unsample compare`, `draw`, `explore`, `inspect`. The only file that prints.
 
 Exit codes: 0 done; 1 it failed on the way; 2 the call or its input is wrong and nothing was started;
 130 and 143 interrupted, what was finished is kept. One sentence on stderr says why; `--debug` adds the
