@@ -66,7 +66,7 @@ def public_name(function: Callable[..., Any]) -> str:
 
 def operations() -> list[Operation]:
     """Both directions of every pair, and every public function that `ops/` defines."""
-    found = {name: getattr(us, name) for name in us.__all__ if _in_ops(getattr(us, name))}
+    found = {name: getattr(us, name) for name in OPERATION_NAMES}
     pair_of = dict(MAKE_SWITCHES)
     for pair in us.PAIRS:
         for function in (pair.up, pair.down):
@@ -78,6 +78,10 @@ def operations() -> list[Operation]:
 
 def _in_ops(value: Any) -> bool:
     return inspect.isfunction(value) and value.__module__.startswith("unsample.ops.")
+
+
+# Those of `unsample` itself: what makes arrays of arrays, not what draws, measures or sets.
+OPERATION_NAMES = frozenset(name for name in us.__all__ if _in_ops(getattr(us, name)))
 
 
 def _docstring(operation: Operation) -> tuple[str, dict[str, str]]:

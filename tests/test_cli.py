@@ -144,7 +144,7 @@ cli.app(["compare"])
 def test_without_typer_the_command_says_what_to_install() -> None:
     code = "import sys; sys.modules['typer'] = None; import unsample.cli"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.stderr == "unsample: the command line needs an extra: pip install 'unsample[compare]'\n"
+    assert done.stderr == "unsample: the command line needs an extra: pip install 'unsample[cli]'\n"
     assert done.returncode == 2
 
 

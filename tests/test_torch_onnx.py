@@ -15,7 +15,7 @@ import unsample as us
 import unsample.torch as ut
 from backends import TORCH
 from samples import SAMPLES, Sample
-from unsample.torch import functional, operators
+from unsample.torch import direct, operators
 from unsample.torch.decompositions import RULES
 
 DIM = torch.export.Dim.DYNAMIC
@@ -229,7 +229,7 @@ def test_every_sample_in_torch_functions(sample: Sample, up: bool, monkeypatch: 
     args = TORCH.arguments(args)
     expected = function(x, *args, **kwargs)
     monkeypatch.setattr(torch.onnx, "is_in_onnx_export", lambda: True)
-    monkeypatch.setattr(functional, "straight", lambda tensors: False)
+    monkeypatch.setattr(direct, "observed", lambda: True)
     call = getattr(ut, function.__name__)
     if sample.name in REFUSED and sample.pair.name == "conv_transpose":
         with pytest.raises(RuntimeError, match=REFUSED[sample.name]):
@@ -264,7 +264,7 @@ def test_pooling_in_torch_functions(pooling: dict[str, Any], monkeypatch: pytest
     values, switches = getattr(us, name)(x, **pooling)
     indices = switches.to_torch()
     monkeypatch.setattr(torch.onnx, "is_in_onnx_export", lambda: True)
-    monkeypatch.setattr(functional, "straight", lambda tensors: False)
+    monkeypatch.setattr(direct, "observed", lambda: True)
     found, places = getattr(ut, name)(x, **pooling)
     assert torch.equal(found, values)
     assert torch.equal(places.taps, switches.taps)

@@ -12,6 +12,7 @@ import error_samples
 import unsample as us
 import unsample.torch as ut
 from backends import TORCH
+from checklist import OPERATION_NAMES
 from error_samples import ERROR_SAMPLES, ErrorSample
 from samples import SAMPLES, Sample
 from unsample.pairs import conv_of_weight, weight_grad_of_y
@@ -86,16 +87,7 @@ def wanting(tensors: list[torch.Tensor], scale: float = 1.0) -> list[torch.Tenso
 
 
 def test_every_function_of_unsample_is_here() -> None:
-    plain = {
-        name for name in us.__all__ if callable(getattr(us, name)) and not isinstance(getattr(us, name), type)
-    }
-    assert set(FUNCTIONS) == plain - {
-        "matrix",
-        "get_num_threads",
-        "set_num_threads",
-        "show_config",
-        "threads",
-    }
+    assert set(FUNCTIONS) == OPERATION_NAMES
 
 
 def check_same(found: torch.Tensor, expected: torch.Tensor, scale: torch.Tensor, sums: bool) -> None:

@@ -18,7 +18,7 @@ try:
 except ModuleNotFoundError as missing:
     if missing.name != "typer":
         raise
-    print("unsample: the command line needs an extra: pip install 'unsample[compare]'", file=sys.stderr)
+    print("unsample: the command line needs an extra: pip install 'unsample[cli]'", file=sys.stderr)
     raise SystemExit(2) from None
 
 if TYPE_CHECKING:

@@ -62,7 +62,9 @@ class Switches:
     windows: tuple[AnyWindow, ...]
 
     def __post_init__(self) -> None:
-        if "jax" in sys.modules:
+        # torch.compile would trace the registration, and refuses it.
+        torch = sys.modules.get("torch")
+        if "jax" in sys.modules and not (torch is not None and torch.compiler.is_compiling()):
             make_pytrees(sys.modules["jax"])
 
     @property
