@@ -1,4 +1,4 @@
-"""The command line: `unsample compare`. The only file that prints.
+"""The command line: `unsample compare` and `unsample draw`. The only file that prints.
 
 Exit codes: 0 done; 1 it failed on the way; 2 the call or its input is wrong and nothing was started;
 130 and 143 interrupted, what was finished is kept. One sentence on stderr says why; `--debug` adds the
@@ -207,6 +207,159 @@ def _print_table(comparison: "Comparison") -> None:
     Console(highlight=False).print(table)
 
 
+# The keys of draw.OPERATIONS, in words: importing that table takes NumPy.
+DRAWN = (
+    "conv_transpose, conv, conv_weight_grad, nearest, window_sum, bed_of_nails, decimate, max_unpool, "
+    "max_gather, max_pool, adaptive_max_pool, pixel_shuffle, pixel_unshuffle, resize, resize_transpose"
+)
+_INTS = "N or N,N"
+_ARRAY = "SIZE|VALUES|FILE"
+Text = str | None
+
+
+@app.command()
+def draw(
+    operation: Annotated[str, typer.Argument(help=f"One of {DRAWN}.", show_default=False)],
+    input: Annotated[
+        str,
+        typer.Option(
+            "--input",
+            "-i",
+            metavar=_ARRAY,
+            help="4x4; 1,2;3,4; a,b; or a file .npy, .csv, .txt.",
+            show_default=False,
+        ),
+    ],
+    kernel: Annotated[
+        Text,
+        typer.Option("--kernel", "-k", metavar=_ARRAY, help="Of a convolution: 3; 3x3; x,y,z; or a file."),
+    ] = None,
+    view: Annotated[
+        Text,
+        typer.Option("--view", "-v", help="stamps (of a way up), gather (of a way down), matrix or overlap."),
+    ] = None,
+    output: Annotated[
+        Text,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="OPERATION-VIEW.svg unless given; - is standard output."
+        ),
+    ] = None,
+    format: Annotated[
+        Text,
+        typer.Option(help="svg, png, pdf, txt; animated: gif, apng, html. The file's ending unless given."),
+    ] = None,
+    text: Annotated[bool, typer.Option("--text", help="Print the drawing in characters.")] = False,
+    dark: Annotated[bool, typer.Option("--dark", help="Light on dark.")] = False,
+    symbols: Annotated[
+        bool | None,
+        typer.Option(
+            "--symbols/--numbers",
+            help="Fill sizes with letters, or with random integers.",
+            show_default=False,
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the random integers.")] = 0,
+    seconds: Annotated[float, typer.Option(help="Of each step of an animation.")] = 1.0,
+    stride: Annotated[Text, typer.Option("--stride", "-s", metavar=_INTS)] = None,
+    padding: Annotated[
+        Text,
+        typer.Option(
+            "--padding", "-p", metavar="N, N:N or WORD", help="1; 1,2; 0:1 before:after; same; full."
+        ),
+    ] = None,
+    dilation: Annotated[Text, typer.Option(metavar=_INTS)] = None,
+    output_padding: Annotated[Text, typer.Option(metavar=_INTS)] = None,
+    output_size: Annotated[Text, typer.Option(metavar=_INTS)] = None,
+    input_size: Annotated[Text, typer.Option(metavar=_INTS, help="Of resize_transpose.")] = None,
+    padding_mode: Annotated[Text, typer.Option(help="zeros, circular, reflect or replicate.")] = None,
+    groups: Annotated[Text, typer.Option(metavar="N")] = None,
+    bias: Annotated[Text, typer.Option(metavar="VALUES")] = None,
+    kernel_size: Annotated[Text, typer.Option(metavar=_INTS, help="Of a pooling.")] = None,
+    ceil_mode: Annotated[bool | None, typer.Option("--ceil-mode", help="Of a pooling.")] = None,
+    pooled: Annotated[
+        Text, typer.Option(metavar=_ARRAY, help="What was pooled before max_unpool or max_gather.")
+    ] = None,
+    switches: Annotated[
+        Text, typer.Option(metavar="VALUES", help="Tap numbers, instead of --pooled.")
+    ] = None,
+    duplicates: Annotated[Text, typer.Option(help="last, sum, max or error.")] = None,
+    factor: Annotated[Text, typer.Option(metavar=_INTS)] = None,
+    at: Annotated[
+        Text, typer.Option(metavar="N or WORD", help="Of the nail: 1; 0,1; corner; center.")
+    ] = None,
+    order: Annotated[Text, typer.Option(help="CRD or DCR, of a pixel shuffle.")] = None,
+    method: Annotated[
+        Text, typer.Option(help="Of resize: nearest, linear, cubic, catmull_rom or area.")
+    ] = None,
+    convention: Annotated[
+        Text, typer.Option(help="Of resize: half_pixel, align_corners, asymmetric, legacy.")
+    ] = None,
+    antialias: Annotated[bool | None, typer.Option("--antialias", help="Of resize.")] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Draw any operation with the numbers in its cells: as stamps, as windows, as a matrix, as overlaps.
+
+    unsample draw conv_transpose --input 2 --kernel x,y,z --stride 2
+
+    draws Fig. 7 of the article: 2 inputs, 3 taps, stride 2, 5 outputs.
+    """
+    typed = {
+        "stride": stride, "padding": padding, "dilation": dilation, "output_padding": output_padding,
+        "output_size": output_size, "input_size": input_size, "padding_mode": padding_mode, "groups": groups,
+        "kernel_size": kernel_size, "duplicates": duplicates, "factor": factor, "at": at, "order": order,
+        "method": method, "convention": convention,
+    }  # fmt: skip
+    with _one_sentence(debug, "draw"):
+        from unsample import draw as drawing
+        from unsample.draw.arguments import setting
+        from unsample.draw.files import format_of, render, write_whole
+        from unsample.draw.views import natural
+        from unsample.geometry import ShapeError
+
+        settings = {name: setting(name, words) for name, words in typed.items() if words is not None}
+        example = drawing.example(
+            operation,
+            input,
+            kernel,
+            bias=bias,
+            pooled=pooled,
+            switches=switches,
+            symbols=symbols,
+            seed=seed,
+            ceil_mode=ceil_mode,
+            antialias=antialias,
+            **settings,
+        )
+        if text:
+            if output is not None or format is not None:
+                raise ShapeError("draw: --text prints; for a file of characters give --output drawing.txt")
+            print(drawing.text(example, view, **_terminal()), end="")
+        elif output == "-":
+            picture = render(example, view, format or "svg", dark=dark, seconds=seconds)
+            sys.stdout.buffer.write(picture)
+            sys.stdout.buffer.flush()
+        else:
+            place = Path(output or f"{operation}-{view or natural(example)}.{format or 'svg'}")
+            kind = format_of(place, format)
+            if place.is_dir() or not place.parent.is_dir():
+                raise ShapeError(f"draw: --output must be a file in a folder that exists, got {place}")
+            write_whole(place, render(example, view, kind, dark=dark, seconds=seconds))
+            print(f"Written to {place}")
+
+
+def _terminal() -> dict[str, Any]:
+    """How wide a drawing in characters may be, and whether the terminal has box-drawing characters."""
+    import shutil
+
+    try:
+        "┌─┐·→⌊½ᵀ".encode(sys.stdout.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        plain = True
+    else:
+        plain = False
+    return {"width": max(40, shutil.get_terminal_size((100, 24)).columns), "ascii": plain}
+
+
 class _Terminated(BaseException):
     """SIGTERM came; like KeyboardInterrupt no handler of errors may swallow it."""
 
@@ -215,15 +368,21 @@ def _terminate(signum: int, frame: object) -> NoReturn:
     raise _Terminated
 
 
+# What each command imports beyond NumPy, which the extra of its name brings.
+NEEDED = {
+    "compare": ("torch", "PIL", "skimage", "matplotlib", "tqdm", "rich", "array_api_compat"),
+    "draw": ("matplotlib", "PIL", "scipy"),
+}
+
+
 @contextmanager
-def _one_sentence(debug: bool) -> Iterator[None]:
+def _one_sentence(debug: bool, command: str = "compare") -> Iterator[None]:
     """Turn what goes wrong into one sentence on stderr and an exit code."""
     from importlib.util import find_spec
 
-    needed = ("torch", "PIL", "skimage", "matplotlib", "tqdm", "rich", "array_api_compat")
-    missing = [name for name in needed if find_spec(name) is None]
+    missing = [name for name in NEEDED[command] if find_spec(name) is None]
     if missing and not debug:
-        _stop(2, f"compare: needs {', '.join(missing)}: pip install 'unsample[compare]'")
+        _stop(2, f"{command}: needs {', '.join(missing)}: pip install 'unsample[{command}]'")
     try:
         yield
     except KeyboardInterrupt:
@@ -246,7 +405,8 @@ def _one_sentence(debug: bool) -> Iterator[None]:
 def _stop(code: int, message: str) -> NoReturn:
     # Errors of the library open with the operation: "compare: crop must be ...".
     print(
-        f"unsample {message}" if message.startswith("compare: ") else f"unsample: {message}", file=sys.stderr
+        f"unsample {message}" if message.partition(":")[0] in NEEDED else f"unsample: {message}",
+        file=sys.stderr,
     )
     raise typer.Exit(code)
 
