@@ -392,7 +392,7 @@ def _one_sentence(debug: bool, command: str = "compare") -> Iterator[None]:
     except BrokenPipeError:  # the reader went away, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(1) from None
-    except (ValueError, TypeError, OverflowError) as error:
+    except (ValueError, TypeError, OverflowError, IndexError) as error:
         if debug:
             raise
         _stop(2, str(error))

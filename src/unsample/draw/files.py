@@ -84,7 +84,13 @@ def render(
         raise TypeError(f"draw: seconds must be a number, got {describe(seconds)}")
     if not 0.02 <= seconds <= 60:
         raise ShapeError(f"draw: seconds must be from 0.02 to 60, got {seconds}")
-    return FORMATS[format](example, view, dark, seconds)
+    if format == "txt":
+        return as_text(sheet(example, view)).encode("utf-8")
+    import matplotlib.style
+
+    # Restored at the end: what the user set neither reaches the drawing nor changes.
+    with matplotlib.style.context(["default", {"svg.hashsalt": "unsample", "svg.fonttype": "path"}]):
+        return FORMATS[format](example, view, dark, seconds)
 
 
 def _still(format: str) -> Callable[[Example, str | None, bool, float], bytes]:
@@ -98,9 +104,7 @@ def _still(format: str) -> Callable[[Example, str | None, bool, float], bytes]:
 
 
 def _picture(figure: "Figure", format: str, sheet: Sheet) -> bytes:
-    """One figure as SVG, PNG or PDF, whatever the user's rcParams say."""
-    import matplotlib.style
-
+    """One figure as SVG, PNG or PDF."""
     width, height = figure.get_size_inches()
     dpi = DPI
     if format == "png" and width * height * dpi**2 > MOST_PIXELS:
@@ -117,15 +121,7 @@ def _picture(figure: "Figure", format: str, sheet: Sheet) -> bytes:
         },
     }[format]  # type: ignore[assignment]
     buffer = io.BytesIO()
-    with matplotlib.style.context(["default", {"svg.hashsalt": "unsample", "svg.fonttype": "path"}]):
-        figure.savefig(
-            buffer,
-            format=format,
-            dpi=dpi,
-            facecolor=figure.get_facecolor(),
-            metadata=metadata,
-            bbox_inches=None,
-        )
+    figure.savefig(buffer, format=format, dpi=dpi, facecolor=figure.get_facecolor(), metadata=metadata)
     data = buffer.getvalue()
     return _described(data, sheet) if format == "svg" else data
 

@@ -67,7 +67,8 @@ def example(
         One per output channel of a convolution.
     pooled : values or size, optional
         What was max-pooled: its switches are those of `max_unpool` (and its maxima the input, unless
-        that is given as values) or of `max_gather`.
+        that is given as values) or of `max_gather`. With `output_size` and no `kernel_size`, by
+        `adaptive_max_pool`.
     switches : Switches or values, optional
         Instead of `pooled`: tap numbers, in C order.
     symbols : bool, optional
@@ -100,7 +101,9 @@ def example(
     name = operation if isinstance(operation, str) else getattr(operation, "__name__", describe(operation))
     choice("draw", "operation", name, tuple(OPERATIONS))
     known = _settings_of(name)
-    settings = {key: value for key, value in settings.items() if value is not None}
+    settings = {
+        key: settings[key] for key in sorted(settings, key=_place(known)) if settings[key] is not None
+    }
     if name in ("conv", "conv_transpose") and kernel is None and "kernel_size" in settings:
         kernel = settings.pop("kernel_size")  # as torch.nn calls it
     for key in settings:
@@ -136,3 +139,8 @@ def _settings_of(name: str) -> tuple[str, ...]:
     pooling = inspect.signature(unsample.max_pool).parameters if "switches" in own else ()
     more = ("output_size",) if name == "max_unpool" else ()
     return tuple(dict.fromkeys(key for key in (*own, *pooling, *more) if key not in arrays))
+
+
+def _place(known: tuple[str, ...]) -> Callable[[str], int]:
+    """The order of the operation's own arguments, whatever order they came in."""
+    return lambda key: known.index(key) if key in known else len(known)
