@@ -303,7 +303,7 @@ def test_the_size_formula_is_true(name, args, settings) -> None:
             assert "windows over" in text or "→" in text
             continue
         left, right = text.split(", for which ")[-1].split(" = ")
-        code = left.replace("−", "-").replace("·", "*")
+        code = left.replace("−", "-").replace("×", "*")
         code = re.sub(r"⌊(.*)⌋", r"math.floor(\1)", re.sub(r"⌈(.*)⌉", r"math.ceil(\1)", code))
         sizes = [
             w.coarse if not example.up or name == "conv_weight_grad" else w.fine for w in example.plan.windows
@@ -319,20 +319,20 @@ def test_the_size_formula_is_true(name, args, settings) -> None:
 @pytest.mark.parametrize(
     ("settings", "text"),
     [
-        (("conv_transpose", 2, 3, {"stride": 2}), "(2 − 1)·2 + 3 = 5"),
-        (("conv_transpose", 4, 3, {}), "(4 − 1)·1 + 3 = 6"),
-        (("conv_transpose", 4, 3, {"padding": 1}), "(4 − 1)·1 + 3 − 1 − 1 = 4"),
-        (("conv_transpose", 4, 3, {"padding": ((0, 1),)}), "(4 − 1)·1 + 3 − 1 = 5"),
-        (("conv_transpose", 2, 3, {"stride": 2, "dilation": 2, "output_size": 8}), "(2 − 1)·2 + 2·(3 − 1) + 1 + 1 = 8"),
+        (("conv_transpose", 2, 3, {"stride": 2}), "(2 − 1) × 2 + 3 = 5"),
+        (("conv_transpose", 4, 3, {}), "(4 − 1) × 1 + 3 = 6"),
+        (("conv_transpose", 4, 3, {"padding": 1}), "(4 − 1) × 1 + 3 − 1 − 1 = 4"),
+        (("conv_transpose", 4, 3, {"padding": ((0, 1),)}), "(4 − 1) × 1 + 3 − 1 = 5"),
+        (("conv_transpose", 2, 3, {"stride": 2, "dilation": 2, "output_size": 8}), "(2 − 1) × 2 + 2 × (3 − 1) + 1 + 1 = 8"),
         (("conv", 4, 3, {"stride": 2, "padding": 1}), "⌊(4 + 1 + 1 − 3) / 2⌋ + 1 = 2"),
         (("conv", 4, 3, {}), "4 − 3 + 1 = 2"),
         (("max_pool", 5, None, {"kernel_size": 2, "ceil_mode": True}), "⌈(5 − 2) / 2⌉ + 1 = 3"),
         (("max_pool", 4, None, {"kernel_size": 2, "stride": 3, "padding": ((1, 0),), "ceil_mode": True}), "⌊(4 + 1 − 2) / 3⌋ + 1 = 2"),
         (("decimate", 7, None, {"factor": 3, "at": 1}), "⌈(7 − 1) / 3⌉ = 2"),
-        (("bed_of_nails", 2, None, {"factor": 3, "output_size": 5}), "2·3 − 1 = 5"),
-        (("nearest", (2, 3), None, {"factor": 2}), "2·2 = 4;  3·2 = 6"),
-        (("nearest", (2, 2), None, {"factor": 2}), "2·2 = 4 on every axis"),
-        (("resize", 3, None, {"factor": 2}), "3 → 6, element o looks at (o + ½)·3/6 − ½"),
+        (("bed_of_nails", 2, None, {"factor": 3, "output_size": 5}), "2 × 3 − 1 = 5"),
+        (("nearest", (2, 3), None, {"factor": 2}), "2 × 2 = 4;  3 × 2 = 6"),
+        (("nearest", (2, 2), None, {"factor": 2}), "2 × 2 = 4 on every axis"),
+        (("resize", 3, None, {"factor": 2}), "3 → 6, element o looks at (o + ½) × 3/6 − ½"),
     ],
 )  # fmt: skip
 def test_size_formulas_as_they_are_read(settings, text: str) -> None:
@@ -631,7 +631,7 @@ b stamps  │     │     │    b·x    │ b·y │ b·z │
 output    │ a·x │ a·y │ a·z + b·x │ b·y │ b·z │
           └─────┴─────┴───────────┴─────┴─────┘
 
-size: (2 − 1)·2 + 3 = 5
+size: (2 − 1) × 2 + 3 = 5
 Each input element stamps the kernel, times its value; overlaps add.
 """
     )

@@ -113,8 +113,8 @@ def text(example: Example, view: str | None = None, *, width: int = 100, ascii: 
     │ 1 │ 0 │ 1 │ 0 │
     └───┴───┴───┴───┘
     <BLANKLINE>
-    stamps that meet in each output: from 0 to 1
-    size: 2·2 = 4
+    0 to 1, depending on the place
+    size: 2 × 2 = 4
     <BLANKLINE>
     """
     return as_text(sheet(example, view), width=width, ascii=ascii)

@@ -59,7 +59,7 @@ def formula(example: Example) -> str:
     --------
     >>> from unsample.draw import example
     >>> formula(example("conv_transpose", 2, 3, stride=2))
-    '(2 − 1)·2 + 3 = 5'
+    '(2 − 1) × 2 + 3 = 5'
     >>> formula(example("conv", (4, 5), 3, padding=1, stride=2))
     '⌊(4 + 1 + 1 − 3) / 2⌋ + 1 = 2;  ⌊(5 + 1 + 1 − 3) / 2⌋ + 1 = 3'
     """
@@ -79,11 +79,11 @@ def axis_formula(operation: str, window: AnyWindow) -> str:
     if isinstance(window, AdaptiveWindow):
         return f"{m} windows over {n}"
     if operation in ("nearest", "pixel_shuffle"):
-        return f"{m}·{window.stride} = {n}"
+        return f"{m} × {window.stride} = {n}"
     if operation in ("window_sum", "pixel_unshuffle"):
         return f"{n} / {window.stride} = {m}"
     if operation == "bed_of_nails":
-        return f"{m}·{window.stride}{_signed(n - m * window.stride)} = {n}"
+        return f"{m} × {window.stride}{_signed(n - m * window.stride)} = {n}"
     if operation == "decimate":
         nail = -window.before
         return f"⌈({n} {MINUS} {nail}) / {window.stride}⌉ = {m}" if nail else f"⌈{n} / {window.stride}⌉ = {m}"
@@ -91,7 +91,7 @@ def axis_formula(operation: str, window: AnyWindow) -> str:
 
 
 def _extent(window: Window) -> str:
-    return str(window.size) if window.dilation == 1 else f"{window.dilation}·({window.size} {MINUS} 1) + 1"
+    return str(window.size) if window.dilation == 1 else f"{window.dilation} × ({window.size} {MINUS} 1) + 1"
 
 
 def _signed(number: int) -> str:
@@ -101,7 +101,7 @@ def _signed(number: int) -> str:
 def _up(window: Window) -> str:
     n, m = window.fine, window.coarse
     crop = _signed(-window.before) + _signed(-window.after)
-    text = f"({m} {MINUS} 1)·{window.stride} + {_extent(window)}{crop}"
+    text = f"({m} {MINUS} 1) × {window.stride} + {_extent(window)}{crop}"
     more = n - ((m - 1) * window.stride + window.extent - window.before - window.after)
     return f"{text}{_signed(more)} = {n}"
 
@@ -123,10 +123,10 @@ def _down(window: Window, operation: str) -> str:
 def _resample(axis: Resample, *, up: bool) -> str:
     n, m = axis.source, axis.target
     look = {
-        "half_pixel": f"(o + ½)·{n}/{m} {MINUS} ½",
-        "align_corners": f"o·{n - 1}/{m - 1}" if m > 1 else "0",
-        "asymmetric": f"o·{n}/{m}",
-        "legacy": f"⌊o·{n}/{m}⌋",
+        "half_pixel": f"(o + ½) × {n}/{m} {MINUS} ½",
+        "align_corners": f"o × {n - 1}/{m - 1}" if m > 1 else "0",
+        "asymmetric": f"o × {n}/{m}",
+        "legacy": f"⌊o × {n}/{m}⌋",
     }[axis.convention]
     if up:
         return f"{n} → {m}, element o looks at {look}"

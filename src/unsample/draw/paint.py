@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path
 from matplotlib.text import Text
 from matplotlib.textpath import text_to_path
 
@@ -68,15 +69,20 @@ class CellSize:
 def cell_size(sheets: Iterable[Sheet]) -> CellSize:
     """One size for all cells of all sheets, as large as the largest text needs."""
     sheets = list(sheets)
-    texts = {cell.text for sheet in sheets for cell in sheet.cells()}
-    longest = max((text_width(text) for text in texts), default=0.0)
-    terms = max((text_width(term) for text in texts for term in _terms(text)), default=0.0)
+    texts = {(cell.text, weight_of(cell)) for sheet in sheets for cell in sheet.cells()}
+    longest = max((text_width(text) for text, _ in texts), default=0.0)
+    terms = max((text_width(term) for text, _ in texts for term in _terms(text)), default=0.0)
     wide = _WIDE_LINED if any(sheet.lined_up for sheet in sheets) else _WIDE
     line = min(longest, max(wide, terms)) + 1e-6
-    lines = [_broken(text, line) for text in texts]
-    width = max((text_width(each) for some in lines for each in some), default=0.0)
-    height = max((len(some) for some in lines), default=1)
+    widths = [text_width(each, TEXT, weight) for text, weight in texts for each in _broken(text, line)]
+    height = max((len(_broken(text, line)) for text, _ in texts), default=1)
+    width = max(widths, default=0.0)
     return CellSize(max(1.0, width + 2 * PAD), max(1.0, height * TEXT * LINE + 2 * PAD), line)
+
+
+def weight_of(cell: Cell) -> str:
+    """What stands out is bold."""
+    return "bold" if cell.tone == "strong" else "normal"
 
 
 def _terms(text: str) -> list[str]:
@@ -127,7 +133,7 @@ class _Layout:
         """Place everything; return width and height."""
         sheet = self.sheet
         content = self._lined_up_size() if sheet.lined_up else self._columns_size()
-        width = max(content[0], text_width(sheet.title, TITLE, "bold"), 11.0)
+        width = max(content[0], text_width(sheet.title, TITLE, "bold"), 13.0)
         y = MARGIN + TITLE / 2
         for line in _wrapped(sheet.title, width, TITLE * 1.08):
             self.ink.write(MARGIN, y, line, em=TITLE, weight="bold")
@@ -158,7 +164,7 @@ class _Layout:
         if cell.tone == "strong":
             self.ink.edges["frame"].append(_rectangle(x + 0.05, y + 0.05, width - 0.1, height - 0.1))
         lines = _broken(cell.text, self.size.line) if cell.text else []
-        weight = "bold" if cell.tone == "strong" else "normal"
+        weight = weight_of(cell)
         for i, line in enumerate(lines):
             middle = y + height / 2 + (i - (len(lines) - 1) / 2) * TEXT * LINE
             em = TEXT * min(1.0, (width - 0.12) / max(1e-9, text_width(line, TEXT, weight)))
@@ -309,6 +315,13 @@ def _rectangle(x: float, y: float, width: float, height: float) -> list[tuple[fl
     return [(x, y), (x + width, y), (x + width, y + height), (x, y + height)]
 
 
+def _path(polygons: Sequence[Sequence[tuple[float, float]]]) -> Path:
+    """Polygons as one path."""
+    vertices = [corner for polygon in polygons for corner in (*polygon, polygon[0])]
+    codes = [Path.MOVETO, Path.LINETO, Path.LINETO, Path.LINETO, Path.CLOSEPOLY] * len(polygons)
+    return Path(vertices, codes)
+
+
 # Drawing
 
 
@@ -348,18 +361,15 @@ def paint(
         ax = figure.add_axes((0, 0, 1, 1))
     ax.set_axis_off()
     ax.set(xlim=(0, width), ylim=(height, 0), aspect="equal", autoscale_on=False)
-    ax.add_collection(
-        PolyCollection([_rectangle(0, 0, width, height)], facecolors=theme.paper, edgecolors="none", zorder=0)
-    )
     ink = layout.ink
-    if ink.polygons:
-        ax.add_collection(
-            PolyCollection(
-                [polygon for polygon, _ in ink.polygons],
-                facecolors=[colour for _, colour in ink.polygons],
-                edgecolors="none",
-                antialiaseds=False,
-                zorder=1,
+    # One path per colour and kind of line: a picture of a thousand cells has a dozen of them.
+    for colour in dict.fromkeys([theme.paper, *(colour for _, colour in ink.polygons)]):
+        shapes = [polygon for polygon, own in ink.polygons if own == colour]
+        if colour == theme.paper:
+            shapes = [_rectangle(0, 0, width, height)]
+        ax.add_patch(
+            PathPatch(
+                _path(shapes), facecolor=colour, edgecolor="none", antialiased=False, zorder=1, clip_on=False
             )
         )
     for name, colour, line, dashes in (
@@ -368,14 +378,16 @@ def paint(
         ("frame", theme.frame, 2.0, "solid"),
     ):
         if ink.edges[name]:
-            ax.add_collection(
-                PolyCollection(
-                    ink.edges[name],
-                    facecolors="none",
-                    edgecolors=colour,
-                    linewidths=line,
-                    linestyles=dashes,
+            ax.add_patch(
+                PathPatch(
+                    _path(ink.edges[name]),
+                    fill=False,
+                    edgecolor=colour,
+                    linewidth=line,
+                    linestyle=dashes,
+                    joinstyle="miter",
                     zorder=2 if name != "frame" else 3,
+                    clip_on=False,
                 )
             )
     for x, y, text, style in ink.texts:

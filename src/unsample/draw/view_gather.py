@@ -18,17 +18,22 @@ from unsample.draw.boards import (
 )
 from unsample.draw.example import Example, Index, Term
 from unsample.draw.sheet import NOTHING, Board, Cell, Margins, Sheet, hue, margins, slices
-from unsample.draw.values import product, shown
+from unsample.draw.values import Value, product, shown
 
 
 def _written(example: Example, term: Term) -> str:
-    """A product before it is computed: 3·2, or a·z."""
+    """A product before it is computed: 3×2, or a·z."""
     value, weight = example.input[term.source], term.weight
     if isinstance(value, str) or isinstance(weight, str):
         return shown(product(value, weight))
     if example.kernel is None and weight == 1:
         return shown(value)
-    return f"{shown(weight)}·{shown(value)}"
+    return f"{shown(weight)}×{_in_product(value)}"
+
+
+def _in_product(value: Value) -> str:
+    """A number as it stands behind a multiplication sign."""
+    return f"({shown(value)})" if not isinstance(value, str) and value < 0 else shown(value)
 
 
 def _padded(example: Example) -> tuple[Term, ...]:
@@ -52,8 +57,9 @@ def _gather_board(
             return Cell(text, (fill,), tone="strong" if pooling and chosen else "plain")
         if index in beyond:
             weight = beyond[index].weight
-            pooled = example.switches is not None
-            return Cell("" if pooled else f"{shown(weight)}·0", (), kind="ghost", tone="faint")
+            sign = "·" if isinstance(weight, str) else "×"
+            text = "" if example.switches is not None else f"{shown(weight)}{sign}0"
+            return Cell(text, kind="ghost", tone="faint")
         if not inside(index, example.input.shape):
             return NOTHING
         return Cell(shown(example.input[index]) if all_values else "", tone="faint")
