@@ -149,15 +149,17 @@ def evenness(example: Example) -> str:
     if example.operation not in ("conv", "conv_transpose", "nearest", "window_sum"):
         return ""
     per_axis = [phases(window) for window in example.plan.windows if isinstance(window, Window)]
+    channels = example.fine.ndim > example.rank and example.kernel is not None
+    each = " of each channel" if channels else ""
     if all(len(set(axis)) == 1 for axis in per_axis):
         everywhere = 1
         for axis in per_axis:
             everywhere *= axis[0]
-        return f"even away from the border: {everywhere} everywhere"
+        return f"even away from the border: {everywhere}{each} everywhere"
     worst = max(per_axis, key=lambda axis: max(axis) - min(axis))
     shown = " ".join(map(str, (worst * 2)[: max(4, len(worst))]))
     along = "" if len(per_axis) == 1 else " along an axis"
-    return f"uneven away from the border too, {shown} …{along}: a checkerboard"
+    return f"uneven away from the border too, {shown} …{each}{along}: a checkerboard"
 
 
 def phases(window: Window) -> tuple[int, ...]:

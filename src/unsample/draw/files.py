@@ -214,7 +214,9 @@ def _page(example: Example, view: str | None, dark: bool, seconds: float) -> byt
         .replace("LAST", str(len(frames) - 1))
         .replace("MS", str(round(seconds * 1000)))
     )
+    theme = DARK if dark else LIGHT
     page = page.replace("SCHEME", "dark" if dark else "light")
+    page = page.replace("PAPER", theme.paper).replace("INK", theme.ink)
     return page.replace("PICTURES", pictures).encode("utf-8")
 
 
@@ -225,7 +227,8 @@ _PAGE = """<!doctype html>
 <title>TITLE</title>
 <style>
 :root { color-scheme: SCHEME; font-family: system-ui, sans-serif }
-body { margin: 1rem auto; padding: 0 1rem; max-width: 75rem }
+body { margin: 1rem auto; padding: 0 1rem; max-width: 75rem; background: PAPER; color: INK }
+h1 { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%) }
 img { display: block; max-width: 100%; height: auto; margin: 0 auto }
 img[hidden] { display: none }
 nav { display: flex; flex-wrap: wrap; gap: .5rem; align-items: center; justify-content: center }
@@ -233,7 +236,7 @@ button { font: inherit; min-width: 2.75rem; min-height: 2.75rem }
 input { flex: 1 1 12rem; max-width: 30rem; min-height: 2.75rem }
 </style>
 <main>
-<h1 style="font-size: 1.1rem; text-align: center">TITLE</h1>
+<h1>TITLE</h1>
 PICTURES
 <nav aria-label="steps">
 <button id="back" aria-label="step back">&#9664;</button>

@@ -4,15 +4,18 @@ Both renderers, `paint` and `text`, read this and nothing else; the views make i
 """
 
 import itertools
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from unsample.draw.example import Index
+from unsample.geometry import ShapeError
 
 # Neighbouring elements along any axis, diagonals too, get different ones of 8 hues.
 _HUE_STEPS = (1, 3, 5, 2)
 HUES = 8
 LEVELS = 6
+MOST_ON_A_BOARD = 6000
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +134,12 @@ def slices(
         range(-before, n + after)
         for n, (before, after) in zip(shape[len(shape) - rank :], around, strict=True)
     ]
+    number = math.prod(map(len, (*lead, *axes)))
+    if number > MOST_ON_A_BOARD:
+        raise ShapeError(
+            f"draw: an array would have {number} cells with the padding around it, "
+            f"at most {MOST_ON_A_BOARD} can be read"
+        )
     flat = axes[-2:] if rank > 1 else [range(1), axes[-1]]
     deep = axes[:-2] if rank > 2 else []
 
