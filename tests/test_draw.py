@@ -25,7 +25,7 @@ from unsample.cli import DRAWN
 from unsample.draw import caption
 from unsample.draw.example import Example
 from unsample.draw.files import render
-from unsample.draw.paint import TEXT, cell_size, text_width
+from unsample.draw.paint import TEXT, _broken, cell_size, text_width, weight_of
 from unsample.draw.sheet import HUES, LEVELS, Cell, hue
 from unsample.draw.theme import DARK, LIGHT, READABLE, contrast
 from unsample.draw.values import as_numbers, read, shown
@@ -253,6 +253,46 @@ def test_stamps_add_up_to_the_output_cell_by_cell(name, args, settings) -> None:
     assert total.tolist() == [float(each) for each in example.output.flat]
 
 
+@pytest.mark.parametrize("padding", [1, ((1, 0),), ((0, 2),), "same", "full", ((-1, 1),)])
+@pytest.mark.parametrize("name", ["conv", "conv_transpose"])
+def test_what_padding_swallows_is_the_rest_of_the_full_call(name: str, padding: Any) -> None:
+    """Dashed cells: the terms of the call without padding that fall outside of this one, and no others."""
+    example = draw.example(name, 6, "x,y,z", stride=1, padding=padding)
+    (window,) = example.plan.windows
+
+    def ends(terms: Any) -> list[Any]:
+        return sorted(
+            (t.source, t.target, t.weight) if example.up else (t.target, t.source, t.weight) for t in terms
+        )
+
+    every = [((o,), (o + t - window.before,), "xyz"[t]) for o in range(window.coarse) for t in range(3)]
+    assert ends([*example.terms, *example.outside]) == sorted(every)
+    assert all(0 <= p[0] < window.fine for _, p, _ in ends(example.terms))
+    assert not any(0 <= p[0] < window.fine for _, p, _ in ends(example.outside))
+
+
+def test_padding_is_dashed_and_what_holds_nothing_is_not() -> None:
+    cropped = next(
+        b
+        for b in sheet(draw.example("conv_transpose", 2, "x,y,z", padding=1)).boards()
+        if b.heading == "a stamps"
+    )
+    assert [(cell.text, cell.kind) for cell in cropped.cells()] == [
+        ("a·x", "ghost"), ("a·y", "cell"), ("a·z", "cell"), ("", "none"),
+    ]  # fmt: skip
+    padded = board(draw.example("conv", "a,b", "x,y,z", padding=1), "output 0", "gather")
+    assert [(cell.text, cell.kind) for cell in padded.cells()] == [
+        ("x·0", "ghost"), ("a·y", "cell"), ("b·z", "cell"), ("", "none"),
+    ]  # fmt: skip
+
+
+def test_signs_of_sums_are_those_of_their_terms() -> None:
+    example = draw.example("conv_transpose", "a,b,-2", "1,-1,x")
+    assert example.output.tolist() == ["a", "−a + b", "a·x − b − 2", "b·x + 2", "−2·x"]
+    numbers = draw.example("conv", [2, -3], [1, -2])
+    assert texts(board(numbers, "output 0")) == ["1×2", "−2×(−3)"]
+
+
 def test_figure_7_in_symbols() -> None:
     assert texts(board(fig7(), "output")) == ["a·x", "a·y", "a·z + b·x", "b·y", "b·z"]
     assert texts(board(fig7(), "a stamps")) == ["a·x", "a·y", "a·z", "", ""]
@@ -402,7 +442,10 @@ def test_all_cells_of_a_drawing_have_one_size_that_holds_every_text() -> None:
         size = cell_size([drawing])
         longest = max((text_width(cell.text) for cell in drawing.cells() if " " not in cell.text), default=0)
         assert longest < size.width
-        assert size.height >= 1 > TEXT
+        for cell in drawing.cells():
+            lines = _broken(cell.text, size.line)
+            assert len(lines) * TEXT * 1.2 < size.height
+            assert all(text_width(line, TEXT, weight_of(cell)) < size.width for line in lines)
 
 
 def test_axes_of_any_size_are_drawn_on_and_nothing_else() -> None:
@@ -564,6 +607,23 @@ def test_steps_add_up_as_they_go() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("duplicates", "frames"),
+    [
+        ("last", ["0 5 0 0", "0 4 0 0", "0 4 0 0"]),
+        ("max", ["0 5 0 0", "0 5 0 0", "0 5 0 0"]),
+        ("sum", ["0 5 0 0", "0 9 0 0", "0 9 0 0"]),
+    ],
+)
+def test_steps_of_max_unpooling_keep_what_duplicates_says(duplicates: str, frames: list[str]) -> None:
+    example = draw.example(
+        "max_unpool", [5, 4, 0], kernel_size=2, stride=1, switches=[1, 0, 1], duplicates=duplicates
+    )
+    for step, expected in zip(steps(example, "stamps"), frames, strict=False):
+        shown_now = next(each for each in step.boards() if each.heading == "output")
+        assert [text or "0" for text in texts(shown_now)] == expected.split()
+
+
 def test_a_page_holds_everything_and_asks_no_server() -> None:
     page = render(fig7(), "stamps", "html").decode()
     assert page.count("<img ") == 3
@@ -714,6 +774,12 @@ def test_a_seed_gives_the_same_numbers_and_another_seed_others() -> None:
     assert one.kernel.tolist() == again.kernel.tolist() != other.kernel.tolist()
 
 
+def test_settings_are_shown_in_the_order_of_the_function() -> None:
+    one = draw.example("conv", 5, 3, padding=1, dilation=2, stride=2)
+    other = draw.example("conv", 5, 3, dilation=2, stride=2, padding=1)
+    assert caption.title(one) == caption.title(other) == "conv, stride 2, padding 1, dilation 2"
+
+
 def test_symbols_never_meet_those_that_are_given() -> None:
     example = draw.example("conv_transpose", 3, "a,b,x")
     names = [*example.input.flat, *example.kernel.flat]
@@ -823,6 +889,8 @@ def test_the_command_takes_every_setting_as_text(tmp_path: Path) -> None:
          draw.example("conv", (4, 4), [[1, 2], [3, 4]], stride=(2, 1), padding=((0, 1), (1, 0)))),
         (("conv", "-i", "5", "--kernel-size", "3", "-p", "same", "--padding-mode", "circular", "--seed", "3"),
          draw.example("conv", 5, 3, padding="same", padding_mode="circular", seed=3)),
+        (("conv", "-i", "5", "-k", "3", "--dilation", "2", "--stride", "2"),
+         draw.example("conv", 5, 3, dilation=2, stride=2)),
         (("max_unpool", "-i", "2", "--kernel-size", "2,", "--switches", "0,1", "--symbols"),
          draw.example("max_unpool", 2, kernel_size=(2,), switches=[0, 1], symbols=True)),
         (("bed_of_nails", "-i", "2x2", "--factor", "2", "--at", "center", "--output-size", "3x3"),
