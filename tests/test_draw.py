@@ -397,6 +397,30 @@ def test_a_checkerboard_is_named(kernel: int, stride: int, sentence: str) -> Non
     assert (len(set(inner)) == 1) == sentence.startswith("even")
 
 
+@every_call
+def test_colours_say_who_meets_whom(name, args, settings) -> None:
+    """A stamp has its input's colour, an output those of all its stamps, a window that of its output."""
+    example = draw.example(name, *args, **settings)
+    kept = [term for term in example.terms if term.counts]
+    inputs = [cell.fills for cell in board(example, "input", "stamps").cells()]
+    assert inputs == [(hue(index),) for index in np.ndindex(example.input.shape)]
+    outputs = [cell for cell in board(example, "output", "stamps").cells() if cell.kind == "cell"]
+    for index, cell in zip(np.ndindex(example.output.shape), outputs, strict=True):
+        assert set(cell.fills) == {hue(term.source) for term in kept if term.target == index}
+    outputs = [cell.fills for cell in board(example, "output", "gather").cells()]
+    assert outputs == [(hue(index),) for index in np.ndindex(example.output.shape)]
+    read = [cell for cell in board(example, "input", "gather").cells() if cell.kind == "cell"]
+    for index, cell in zip(np.ndindex(example.input.shape), read, strict=True):
+        assert not cell.fills or set(cell.fills) == {
+            hue(t.target) for t in example.terms if t.source == index
+        }
+    if name == "max_pool":
+        best = {term.source for term in kept}
+        assert [cell.tone == "strong" for cell in read] == [
+            index in best for index in np.ndindex(example.input.shape)
+        ]
+
+
 # The pictures
 
 
@@ -775,9 +799,9 @@ def test_a_seed_gives_the_same_numbers_and_another_seed_others() -> None:
 
 
 def test_settings_are_shown_in_the_order_of_the_function() -> None:
-    one = draw.example("conv", 5, 3, padding=1, dilation=2, stride=2)
-    other = draw.example("conv", 5, 3, dilation=2, stride=2, padding=1)
-    assert caption.title(one) == caption.title(other) == "conv, stride 2, padding 1, dilation 2"
+    one = draw.example("conv", 5, 3, groups=1, padding=1, dilation=2, stride=2)
+    other = draw.example("conv", 5, 3, dilation=2, stride=2, padding=1, groups=1)
+    assert caption.title(one) == caption.title(other) == "conv, stride 2, padding 1, dilation 2, groups 1"
 
 
 def test_symbols_never_meet_those_that_are_given() -> None:
