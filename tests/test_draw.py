@@ -738,6 +738,14 @@ def test_characters_line_up_and_have_an_ascii_form(name, args, settings, view: s
 # What is given
 
 
+def test_tensors_are_read() -> None:
+    import jax.numpy as jnp
+    import torch
+
+    assert read("input", torch.tensor([1.5, 2], requires_grad=True)).values.tolist() == [1.5, 2]
+    assert read("input", jnp.array([1, 2])).values.tolist() == [1, 2]
+
+
 @pytest.mark.parametrize(
     ("given", "shape", "values"),
     [

@@ -357,7 +357,8 @@ def _terminal() -> dict[str, Any]:
         plain = True
     else:
         plain = False
-    return {"width": max(40, shutil.get_terminal_size((100, 24)).columns), "ascii": plain}
+    columns = shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else 100
+    return {"width": max(40, columns), "ascii": plain}
 
 
 class _Terminated(BaseException):

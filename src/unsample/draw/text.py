@@ -1,5 +1,6 @@
 """A sheet in characters, for terminals and for tests."""
 
+import textwrap
 from collections.abc import Sequence
 
 from unsample.draw.sheet import Board, Cell, Column, Sheet
@@ -26,12 +27,16 @@ def as_text(sheet: Sheet, *, width: int = 100, ascii: bool = False) -> str:
         for cell, words in sheet.legend
         if kind in (cell.kind, cell.tone) and words
     ]
-    lines += [*legend, *sheet.notes]
+    for note in sheet.notes:
+        legend += textwrap.wrap(note, width, break_long_words=False, break_on_hyphens=False)
+    lines += legend
     text = "\n".join(line.rstrip() for line in lines) + "\n"
     return text.translate(_ASCII) if ascii else text
 
 
 def _shown(cell: Cell) -> str:
+    if cell.kind == "none":
+        return "( )"
     if cell.kind == "ghost":
         return f"({cell.text})"
     return f"[{cell.text}]" if cell.tone == "strong" else cell.text
@@ -129,22 +134,17 @@ def _lined_up(sheet: Sheet) -> list[str]:
     lines: list[str] = []
     groups = _groups(boards)
     for group in groups:
-        rows = [
-            (board.heading if not i else "", row[0].label, [_shown(cell) for cell in row[0].rows[0]])
-            for board in group
-            for i, row in enumerate(board.slices)
-        ]
-        widths = [max(1, *(len(cells[j]) for _, _, cells in rows)) for j in range(len(rows[0][2]))]
+        cells = [[_shown(cell) for cell in row[0].rows[0]] for board in group for row in board.slices]
+        widths = [max(1, *map(len, column)) for column in zip(*cells, strict=True)]
         lines.append(" " * gutter + _rule("┌", "┬", "┐", widths))
-        for heading, label, cells in rows:
-            if heading == "output" and len(group) > 1:
+        for board in group:
+            several = len(board.slices) > 1 or board.heading == "output"
+            if several and board is not group[0]:
                 lines.append(" " * gutter + _rule("├", "┼", "┤", widths))
-            left = (
-                heading.ljust(gutter - labels - 2) + label.ljust(labels + 2)
-                if labels
-                else heading.ljust(gutter)
-            )
-            lines.append(left + _row(cells, widths))
+            for i, row in enumerate(board.slices):
+                left = (board.heading if not i else "").ljust(gutter - labels - 2 if labels else gutter)
+                left += row[0].label.ljust(labels + 2) if labels else ""
+                lines.append(left + _row([_shown(cell) for cell in row[0].rows[0]], widths))
         lines.append(" " * gutter + _rule("└", "┴", "┘", widths))
     return lines
 

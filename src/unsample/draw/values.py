@@ -105,7 +105,9 @@ def _from_file(name: str, path: Path) -> Given:
 
 def _from_array(name: str, given: Any) -> Given:
     try:
-        array = np.asarray(given)
+        array = np.asarray(
+            given.detach().cpu() if hasattr(given, "detach") else given
+        )  # torch, with a gradient
         if array.dtype.kind not in "biuf":
             array = np.asarray(given, dtype=object)
             # Rows of different lengths become an array of lists.
