@@ -286,6 +286,16 @@ def test_padding_is_dashed_and_what_holds_nothing_is_not() -> None:
     ]  # fmt: skip
 
 
+def test_switches_are_shown_where_they_are_needed() -> None:
+    x = [[9, 1, 2, 8], [3, 4, 5, 6], [1, 2, 4, 3], [7, 5, 1, 6]]
+    for example in (
+        draw.example("max_pool", x, kernel_size=2),
+        draw.example("max_unpool", (2, 2), pooled=x, kernel_size=2),
+    ):
+        assert texts(board(example, "switches")) == ["0", "1", "2", "3"]
+    assert not [each for each in sheet(fig7()).boards() if each.heading == "switches"]
+
+
 def test_signs_of_sums_are_those_of_their_terms() -> None:
     example = draw.example("conv_transpose", "a,b,-2", "1,-1,x")
     assert example.output.tolist() == ["a", "−a + b", "a·x − b − 2", "b·x + 2", "−2·x"]
@@ -852,6 +862,7 @@ def test_symbols_never_meet_those_that_are_given() -> None:
         (lambda: draw.figure(fig7(), "stamp"), r"draw: view must be one of .* \(did you mean 'stamps'\?\)"),
         (lambda: draw.figure(draw.example("conv_transpose", (16, 16), 3)), r"draw: view 'stamps' of 16×16 → 18×18, kernel 3×3 would have 82944 cells, at most 6000 can be read; take a smaller input or view 'overlap'"),
         (lambda: draw.figure(draw.example("conv_transpose", (2, 2), 3, dilation=2000, padding=2000)), r"draw: an array would have \d+ cells with the padding around it, at most 6000 can be read"),
+        (lambda: draw.example("adaptive_max_pool", 2, output_size=0), r"draw: the output of adaptive_max_pool has no elements to draw, its shape is \(0,\)"),
         (lambda: draw.save(fig7(), "a.bmp"), r"draw: format must be one of .*, got 'bmp'"),
         (lambda: draw.save(fig7(), "a"), r"draw: the file must have an ending that names a format, such as .svg, got a"),
         (lambda: draw.save(fig7(), "a.gif", seconds=0), r"draw: seconds must be from 0.02 to 60, got 0"),

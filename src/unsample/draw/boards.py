@@ -9,7 +9,7 @@ import numpy as np
 from unsample.draw import caption
 from unsample.draw.example import Example, Index, Term
 from unsample.draw.sheet import Board, Cell, Column, Sheet, slices
-from unsample.draw.values import Value, Values, shown, summands
+from unsample.draw.values import Value, Values, as_values, shown, summands
 
 
 def plain(heading: str, values: Values, rank: int) -> Board:
@@ -17,27 +17,29 @@ def plain(heading: str, values: Values, rank: int) -> Board:
     return Board(heading, slices(values.shape, rank, lambda index: Cell(shown(values[index]))))
 
 
-def kernel_boards(example: Example) -> list[Board]:
-    """The kernel, if there is one: a board per output channel of the convolution."""
-    if example.kernel is None:
-        return []
-    heading = "x" if example.operation == "conv_weight_grad" else "kernel"
-    kernel = example.kernel
-    if kernel.ndim == example.rank:
-        return [plain(heading, kernel, example.rank)]
-    # (C_y, C_x / groups, *taps): one board per output channel of the convolution.
-    return [
-        plain(f"{heading} of channel {number}", kernel[number], example.rank) for number in range(len(kernel))
-    ]
+def parameters(example: Example) -> list[Board]:
+    """What else goes in: the kernel, one board per output channel of the convolution; bias; switches."""
+    boards = []
+    kernel, rank = example.kernel, example.rank
+    if kernel is not None:
+        heading = "x" if example.operation == "conv_weight_grad" else "kernel"
+        if kernel.ndim == rank:
+            boards.append(plain(heading, kernel, rank))
+        else:  # (C_y, C_x / groups, *taps)
+            boards += [plain(f"{heading} of channel {i}", each, rank) for i, each in enumerate(kernel)]
+    if example.bias is not None:
+        values = example.bias
+        boards.append(Board("bias", slices(values.shape, 1, lambda index: Cell(shown(values[index])))))
+    if example.operation in ("max_unpool", "max_gather"):
+        boards += remembered(example)
+    return boards
 
 
-def bias_boards(example: Example) -> list[Board]:
-    """The bias, if there is one."""
-    values = example.bias
-    if values is None:
+def remembered(example: Example) -> list[Board]:
+    """The switches, if there are any: the number of the tap that each window remembers."""
+    if example.switches is None:
         return []
-    rows = slices(values.shape, 1, lambda index: Cell(shown(values[index])))
-    return [Board("bias", rows)]
+    return [plain("switches", as_values(example.switches.taps), example.rank)]
 
 
 def by(terms: Iterable[Term], key: Callable[[Term], Index]) -> dict[Index, list[Term]]:
@@ -99,20 +101,20 @@ def in_and_out(
     example: Example,
     front: list[Board],
     middle: tuple[tuple[Board, ...], ...],
-    output: Board | None,
+    output: Board,
     notes: list[str],
     legend: tuple[tuple[Cell, str], ...],
+    after: Sequence[Board] = (),
 ) -> Sheet:
     """What goes in, what it does, what comes out: below each other for one axis, else side by side."""
     notes = [note for note in notes if note]
     if example.rank == 1:
-        rows = [(board,) for board in front] + list(middle) + ([(output,)] if output else [])
+        rows = [(board,) for board in front] + list(middle) + [(board,) for board in (output, *after)]
         return Sheet(
             caption.title(example), caption.sizes(example), (Column(tuple(rows)),), tuple(notes), legend, True
         )
     columns = [Column(tuple((board,) for board in front)), Column(middle, "→")]
-    if output:
-        columns.append(Column(((output,),), "→"))
+    columns.append(Column(tuple((board,) for board in (output, *after)), "→"))
     return Sheet(caption.title(example), caption.sizes(example), tuple(columns), tuple(notes), legend)
 
 
@@ -127,6 +129,4 @@ def with_output(sheet: Sheet, output: Board) -> Sheet:
 def step(example: Example, input: Board, middle: Board, output: Board, number: int, total: int) -> Sheet:
     """One frame: what goes in, what this step does, what has come out so far."""
     note = f"{number + 1} of {total}     size: {caption.formula(example)}"
-    return in_and_out(
-        example, [input, *kernel_boards(example), *bias_boards(example)], ((middle,),), output, [note], ()
-    )
+    return in_and_out(example, [input, *parameters(example)], ((middle,),), output, [note], ())

@@ -10,6 +10,7 @@ from unsample.draw.example import Example, Request
 from unsample.draw.make_conv import make_conv, make_weight_grad
 from unsample.draw.make_others import make_by_matrix, make_copies, make_pool, make_switched
 from unsample.draw.values import read
+from unsample.geometry import ShapeError
 from unsample.geometry.arguments import choice, describe, integer
 
 
@@ -129,7 +130,12 @@ def example(
     ):
         if value is not None and name not in takers:
             raise TypeError(f"draw: {name} takes no {argument}, {' and '.join(takers)} do")
-    return OPERATIONS[name].make(request)
+    made = OPERATIONS[name].make(request)
+    if not made.output.size:
+        raise ShapeError(
+            f"draw: the output of {name} has no elements to draw, its shape is {made.output.shape}"
+        )
+    return made
 
 
 def _settings_of(name: str) -> tuple[str, ...]:

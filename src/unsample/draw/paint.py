@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 INCHES = 0.36  # of a unit, in a figure of our own
 TEXT = 0.40  # height of the letters' em, in units
 SMALL = 0.34
+NOTE = 0.37
 TITLE = 0.52
 LINE = 1.3  # from line to line, in ems
 PAD = 0.22
@@ -133,7 +134,7 @@ class _Layout:
         """Place everything; return width and height."""
         sheet = self.sheet
         content = self._lined_up_size() if sheet.lined_up else self._columns_size()
-        width = max(content[0], text_width(sheet.title, TITLE, "bold"), 13.0)
+        width = max(content[0], text_width(sheet.title, TITLE, "bold"), 13.5)
         y = MARGIN + TITLE / 2
         for line in _wrapped(sheet.title, width, TITLE * 1.08):
             self.ink.write(MARGIN, y, line, em=TITLE, weight="bold")
@@ -147,9 +148,9 @@ class _Layout:
         y += content[1] + 0.55
         y = self._legend(MARGIN, y, width)
         for note in sheet.notes:
-            for line in _wrapped(note, width, TEXT):
-                self.ink.write(MARGIN, y + TEXT / 2, line)
-                y += TEXT * LINE * 1.1
+            for line in _wrapped(note, width, NOTE):
+                self.ink.write(MARGIN, y + NOTE / 2, line, em=NOTE)
+                y += NOTE * LINE * 1.15
         return width + 2 * MARGIN, y + MARGIN - 0.15
 
     def _cell(self, x: float, y: float, cell: Cell, width: float, height: float) -> None:

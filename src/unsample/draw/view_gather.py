@@ -6,13 +6,13 @@ from dataclasses import replace
 from unsample.draw import caption
 from unsample.draw.boards import (
     arranged_as,
-    bias_boards,
     by,
     in_and_out,
     indices,
     inside,
-    kernel_boards,
+    parameters,
     plain,
+    remembered,
     step,
     with_output,
 )
@@ -117,12 +117,9 @@ def gather_sheet(example: Example) -> Sheet:
     if any(not term.counts for term in example.terms):
         words = "the maximum" if "pool" in example.operation and not example.up else "the one that stays"
         legend.append((Cell("", (hue((0,)),), tone="strong"), words))
-    front = [
-        _gathered_input(example, around if example.rank == 1 else ()),
-        *kernel_boards(example),
-        *bias_boards(example),
-    ]
-    return in_and_out(example, front, arranged, _gathered_output(example), notes, tuple(legend))
+    front = [_gathered_input(example, around if example.rank == 1 else ()), *parameters(example)]
+    after = () if example.operation == "max_gather" or example.up else remembered(example)
+    return in_and_out(example, front, arranged, _gathered_output(example), notes, tuple(legend), after)
 
 
 def _gather_sentence(example: Example) -> str:

@@ -6,13 +6,12 @@ from dataclasses import replace
 from unsample.draw import caption
 from unsample.draw.boards import (
     arranged_as,
-    bias_boards,
     by,
     in_and_out,
     indices,
     inside,
-    kernel_boards,
     output_cell,
+    parameters,
     step,
     sum_text,
     with_output,
@@ -117,7 +116,7 @@ def stamps_sheet(example: Example) -> Sheet:
     ]
     notes = [f"size: {caption.formula(example)}", _stamps_sentence(example)]
     arranged = arranged_as(example, example.input, boards)
-    front = [_stamped_input(example), *kernel_boards(example), *bias_boards(example)]
+    front = [_stamped_input(example), *parameters(example)]
     output = _stamped_output(example, around if example.rank == 1 else ())
     return in_and_out(example, front, arranged, output, notes, _stamp_legend(example))
 
