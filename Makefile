@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 
-.PHONY: help test native sanitize fuzz compare bench bench-quick bench-models explore-picture lint types docs-check clean
+.PHONY: help test native sanitize fuzz compare bench bench-quick bench-models pictures explore-picture lint types docs-check clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -37,6 +37,9 @@ test: $(READY) ## Run the tests, doctests and executed documentation
 
 compare: $(READY) ## Train the same encoder-decoder with each way up, on real photographs
 	$(BIN)/unsample compare
+
+pictures: $(READY) ## Draw the pictures of the docs by the commands that stand above them
+	$(BIN)/python docs/draw_pictures.py
 
 bench: $(VENV)/.bench ## Measure every workload against every library, about half an hour
 	$(BIN)/python benchmarks/run.py

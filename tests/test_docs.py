@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import matplotlib
 import pytest
 
 import pages
@@ -72,6 +73,27 @@ def test_broken_links_are_caught(tmp_path: Path) -> None:
         "```text\n[h](fence.md)\n```\n"
     )
     assert pages.broken_links(page) == ["none.md", "none.png", "page.md#none"]
+
+
+def test_pictures_are_those_that_the_commands_of_the_pages_draw(tmp_path: Path) -> None:
+    """To the byte with the pinned matplotlib, whose letters they hold; else what they say in words."""
+    script = pages.ROOT / "docs" / "draw_pictures.py"
+    subprocess.run([sys.executable, script, tmp_path], check=True, capture_output=True)
+    drawn = {path.name: path.read_bytes() for path in (tmp_path / "pictures").iterdir()}
+    kept = {path.name: path.read_bytes() for path in (pages.ROOT / "docs" / "pictures").glob("*.svg")}
+    assert sorted(drawn) == sorted(kept)
+    pinned = f"matplotlib=={matplotlib.__version__}\n" in (pages.ROOT / "constraints.txt").read_text()
+    for name, picture in drawn.items():
+        words = re.search(rb"<desc>(.*?)</desc>", picture, re.DOTALL)
+        assert words
+        assert words[0] in kept[name], f"run make pictures: {name} has other numbers"
+        assert not pinned or picture == kept[name], f"run make pictures: {name} looks different"
+
+
+def test_every_picture_of_the_pages_is_used() -> None:
+    text = "".join(page.read_text(encoding="utf-8") for page in pages.PAGES)
+    for picture in (pages.ROOT / "docs" / "pictures").iterdir():
+        assert f"pictures/{picture.name})" in text, picture.name
 
 
 def test_readme_names_the_commands_that_ci_runs() -> None:

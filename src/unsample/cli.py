@@ -36,10 +36,6 @@ app = typer.Typer(
 # The keys of compare.METHODS, in words: importing that table takes torch, seconds before any help.
 WAYS_UP = "nearest, bed_of_nails, max_unpool, conv_transpose, linear, pixel_shuffle, resize_conv"
 
-COMPARE_NEEDS = ("torch", "PIL", "skimage", "matplotlib", "tqdm", "rich", "array_api_compat")
-
-_COMMANDS = ("compare: ", "draw: ", "explore: ", "inspect: ")  # how an error says whose it is
-
 Say = Callable[[str], None]
 
 
@@ -348,7 +344,7 @@ def inspect(
     A multiply-add is one product added; taps that meet padding are left out. "field" is the receptive field.
     Exit code 1 where the model stops on the way or the condition holds.
     """
-    with _one_sentence(debug, "inspect", ("torch", "rich", "array_api_compat")):
+    with _one_sentence(debug, "inspect"):
         from unsample.inspection import conditions
         from unsample.inspection import inspect as inspected
         from unsample.inspection.load import from_factory
@@ -418,6 +414,162 @@ def _print_inspection(found: "Inspection") -> None:
     console.print(lines)
 
 
+# -- draw ---------------------------------------------------------------------------------------------------
+
+# The keys of draw.OPERATIONS, in words: importing that table takes NumPy.
+DRAWN = (
+    "conv_transpose, conv, conv_weight_grad, nearest, window_sum, bed_of_nails, decimate, max_unpool, "
+    "max_gather, max_pool, adaptive_max_pool, pixel_shuffle, pixel_unshuffle, resize, resize_transpose"
+)
+_INTS = "N or N,N"
+_ARRAY = "SIZE|VALUES|FILE"
+Text = str | None
+
+
+@app.command()
+def draw(
+    operation: Annotated[str, typer.Argument(help=f"One of {DRAWN}.", show_default=False)],
+    input: Annotated[
+        str,
+        typer.Option(
+            "--input",
+            "-i",
+            metavar=_ARRAY,
+            help="4x4; 1,2;3,4; a,b; or a file .npy, .csv, .txt.",
+            show_default=False,
+        ),
+    ],
+    kernel: Annotated[
+        Text,
+        typer.Option("--kernel", "-k", metavar=_ARRAY, help="Of a convolution: 3; 3x3; x,y,z; or a file."),
+    ] = None,
+    view: Annotated[
+        Text,
+        typer.Option("--view", "-v", help="stamps (of a way up), gather (of a way down), matrix or overlap."),
+    ] = None,
+    output: Annotated[
+        Text,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="OPERATION-VIEW.svg unless given; - is standard output."
+        ),
+    ] = None,
+    format: Annotated[
+        Text,
+        typer.Option(help="svg, png, pdf, txt; animated: gif, apng, html. The file's ending unless given."),
+    ] = None,
+    text: Annotated[bool, typer.Option("--text", help="Print the drawing in characters.")] = False,
+    dark: Annotated[bool, typer.Option("--dark", help="Light on dark.")] = False,
+    symbols: Annotated[
+        bool | None,
+        typer.Option(
+            "--symbols/--numbers",
+            help="Fill sizes with letters, or with random integers.",
+            show_default=False,
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the random integers.")] = 0,
+    seconds: Annotated[float, typer.Option(help="Of each step of an animation.")] = 1.0,
+    stride: Annotated[Text, typer.Option("--stride", "-s", metavar=_INTS)] = None,
+    padding: Annotated[
+        Text,
+        typer.Option(
+            "--padding", "-p", metavar="N, N:N or WORD", help="1; 1,2; 0:1 before:after; same; full."
+        ),
+    ] = None,
+    dilation: Annotated[Text, typer.Option(metavar=_INTS)] = None,
+    output_padding: Annotated[Text, typer.Option(metavar=_INTS)] = None,
+    output_size: Annotated[Text, typer.Option(metavar=_INTS)] = None,
+    input_size: Annotated[Text, typer.Option(metavar=_INTS, help="Of resize_transpose.")] = None,
+    padding_mode: Annotated[Text, typer.Option(help="zeros, circular, reflect or replicate.")] = None,
+    groups: Annotated[Text, typer.Option(metavar="N")] = None,
+    bias: Annotated[Text, typer.Option(metavar="VALUES")] = None,
+    kernel_size: Annotated[Text, typer.Option(metavar=_INTS, help="Of a pooling.")] = None,
+    ceil_mode: Annotated[bool | None, typer.Option("--ceil-mode", help="Of a pooling.")] = None,
+    pooled: Annotated[
+        Text, typer.Option(metavar=_ARRAY, help="What was pooled before max_unpool or max_gather.")
+    ] = None,
+    switches: Annotated[
+        Text, typer.Option(metavar="VALUES", help="Tap numbers, instead of --pooled.")
+    ] = None,
+    duplicates: Annotated[Text, typer.Option(help="last, sum, max or error.")] = None,
+    factor: Annotated[Text, typer.Option(metavar=_INTS)] = None,
+    at: Annotated[
+        Text, typer.Option(metavar="N or WORD", help="Of the nail: 1; 0,1; corner; center.")
+    ] = None,
+    order: Annotated[Text, typer.Option(help="CRD or DCR, of a pixel shuffle.")] = None,
+    method: Annotated[
+        Text, typer.Option(help="Of resize: nearest, linear, cubic, catmull_rom or area.")
+    ] = None,
+    convention: Annotated[
+        Text, typer.Option(help="Of resize: half_pixel, align_corners, asymmetric, legacy.")
+    ] = None,
+    antialias: Annotated[bool | None, typer.Option("--antialias", help="Of resize.")] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Draw any operation with the numbers in its cells: as stamps, as windows, as a matrix, as overlaps.
+
+    unsample draw conv_transpose --input 2 --kernel x,y,z --stride 2
+
+    draws Fig. 7 of the article: 2 inputs, 3 taps, stride 2, 5 outputs.
+    """
+    typed = {
+        "stride": stride, "padding": padding, "dilation": dilation, "output_padding": output_padding,
+        "output_size": output_size, "input_size": input_size, "padding_mode": padding_mode, "groups": groups,
+        "kernel_size": kernel_size, "duplicates": duplicates, "factor": factor, "at": at, "order": order,
+        "method": method, "convention": convention,
+    }  # fmt: skip
+    with _one_sentence(debug, "draw"):
+        from unsample import draw as drawing
+        from unsample.draw.arguments import setting
+        from unsample.draw.files import format_of, render, write_whole
+        from unsample.draw.views import natural
+        from unsample.geometry import ShapeError
+
+        settings = {name: setting(name, words) for name, words in typed.items() if words is not None}
+        example = drawing.example(
+            operation,
+            input,
+            kernel,
+            bias=bias,
+            pooled=pooled,
+            switches=switches,
+            symbols=symbols,
+            seed=seed,
+            ceil_mode=ceil_mode,
+            antialias=antialias,
+            **settings,
+        )
+        if text:
+            if output is not None or format is not None:
+                raise ShapeError("draw: --text prints; for a file of characters give --output drawing.txt")
+            print(drawing.text(example, view, **_terminal()), end="")
+        elif output == "-":
+            picture = render(example, view, format or "svg", dark=dark, seconds=seconds)
+            sys.stdout.buffer.write(picture)
+            sys.stdout.buffer.flush()
+        else:
+            place = Path(output or f"{operation}-{view or natural(example)}.{format or 'svg'}")
+            kind = format_of(place, format)
+            if place.is_dir() or not place.parent.is_dir():
+                raise ShapeError(f"draw: --output must be a file in a folder that exists, got {place}")
+            write_whole(place, render(example, view, kind, dark=dark, seconds=seconds))
+            print(f"Written to {place}")
+
+
+def _terminal() -> dict[str, Any]:
+    """How wide a drawing in characters may be, and whether the terminal has box-drawing characters."""
+    import shutil
+
+    try:
+        "┌─┐·→⌊½ᵀ".encode(sys.stdout.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        plain = True
+    else:
+        plain = False
+    columns = shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else 100
+    return {"width": max(40, columns), "ascii": plain}
+
+
 # -- errors -------------------------------------------------------------------------------------------------
 
 
@@ -429,14 +581,21 @@ def _terminate(signum: int, frame: object) -> NoReturn:
     raise _Terminated
 
 
+# What each command imports beyond NumPy, which the extra of its name brings.
+NEEDED = {
+    "compare": ("torch", "PIL", "skimage", "matplotlib", "tqdm", "rich", "array_api_compat"),
+    "draw": ("matplotlib", "PIL", "scipy"),
+    "explore": (),
+    "inspect": ("torch", "rich", "array_api_compat"),
+}
+
+
 @contextmanager
-def _one_sentence(
-    debug: bool, command: str = "compare", needed: tuple[str, ...] = COMPARE_NEEDS
-) -> Iterator[None]:
+def _one_sentence(debug: bool, command: str = "compare") -> Iterator[None]:
     """Turn what goes wrong into one sentence on stderr and an exit code."""
     from importlib.util import find_spec
 
-    missing = [name for name in needed if find_spec(name) is None]
+    missing = [name for name in NEEDED[command] if find_spec(name) is None]
     if missing and not debug:
         _stop(2, f"{command}: needs {', '.join(missing)}: pip install 'unsample[{command}]'")
     try:
@@ -448,7 +607,7 @@ def _one_sentence(
     except BrokenPipeError:  # the reader went away, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(1) from None
-    except (ValueError, TypeError, OverflowError) as error:
+    except (ValueError, TypeError, OverflowError, IndexError) as error:
         if debug:
             raise
         _stop(2, str(error))
@@ -461,7 +620,7 @@ def _one_sentence(
 def _stop(code: int, message: str) -> NoReturn:
     # Errors of the library open with the operation: "compare: crop must be ...".
     print(
-        f"unsample {message}" if message.startswith(_COMMANDS) else f"unsample: {message}",
+        f"unsample {message}" if message.partition(":")[0] in NEEDED else f"unsample: {message}",
         file=sys.stderr,
     )
     raise typer.Exit(code)

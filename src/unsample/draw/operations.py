@@ -1,0 +1,152 @@
+"""OPERATIONS, the table of what can be drawn, and `example`, which makes one call of it."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import unsample
+from unsample.draw.example import Example, Request
+from unsample.draw.make_conv import make_conv, make_weight_grad
+from unsample.draw.make_others import make_by_matrix, make_copies, make_pool, make_switched
+from unsample.draw.values import read
+from unsample.geometry import ShapeError
+from unsample.geometry.arguments import choice, describe, integer
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A row of OPERATIONS: how a drawing of the operation is made, and the name of its transpose."""
+
+    make: Callable[[Request], Example]
+    transpose: str
+
+
+OPERATIONS: dict[str, Operation] = {
+    "conv_transpose": Operation(make_conv, "conv"),
+    "conv": Operation(make_conv, "conv_transpose"),
+    "conv_weight_grad": Operation(make_weight_grad, "conv, of its weight"),
+    "nearest": Operation(make_copies, "window_sum"),
+    "window_sum": Operation(make_copies, "nearest"),
+    "bed_of_nails": Operation(make_copies, "decimate"),
+    "decimate": Operation(make_copies, "bed_of_nails"),
+    "max_unpool": Operation(make_switched, "max_gather"),
+    "max_gather": Operation(make_switched, "max_unpool"),
+    "max_pool": Operation(make_pool, "max_unpool"),
+    "adaptive_max_pool": Operation(make_pool, "max_unpool"),
+    "pixel_shuffle": Operation(make_by_matrix, "pixel_unshuffle"),
+    "pixel_unshuffle": Operation(make_by_matrix, "pixel_shuffle"),
+    "resize": Operation(make_by_matrix, "resize_transpose"),
+    "resize_transpose": Operation(make_by_matrix, "resize"),
+}
+
+
+def example(
+    operation: str | Callable[..., Any],
+    input: Any,
+    kernel: Any = None,
+    *,
+    bias: Any = None,
+    pooled: Any = None,
+    switches: Any = None,
+    symbols: bool | None = None,
+    seed: int = 0,
+    **settings: Any,
+) -> Example:
+    """One call of an operation with small numbers or symbols in it, ready to be drawn.
+
+    Parameters
+    ----------
+    operation : str or callable
+        A key of `OPERATIONS`, or that function of `unsample`.
+    input, kernel : int, tuple of int, str, path or array
+        A size (4, (4, 4), "4x4") to be filled, values ([1, 2], "1,2;3,4", "x,y,z") or a file (.npy, .csv,
+        .txt). The input of a convolution is (*spatial) with a kernel (*taps), or (C, *spatial) with a
+        kernel (C_y, C_x / groups, *taps); of a pixel shuffle (C, *spatial); elsewhere leading axes are those
+        that the settings name no number for. `kernel` is the x of `conv_weight_grad`, whose input is y.
+    bias : values, optional
+        One per output channel of a convolution.
+    pooled : values or size, optional
+        What was max-pooled: its switches are those of `max_unpool` (and its maxima the input, unless
+        that is given as values) or of `max_gather`. With `output_size` and no `kernel_size`, by
+        `adaptive_max_pool`.
+    switches : Switches or values, optional
+        Instead of `pooled`: tap numbers, in C order.
+    symbols : bool, optional
+        Fill sizes with letters (True) or random integers (False); letters where any other array has
+        some, unless given.
+    seed : int
+        Of the random integers.
+    **settings
+        As the operation takes them: stride, padding, factor, ... A number stands for all spatial axes.
+
+    Returns
+    -------
+    Example
+
+    Raises
+    ------
+    ShapeError, TypeError, OverflowError
+        Where an argument does not fit or the drawing would be too large, and as the operation raises.
+
+    Examples
+    --------
+    The article's Fig. 7:
+
+    >>> fig7 = example("conv_transpose", 2, "x,y,z", stride=2)
+    >>> fig7.output
+    array(['a·x', 'a·y', 'a·z + b·x', 'b·y', 'b·z'], dtype=object)
+    >>> example("nearest", [3, 5], factor=2).output
+    array([3, 3, 5, 5], dtype=object)
+    """
+    name = operation if isinstance(operation, str) else getattr(operation, "__name__", describe(operation))
+    choice("draw", "operation", name, tuple(OPERATIONS))
+    known = _settings_of(name)
+    settings = {
+        key: settings[key] for key in sorted(settings, key=_place(known)) if settings[key] is not None
+    }
+    if name in ("conv", "conv_transpose") and kernel is None and "kernel_size" in settings:
+        kernel = settings.pop("kernel_size")  # as torch.nn calls it
+    for key in settings:
+        if key not in known:
+            listed = ", ".join(known)
+            raise TypeError(f"draw: {name} takes the settings {listed}, got {key}")
+    request = Request(
+        name,
+        read("input", input),
+        kernel,
+        bias,
+        pooled,
+        switches,
+        settings,
+        integer("draw", "seed", seed, minimum=0),
+        symbols,
+    )
+    for argument, value, takers in (
+        ("kernel", kernel, ("conv", "conv_transpose", "conv_weight_grad")),
+        ("bias", bias, ("conv", "conv_transpose")),
+        ("pooled", pooled, ("max_unpool", "max_gather")),
+        ("switches", switches, ("max_unpool", "max_gather")),
+    ):
+        if value is not None and name not in takers:
+            raise TypeError(f"draw: {name} takes no {argument}, {' and '.join(takers)} do")
+    made = OPERATIONS[name].make(request)
+    if not made.output.size:
+        raise ShapeError(
+            f"draw: the output of {name} has no elements to draw, its shape is {made.output.shape}"
+        )
+    return made
+
+
+def _settings_of(name: str) -> tuple[str, ...]:
+    """Names of the settings that a drawing of the operation takes: those of the function itself."""
+    own = inspect.signature(getattr(unsample, name)).parameters
+    arrays = ("x", "y", "values", "weight", "bias", "switches", "like", "out", "return_switches")
+    pooling = inspect.signature(unsample.max_pool).parameters if "switches" in own else ()
+    more = ("output_size",) if name == "max_unpool" else ()
+    return tuple(dict.fromkeys(key for key in (*own, *pooling, *more) if key not in arrays))
+
+
+def _place(known: tuple[str, ...]) -> Callable[[str], int]:
+    """The order of the operation's own arguments, whatever order they came in."""
+    return lambda key: known.index(key) if key in known else len(known)
