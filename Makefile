@@ -55,7 +55,7 @@ $(VENV)/.bench: $(READY)
 	@touch $@
 
 explore-picture: $(READY) ## Take docs/pictures/explore.png anew, with the Chromium of the system
-	$(BIN)/python docs/pictures/explore.py
+	$(BIN)/python docs/explore_picture.py
 
 lint: $(READY) ## Check style and formatting
 	$(BIN)/ruff check .

@@ -81,7 +81,7 @@ def _in_ops(value: Any) -> bool:
 
 
 # Those of `unsample` itself: what makes arrays of arrays, not what draws, measures or sets.
-OPERATION_NAMES = frozenset(name for name in us.__all__ if _in_ops(getattr(us, name)))
+OPERATION_NAMES = tuple(name for name in us.__all__ if _in_ops(getattr(us, name)))
 
 
 def _docstring(operation: Operation) -> tuple[str, dict[str, str]]:

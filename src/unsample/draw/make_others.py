@@ -26,7 +26,7 @@ from unsample.draw.values import Value, Values, as_numbers, as_values, has_symbo
 from unsample.geometry import Plan, ShapeError
 from unsample.geometry.arguments import paddings, per_axis
 from unsample.geometry.sizes import fine_range
-from unsample.interop import pool_windows
+from unsample.interop.switch_indices import pool_windows
 from unsample.ops.nails import plan_bed_of_nails, plan_decimate
 from unsample.ops.nearest import plan_nearest, plan_window_sum
 from unsample.ops.pool import plan_adaptive_max_pool, plan_max_pool

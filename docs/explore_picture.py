@@ -8,7 +8,7 @@ from playwright.sync_api import sync_playwright
 
 import unsample as us
 
-PLACE = Path(__file__).with_suffix(".png")
+PLACE = Path(__file__).with_name("pictures") / "explore.png"
 
 with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
     path = us.explore(
