@@ -70,4 +70,8 @@ def __getattr__(name: str) -> typing.Any:
         from unsample.inspection import inspect
 
         return inspect
+    if name == "draw":
+        import importlib
+
+        return importlib.import_module("unsample.draw")
     raise AttributeError(f"module 'unsample' has no attribute {name!r}")

@@ -138,7 +138,7 @@ def sizes_that_run(
     groups = [axes] if len(axes) == 1 or _alike(trace, len(axes)) else [(axis,) for axis in axes]
     if groups == [axes]:
         together = _sizes(run, axes, analysis, limit, seconds)
-        if len(axes) == 1 or together.exact or len(together.sizes) > 1:
+        if len(axes) == 1 or len(together.sizes) > 1 or (together.exact and not together.sizes):
             return (together,)
         groups = [(axis,) for axis in axes]  # one axis may be fixed and another not
     share = seconds / len(groups)
