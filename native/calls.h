@@ -22,10 +22,13 @@ using HandleOf = typename Caller::Handle;
 template <class Caller>
 using MemoryOf = typename Caller::Memory;
 
-// Below this many bytes a call is over before a second thread or another one's Python could start.
-constexpr int64_t SMALL = 1 << 18;
+// Below this much work a call is over before a second thread or another one's Python has paid for
+// its start: some 50 us, because a second core also fetches what lies in the cache of the first (1
+// MB of nearest: 23 us on one thread, 46 on two). Work is counted in bytes that are only copied;
+// what the slower kernels take more is in their `work`, all measured at 0.25, 0.5 and 1 MB.
+constexpr int64_t SMALL = 1 << 22;
 // A chunk is what one thread takes at a time: long against taking it, short against Ctrl-C.
-constexpr int64_t CHUNK = 1 << 18;
+constexpr int64_t CHUNK = 1 << 19;
 // An output larger than this is not read from the cache again.
 constexpr int64_t STREAM = 1 << 23;
 constexpr int64_t COLUMNS = 512;  // 16 bytes each fill the room of a row, see kernels/rows.h
@@ -136,7 +139,7 @@ void move(const Plan& plan, HandleOf<Caller> x, HandleOf<Caller> out, int64_t by
     const MemoryOf<Caller> from(x, false, few * bytes), to(out, true, many * bytes);
     Job job{nullptr, &g, from.data(), nullptr, to.data()};
     run<Caller>((current()->*TABLE)[width_of(bytes)], job, many, UP ? last.fine : last.coarse,
-                bytes, UP ? last.stride : 1, bytes);
+                bytes, UP ? last.stride : 1, SHUFFLE ? 2 * bytes : bytes);
 }
 
 template <class Caller>
@@ -147,13 +150,14 @@ void pool(const Plan& plan, HandleOf<Caller> x, HandleOf<Caller> values, HandleO
     const MemoryOf<Caller> from(x, false, plan.fine * width), to(values, true, plan.coarse * width);
     Job job{nullptr, &g, from.data(), nullptr, to.data()};
     if (Caller::absent(taps)) {
-        run<Caller>(current()->pool_values[dtype], job, plan.coarse, row, width, 1, width * g.taps);
+        run<Caller>(current()->pool_values[dtype], job, plan.coarse, row, width, 1,
+                    3 * width * g.taps);
         return;
     }
     const MemoryOf<Caller> which(taps, true, plan.coarse * tap_bytes);
     job.taps = which.data();
     run<Caller>(current()->pool[tap_of(tap_bytes)][dtype], job, plan.coarse, row, width, 1,
-                width * g.taps);
+                3 * width * g.taps);
 }
 
 // How unpooled values meet: the last one stays (and `dtype` is a width in bytes), sum, maximum.
@@ -174,7 +178,7 @@ bool unpool(const Plan& plan, HandleOf<Caller> values, HandleOf<Caller> switches
     const Range kernel = rule == LAST  ? k.unpool[tap][width_of(width)]
                          : rule == SUM ? k.unpool_sum[tap][dtype]
                                        : k.unpool_max[tap][dtype];
-    return run<Caller>(kernel, job, plan.fine, last.fine, width, last.stride, 2 * width);
+    return run<Caller>(kernel, job, plan.fine, last.fine, width, last.stride, 3 * width);
 }
 
 template <class Caller>
@@ -185,7 +189,7 @@ bool gather(const Plan& plan, HandleOf<Caller> x, HandleOf<Caller> switches, Han
     const MemoryOf<Caller> which(switches, false, plan.coarse * tap_bytes);
     Job job{nullptr, &g, from.data(), which.data(), to.data()};
     return run<Caller>(current()->gather[tap_of(tap_bytes)][width_of(width)], job, plan.coarse,
-                       g.axes[g.rank - 1].coarse, width, 1, 4 * width);
+                       g.axes[g.rank - 1].coarse, width, 1, 12 * width);
 }
 
 template <class Caller>
@@ -199,7 +203,7 @@ void window_sum(const Plan& plan, HandleOf<Caller> y, HandleOf<Caller> out, int6
         to(out, true, plan.coarse * out_bytes);
     Job job{nullptr, &g, from.data(), nullptr, to.data()};
     run<Caller>(current()->window_sum[dtype], job, plan.coarse, g.axes[g.rank - 1].coarse,
-                out_bytes, 1, width * g.taps);
+                out_bytes, 1, 3 * width * g.taps);
 }
 
 // One axis of a resize: which inputs make an output, with what weights; none for copies.
@@ -282,7 +286,7 @@ void resize(const Terms& terms, HandleOf<Caller> x, HandleOf<Caller> out, int64_
         false,
     };
     run<Caller>(kernel, job, outer * terms.m * inner, inner == 1 ? terms.m : inner, width, 1,
-                width * (copy ? 1 : terms.longest));
+                width * (copy ? 1 : 3 * terms.longest));
 }
 
 // A planned convolution, of either direction or of its weight's gradient.

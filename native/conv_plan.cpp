@@ -174,10 +174,17 @@ void plan_shape(const ConvShape& s, ConvJob& job) {
     }
 }
 
-int64_t multiply_adds(const ConvShape& s, const int64_t* coarse) {
+int64_t work_of(const ConvShape& s) {
+    constexpr int64_t kElement = 64;  // a depthwise one of 4 x 4 taps takes the time of so many
+    const int64_t* coarse = s.transposed ? s.in_size : s.out_size;
     int64_t count = s.batch * s.in_channels * (s.out_channels / s.groups);
-    for (int64_t a = 0; a < s.rank; ++a) count *= coarse[a] * s.kernel[a];
-    return count;
+    int64_t in = s.batch * s.in_channels, out = s.batch * s.out_channels;
+    for (int64_t a = 0; a < s.rank; ++a) {
+        count *= coarse[a] * s.kernel[a];
+        in *= s.in_size[a];
+        out *= s.out_size[a];
+    }
+    return count + kElement * std::max(in, out);
 }
 
 bool plan_conv(const ConvShape& s, const ConvKernels& kernels, ConvPlan& plan) {
@@ -185,7 +192,7 @@ bool plan_conv(const ConvShape& s, const ConvKernels& kernels, ConvPlan& plan) {
     plan.kernels = &kernels;
     plan.element = s.element;
     plan_shape(s, job);
-    plan.multiply_adds = multiply_adds(s, s.transposed ? s.in_size : s.out_size);
+    plan.work = work_of(s);
     int64_t output = s.batch * s.out_channels;
     for (int64_t a = 0; a < s.rank; ++a) output *= s.out_size[a];
     if (output == 0) return true;  // no items

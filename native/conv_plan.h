@@ -23,7 +23,7 @@ struct ConvPlan {
     const ConvKernels* kernels = nullptr;
     Element element = Element::f32;
     ConvJob job{};
-    int64_t multiply_adds = 0;  // about
+    int64_t work = 0;  // about as long as so many multiply-adds
     enum Form { panels, planes, pixels } form = panels;
     int64_t packed_bytes = 0;
     int64_t pack_items = 0;
@@ -47,7 +47,7 @@ struct WeightGradPlan {
     const ConvKernels* kernels = nullptr;
     Element element = Element::f32;
     WeightGradJob job{};
-    int64_t multiply_adds = 0;
+    int64_t work = 0;
     int64_t partial_bytes = 0, reduce_items = 0;
     std::vector<int64_t> offsets;
 

@@ -88,7 +88,7 @@ int64_t lay_out_planes(ConvJob& job, const int64_t* span, int64_t lanes);
 
 // What job and shape share.
 void plan_shape(const ConvShape& s, ConvJob& job);
-int64_t multiply_adds(const ConvShape& s, const int64_t* coarse);
+int64_t work_of(const ConvShape& s);
 
 bool plan_planes(const ConvShape& s, const ConvKernels& kernels, ConvPlan& plan);
 bool plan_pixels(const ConvShape& s, const ConvKernels& kernels, ConvPlan& plan);

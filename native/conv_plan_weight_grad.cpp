@@ -22,7 +22,7 @@ bool plan_weight_grad(const ConvShape& s, const ConvKernels& kernels, WeightGrad
     int64_t span[kMaxRank];
     plan.kernels = &kernels;
     plan.element = s.element;
-    plan.multiply_adds = multiply_adds(s, s.out_size);
+    plan.work = work_of(s);
     plan_shape(s, conv);
     plan_axes(s, conv, false, span);
     if (conv.in_channels * conv.out_channels == 0) return true;  // no items

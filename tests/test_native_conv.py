@@ -146,8 +146,9 @@ def test_float64_equals_the_definition(name: str, tier: str, monkeypatch: pytest
 def test_threads_do_not_change_a_bit(name: str, tier: str) -> None:
     shape, kernel, options = CALLS[name]
     rng = np.random.default_rng(0)
-    # More images, so that there are work items for all and the pool is really asked.
-    x = rng.standard_normal((11 * shape[0], *shape[1:]), dtype=np.float32)
+    # More images, so that there are work items for all and the pool is really asked: above kSmallCall.
+    images = shape[0] * max(11, -(-7_000_000 // plan_conv(shape, kernel, **options).multiply_adds))
+    x = rng.standard_normal((images, *shape[1:]), dtype=np.float32)
     weight = rng.standard_normal(kernel, dtype=np.float32)
     y = us.conv(x, weight, **options)
     calls = [

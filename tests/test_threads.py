@@ -29,7 +29,7 @@ def large() -> dict[str, Callable[[], Any]]:
     x = rng.standard_normal((3, 8, 131, 347)).astype(np.float32)
     coarse, switches = us.max_pool(x, 3, stride=2, padding=1)
     small, tiles = us.max_pool(x, 2)
-    wide = rng.standard_normal((1, 1, 700_001)).astype(np.float32)
+    wide = rng.standard_normal((1, 1, 2_500_001)).astype(np.float32)
     return {
         "nearest": lambda: us.nearest(x, (2, 3)),
         "one long row": lambda: us.nearest(wide, 3),
