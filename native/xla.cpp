@@ -260,7 +260,7 @@ void conv_call(const Frame& call) {
     if (call.operands() > 2)
         given.bias = Xla::Memory(call.operand(2), false, conv->bias_bytes).data();
     const char* ran = "";
-    run_conv(conv->plan, given, Workers{threads_now(), never}, &ran);
+    run_conv(conv->plan, given, workers_for(conv->plan.work, never), &ran);
 }
 
 void weight_grad_call(const Frame& call) {
@@ -270,7 +270,7 @@ void weight_grad_call(const Frame& call) {
     const Xla::Memory to(call.result(0), true, grad->weight_bytes);
     const char* ran = "";
     run_weight_grad(grad->plan, fine.data(), coarse.data(), to.data(),
-                    Workers{threads_now(), never}, &ran);
+                    workers_for(grad->plan.work, never), &ran);
 }
 
 xla::Error* error(const xla::CallFrame* frame, int code, const char* message) {

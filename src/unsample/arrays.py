@@ -51,13 +51,15 @@ def namespace(operation: str, kinds: tuple[str, ...] = COPIES, **arrays: Any) ->
     for name, array in arrays.items():
         if array is None and name == "bias":
             continue
-        found = _namespace_of(operation, name, array)
+        plain = type(array) is np.ndarray  # the one that calls are counted in microseconds for
+        found = np if plain else _namespace_of(operation, name, array)
         if xp is not None and found is not xp:
             raise TypeError(
                 f"{operation}: {first} and {name} must be arrays of one library, "
                 f"got {_type_name(arrays[first])} and {_type_name(array)}"
             )
-        if dtype_kind(array.dtype) not in kinds:
+        kind = _numpy_kind(array.dtype) if plain else dtype_kind(array.dtype)
+        if kind not in kinds:
             raise TypeError(f"{operation}: {name} must be {listed_kinds(kinds)}, got dtype {array.dtype}")
         first, xp = first or name, found
     return xp

@@ -158,7 +158,13 @@ def takes(*arrays: Any) -> bool:
 
 def reckons(*arrays: Any) -> bool:
     """Whether the kernels can also compare and add them: no complex numbers, no long doubles."""
-    return takes(*arrays) and all(_code(x.dtype) >= 0 for x in arrays)
+    if _native is None:
+        return False
+    for x in arrays:
+        if type(x) in _ARRAYS and _code(x.dtype) >= 0:
+            continue
+        return False
+    return True
 
 
 def _ready(x: Any) -> Any:

@@ -6,6 +6,7 @@ libraries and dtypes, more axes than the kernels have, nothing compiled.
 
 from collections.abc import Callable
 from functools import lru_cache
+from math import prod
 from typing import Any, cast
 
 import numpy as np
@@ -32,8 +33,10 @@ def conv(x: Any, weight: Any, bias: Any, plan: Plan, groups: int, dtype: Any, ou
 
 def conv_transpose(y: Any, weight: Any, bias: Any, plan: Plan, groups: int, dtype: Any, out: Any) -> Any:
     """`unsample.conv_transpose` as planned."""
-    windows = _windows(plan)
-    if all(window.mode == "zeros" for window in windows):
+    for window in _windows(plan):
+        if window.mode != "zeros":
+            break
+    else:
         return _multiply(True, y, weight, bias, plan, groups, dtype, out)
     if not _takes(plan, dtype, y, weight, bias):
         return None
@@ -65,9 +68,15 @@ def conv_weight_grad(x: Any, y: Any, plan: Plan, groups: int, dtype: Any, out: A
 
 
 def _takes(plan: Plan, dtype: Any, *arrays: Any) -> bool:
-    if type(arrays[0]) is not np.ndarray or dtype not in _ELEMENTS or len(plan.windows) > _MAX_RANK:
+    if native._native is None or type(arrays[0]) is not np.ndarray:
         return False
-    return native.takes(*arrays) if arrays[-1] is not None else native.takes(*arrays[:-1])
+    if dtype not in _ELEMENTS or len(plan.windows) > _MAX_RANK:
+        return False
+    for x in arrays:
+        if x is None or (x.dtype is dtype and type(x) is np.ndarray) or native.takes(x):
+            continue
+        return False
+    return True
 
 
 def _multiply(
@@ -116,6 +125,22 @@ def _source(x: Any, dtype: Any) -> Any:
     """`x` as the kernels read it: any strides, but every element at a multiple of its size."""
     x = _cast(x, dtype)
     return x if x.flags.aligned else x.copy()
+
+
+@lru_cache(maxsize=1024)
+def contiguous(transposed: bool, plan: Plan, groups: int, dtype: Any, tier: str) -> Any:
+    """`conv` or `conv_transpose` on the C++ side, for arrays in C order, whose addresses it takes too.
+
+    None where there is none, or where more than this one call makes the result.
+    """
+    if dtype not in _ELEMENTS or len(plan.windows) > _MAX_RANK:
+        return None
+    if transposed and any(window.mode != "zeros" for window in _windows(plan)):
+        return None
+    shapes = (plan.input_shape, plan.output_shape)
+    channels = (shapes[0][-plan.rank - 1], shapes[1][-plan.rank - 1])
+    strides = [tuple(prod(shape[i + 1 :]) * dtype.itemsize for i in range(len(shape))) for shape in shapes]
+    return _compiled(_native.Conv, transposed, plan, groups, dtype, channels, *strides, tier)
 
 
 @lru_cache(maxsize=1024)

@@ -21,7 +21,7 @@ from unsample.stamp import add_tap, place_tap
 
 def switch_dtype(windows: tuple[AnyWindow, ...]) -> str:
     """The smallest unsigned dtype that counts the taps of a window: one byte up to 256 of them."""
-    taps = math.prod(window.size for window in windows)
+    taps = math.prod([window.size for window in windows])
     return "uint8" if taps <= 2**8 else "uint16" if taps <= 2**16 else "uint32"
 
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import is_
 from typing import Any
 
 from unsample.geometry.arguments import check_allocation
@@ -77,19 +78,37 @@ class Plan:
         return math.prod(self.output_shape) * itemsize
 
 
-def kept(plan: Callable[..., Plan], shape: Sequence[int], *args: Any, **kwargs: Any) -> Plan:
-    """`plan(shape, *args, **kwargs)`, kept: a network makes the same few calls again and again.
+def kept(plan: Callable[..., Plan], shapes: tuple[Any, ...], *args: Any, **options: Any) -> Plan:
+    """`plan(*shapes, *args, **options)`, kept: a network makes the same few calls again and again.
 
-    Only arguments that are told apart by value alone are looked up: True, 1.0 and 1 would be one.
+    The last call of these shapes is known by the identity of its other arguments, in half the time that it
+    takes to compare values (1 of 6 us of a small call).
     """
-    for value in (shape, *args, *kwargs.values()):  # a loop is half the time of all() over a map
+    given = (*args, *options.values())
+    key = (plan, shapes, *options)
+    try:
+        last = _LAST.get(key)
+    except TypeError:  # symbols for sizes
+        return plan(*shapes, *args, **options)
+    if last is not None and all(map(is_, last[0], given)):
+        return last[1]
+    for value in (*shapes, *given):
         if type(value) in _SINGLE or _plain(value):
             continue
-        return plan(shape, *args, **kwargs)
-    return _kept(plan, shape, *args, **kwargs)
+        return plan(*shapes, *args, **options)
+    found = _kept(plan, *shapes, *args, **options)
+    if len(_LAST) >= _MOST:
+        _LAST.clear()
+    _LAST[key] = given, found
+    return found
 
 
-@lru_cache(maxsize=1024, typed=True)
+_MOST = 1024
+_LAST: dict[Any, tuple[tuple[Any, ...], Plan]] = {}
+
+
+# Only arguments that are told apart by value alone are looked up: True, 1.0 and 1 would be one.
+@lru_cache(maxsize=_MOST, typed=True)
 def _kept(plan: Callable[..., Plan], *args: Any, **kwargs: Any) -> Plan:
     return plan(*args, **kwargs)
 

@@ -270,9 +270,7 @@ def conv(
     xp = namespace("conv", SUMS, x=x, weight=weight, bias=bias)
     plan = kept(
         plan_conv,
-        x.shape,
-        weight.shape,
-        None if bias is None else bias.shape,
+        (x.shape, weight.shape, None if bias is None else bias.shape),
         stride=stride,
         padding=padding,
         dilation=dilation,
@@ -280,7 +278,8 @@ def conv(
         padding_mode=padding_mode,
     )
     dtype, total = _dtypes(xp, x, weight, bias)
-    check_out("conv", out, plan.output_shape, result_dtype(total, dtype), x=x, weight=weight, bias=bias)
+    if out is not None:
+        check_out("conv", out, plan.output_shape, result_dtype(total, dtype), x=x, weight=weight, bias=bias)
     compiled = native_conv.conv(x, weight, bias, plan, groups, dtype, out)
     if compiled is not None:
         return compiled  # type: ignore[no-any-return]
@@ -377,9 +376,7 @@ def conv_transpose(
     xp = namespace("conv_transpose", SUMS, y=y, weight=weight, bias=bias)
     plan = kept(
         plan_conv_transpose,
-        y.shape,
-        weight.shape,
-        None if bias is None else bias.shape,
+        (y.shape, weight.shape, None if bias is None else bias.shape),
         stride=stride,
         padding=padding,
         output_padding=output_padding,
@@ -390,9 +387,16 @@ def conv_transpose(
         padding_mode=padding_mode,
     )
     dtype, total = _dtypes(xp, y, weight, bias)
-    check_out(
-        "conv_transpose", out, plan.output_shape, result_dtype(total, dtype), y=y, weight=weight, bias=bias
-    )
+    if out is not None:
+        check_out(
+            "conv_transpose",
+            out,
+            plan.output_shape,
+            result_dtype(total, dtype),
+            y=y,
+            weight=weight,
+            bias=bias,
+        )
     compiled = native_conv.conv_transpose(y, weight, bias, plan, groups, dtype, out)
     if compiled is not None:
         return compiled  # type: ignore[no-any-return]
@@ -465,8 +469,7 @@ def conv_weight_grad(
     xp = namespace("conv_weight_grad", SUMS, x=x, y=y)
     plan = kept(
         plan_conv_weight_grad,
-        x.shape,
-        y.shape,
+        (x.shape, y.shape),
         kernel_size,
         stride=stride,
         padding=padding,
@@ -475,7 +478,8 @@ def conv_weight_grad(
         padding_mode=padding_mode,
     )
     dtype, total = _dtypes(xp, x, y)
-    check_out("conv_weight_grad", out, plan.output_shape, result_dtype(total, dtype), x=x, y=y)
+    if out is not None:
+        check_out("conv_weight_grad", out, plan.output_shape, result_dtype(total, dtype), x=x, y=y)
     compiled = native_conv.conv_weight_grad(x, y, plan, groups, dtype, out)
     if compiled is not None:
         return compiled  # type: ignore[no-any-return]

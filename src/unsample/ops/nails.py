@@ -136,8 +136,9 @@ def bed_of_nails(
     array([0, 1, 0, 0, 2, 0])
     """
     namespace("bed_of_nails", x=x)
-    plan = kept(plan_bed_of_nails, x.shape, factor, at=at, output_size=output_size, like=like)
-    check_out("bed_of_nails", out, plan.output_shape, native_order(x.dtype), x=x)
+    plan = kept(plan_bed_of_nails, (x.shape,), factor, at=at, output_size=output_size, like=like)
+    if out is not None:
+        check_out("bed_of_nails", out, plan.output_shape, native_order(x.dtype), x=x)
     if native.takes(x):
         return native.move("nails", x, plan, out)
     return placed(as_one(nails_definition, x)(x, plan), out)
@@ -186,8 +187,9 @@ def decimate(y: ArrayT, factor: int | Sequence[int], *, at: At = 0, out: ArrayT 
     array([1, 4])
     """
     namespace("decimate", y=y)
-    plan = kept(plan_decimate, y.shape, factor, at=at)
-    check_out("decimate", out, plan.output_shape, native_order(y.dtype), y=y)
+    plan = kept(plan_decimate, (y.shape,), factor, at=at)
+    if out is not None:
+        check_out("decimate", out, plan.output_shape, native_order(y.dtype), y=y)
     if native.takes(y):
         return native.move("decimate", y, plan, out)
     return placed(as_one(decimate_definition, y)(y, plan), out)

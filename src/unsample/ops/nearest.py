@@ -85,8 +85,9 @@ def nearest(x: ArrayT, factor: int | Sequence[int], *, out: ArrayT | None = None
            [3, 3, 4, 4]])
     """
     namespace("nearest", x=x)
-    plan = kept(plan_nearest, x.shape, factor)
-    check_out("nearest", out, plan.output_shape, native_order(x.dtype), x=x)
+    plan = kept(plan_nearest, (x.shape,), factor)
+    if out is not None:
+        check_out("nearest", out, plan.output_shape, native_order(x.dtype), x=x)
     if native.takes(x):
         return native.move("nearest", x, plan, out)
     return placed(as_one(nearest_definition, x)(x, plan), out)
@@ -141,9 +142,10 @@ def window_sum(y: ArrayT, factor: int | Sequence[int], *, out: ArrayT | None = N
            [42, 50]])
     """
     xp = namespace("window_sum", y=y)
-    plan = kept(plan_window_sum, y.shape, factor)
+    plan = kept(plan_window_sum, (y.shape,), factor)
     dtype = result_dtype(sum_dtype(xp, y.dtype), y.dtype)
-    check_out("window_sum", out, plan.output_shape, dtype, y=y)
+    if out is not None:
+        check_out("window_sum", out, plan.output_shape, dtype, y=y)
     if native.reckons(y) and plan.rank <= 8:
         return native.window_sum(y, plan, dtype, out)
     return placed(as_one(window_sum_definition, y)(y, plan), out)

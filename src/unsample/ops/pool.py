@@ -140,7 +140,7 @@ def max_pool(
     xp = namespace("max_pool", ORDERED, x=x)
     plan = kept(
         plan_max_pool,
-        x.shape,
+        (x.shape,),
         kernel_size,
         stride=stride,
         padding=padding,
@@ -206,7 +206,7 @@ def adaptive_max_pool(
     (array([9, 9, 8]), array([1, 0, 0], dtype=uint8))
     """
     xp = namespace("adaptive_max_pool", ORDERED, x=x)
-    plan = kept(plan_adaptive_max_pool, x.shape, output_size)
+    plan = kept(plan_adaptive_max_pool, (x.shape,), output_size)
     pooled: tuple[ArrayT, Switches] | ArrayT = _pool(xp, x, plan, return_switches, out)
     return pooled
 
@@ -217,8 +217,9 @@ def _pool(xp: Any, x: Any, plan: Plan, remember: bool, out: Any) -> Any:
         raise TypeError(f"{plan.operation}: return_switches must be a bool, got {describe(remember)}")
     dtype = _dtype_of(xp, switch_dtype(plan.windows))
     values, taps = check_pair(plan.operation, out) if remember else (out, None)
-    check_out(plan.operation, values, plan.output_shape, native_order(x.dtype), "out", x=x)
-    check_out(plan.operation, taps, plan.output_shape, dtype, "out[1]", x=x, values=values)
+    if out is not None:
+        check_out(plan.operation, values, plan.output_shape, native_order(x.dtype), "out", x=x)
+        check_out(plan.operation, taps, plan.output_shape, dtype, "out[1]", x=x, values=values)
     if native.reckons(x):
         values, taps = native.max_pool(x, plan, dtype if remember else None, (values, taps))
     else:

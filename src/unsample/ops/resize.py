@@ -215,7 +215,7 @@ def resize(
     xp = namespace("resize", kinds, x=x)
     plan = kept(
         plan_resize,
-        x.shape,
+        (x.shape,),
         output_size,
         factor=factor,
         method=method,
@@ -228,7 +228,8 @@ def resize(
             f"resize: x must be real, complex or an integer of up to 16 bits for method {method!r}, "
             f"got dtype {x.dtype}"
         )
-    check_out("resize", out, plan.output_shape, dtype, x=x)
+    if out is not None:
+        check_out("resize", out, plan.output_shape, dtype, x=x)
     if method == "nearest":
         done = _walk(cast(xp, x, dtype), plan, up=True, copy=True, out=out)
     elif whole:
@@ -294,7 +295,7 @@ def resize_transpose(
     xp = namespace("resize_transpose", kinds, y=y)
     plan = kept(
         plan_resize_transpose,
-        y.shape,
+        (y.shape,),
         input_size,
         method=method,
         convention=convention,
@@ -302,7 +303,8 @@ def resize_transpose(
     )
     total = sum_dtype(xp, y.dtype)
     dtype = result_dtype(total, y.dtype)
-    check_out("resize_transpose", out, plan.output_shape, dtype, y=y)
+    if out is not None:
+        check_out("resize_transpose", out, plan.output_shape, dtype, y=y)
     last = out if total == dtype else None
     terms = cast(xp, y, total)
     done = _walk(terms, plan, up=False, copy=method == "nearest", out=last)

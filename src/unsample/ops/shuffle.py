@@ -119,8 +119,9 @@ def pixel_shuffle(
            [3, 7]])
     """
     namespace("pixel_shuffle", x=x)
-    plan = kept(plan_pixel_shuffle, x.shape, factor, order=order)
-    check_out("pixel_shuffle", out, plan.output_shape, native_order(x.dtype), x=x)
+    plan = kept(plan_pixel_shuffle, (x.shape,), factor, order=order)
+    if out is not None:
+        check_out("pixel_shuffle", out, plan.output_shape, native_order(x.dtype), x=x)
     if native.takes(x):
         return native.move("shuffle", x, plan, out, plan.output_shape[-plan.rank - 1], order == "DCR")
     return placed(as_one(shuffle_definition, x)(x, plan, order), out)
@@ -175,8 +176,9 @@ def pixel_unshuffle(
            [2, 5]])
     """
     namespace("pixel_unshuffle", y=y)
-    plan = kept(plan_pixel_unshuffle, y.shape, factor, order=order)
-    check_out("pixel_unshuffle", out, plan.output_shape, native_order(y.dtype), y=y)
+    plan = kept(plan_pixel_unshuffle, (y.shape,), factor, order=order)
+    if out is not None:
+        check_out("pixel_unshuffle", out, plan.output_shape, native_order(y.dtype), y=y)
     if native.takes(y):
         return native.move("unshuffle", y, plan, out, plan.input_shape[-plan.rank - 1], order == "DCR")
     return placed(as_one(unshuffle_definition, y)(y, plan, order), out)

@@ -34,13 +34,13 @@ def plan_max_unpool(shape: Sequence[int], switches: Switches, *, duplicates: str
     """The plan of `max_unpool` for values of `shape`."""
     choice("max_unpool", "duplicates", duplicates, DUPLICATES)
     _check_switches("max_unpool", switches)
-    return kept(_plan_unpool, tuple(shape), tuple(switches.taps.shape), switches.windows)
+    return kept(_plan_unpool, (tuple(shape), tuple(switches.taps.shape)), switches.windows)
 
 
 def plan_max_gather(shape: Sequence[int], switches: Switches) -> Plan:
     """The plan of `max_gather` for an input of `shape`."""
     _check_switches("max_gather", switches)
-    return kept(_plan_gather, tuple(shape), tuple(switches.taps.shape), switches.windows)
+    return kept(_plan_gather, (tuple(shape), tuple(switches.taps.shape)), switches.windows)
 
 
 def _plan_unpool(shape: tuple[int, ...], taps: tuple[int, ...], windows: tuple[AnyWindow, ...]) -> Plan:
@@ -127,14 +127,15 @@ def max_unpool(
     plan = plan_max_unpool(values.shape, switches, duplicates=duplicates)
     if type(values) is not type(switches.taps):
         namespace("max_unpool", values=values, switches=switches.taps)
-    check_out(
-        "max_unpool",
-        out,
-        plan.output_shape,
-        native_order(values.dtype),
-        values=values,
-        switches=switches.taps,
-    )
+    if out is not None:
+        check_out(
+            "max_unpool",
+            out,
+            plan.output_shape,
+            native_order(values.dtype),
+            values=values,
+            switches=switches.taps,
+        )
     if duplicates != "last" and not plan.tiles:
         if duplicates == "sum":
             namespace("max_unpool", ("integer", "real", "complex"), values=values)
@@ -257,7 +258,8 @@ def max_gather(x: ArrayT, switches: Switches, *, out: ArrayT | None = None) -> A
     plan = plan_max_gather(x.shape, switches)
     if type(x) is not type(switches.taps):
         namespace("max_gather", x=x, switches=switches.taps)
-    check_out("max_gather", out, plan.output_shape, native_order(x.dtype), x=x, switches=switches.taps)
+    if out is not None:
+        check_out("max_gather", out, plan.output_shape, native_order(x.dtype), x=x, switches=switches.taps)
     if native.takes(x) and native.counts(switches.taps):
         found: ArrayT | None = native.max_gather(x, switches.taps, plan, out)
         return _refuse_switches("max_gather", switches) if found is None else found

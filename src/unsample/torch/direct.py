@@ -91,6 +91,20 @@ def _view(x: Tensor) -> np.ndarray[Any, Any]:
     return view
 
 
+NUMPY = {dtype: np.dtype(str(dtype).removeprefix("torch.")) for dtype in ORDERED}
+
+
+def addresses(*tensors: Tensor) -> tuple[int, ...]:
+    """Of the first elements, a sixth of what arrays cost; none where kernels cannot read it as it lies."""
+    found = []
+    for x in tensors:
+        address = x.data_ptr()
+        if address % x.element_size() or not x.is_contiguous():
+            return ()
+        found.append(address)
+    return tuple(found)
+
+
 def _result(out: Tensor | None, plan: Plan, dtype: torch.dtype) -> Tensor:
     return torch.empty(plan.output_shape, dtype=dtype) if out is None else out
 
@@ -125,6 +139,14 @@ def of_taps(plan: Plan) -> tuple[torch.dtype, np.dtype[Any]]:
 def pool(x: Tensor, plan: Plan, remember: bool, out: tuple[Tensor | None, Tensor | None]) -> Any:
     """`native.max_pool`, of ORDERED: values, and the taps or None."""
     values = _result(out[0], plan, x.dtype)
+    if remember and out[1] is None:
+        dtype, taps_dtype = of_taps(plan)
+        taps = torch.empty(plan.output_shape, dtype=dtype)
+        where = addresses(x, values, taps)
+        if where:
+            compiled, code = native._compiled(plan, 0), native._code(NUMPY[x.dtype])
+            native._native.pool(compiled, *where, code, taps_dtype.itemsize)
+            return values, taps
     if not remember:
         native.max_pool(_view(x), plan, None, (_view(values), None))
         return values, None
@@ -160,7 +182,7 @@ def resize(x: Tensor, plan: Plan, up: bool, copy: bool, out: Tensor | None) -> T
 
 @on_torchs_threads
 def multiply(
-    kernel: Callable[..., Any],
+    transposed: bool,
     x: Tensor,
     weight: Tensor,
     bias: Tensor | None,
@@ -170,6 +192,13 @@ def multiply(
 ) -> Tensor | None:
     """`native_conv.conv` or `conv_transpose`, of one dtype of FLOATS; None where it has no kernel."""
     result = _result(out, plan, x.dtype)
+    dtype = NUMPY[x.dtype]
+    compiled = native_conv.contiguous(transposed, plan, groups, dtype, native._native.tier())
+    where = addresses(x, weight, result, *(() if bias is None else (bias,)))
+    if compiled is not None and where:
+        compiled.run(where[0], where[1], None if bias is None else where[3], where[2])
+        return result
+    kernel = native_conv.conv_transpose if transposed else native_conv.conv
     view = _view(result)
     start = None if bias is None else _view(bias)
     done = kernel(_view(x), _view(weight), start, plan, groups, view.dtype, view)

@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 
-from unsample import native_conv
 from unsample.geometry.arguments import describe
 from unsample.geometry.errors import ShapeError
 from unsample.geometry.plan import Plan, kept
@@ -68,10 +67,11 @@ def straight(tensors: Sequence[Any]) -> bool:
     return True
 
 
-def _plan(plan: Callable[..., Plan], x: Tensor, *args: Any, **kwargs: Any) -> Plan:
+def _plan(plan: Callable[..., Plan], tensors: tuple[Any, ...], *args: Any, **kwargs: Any) -> Plan:
     """The plan of a call, kept from the last one like it."""
+    shapes = tuple([None if x is None else tuple(x.shape) for x in tensors])
     try:
-        return kept(plan, tuple(x.shape), *args, **kwargs)
+        return kept(plan, shapes, *args, **kwargs)
     except ShapeError as error:
         raise TorchShapeError(str(error)) from None
 
@@ -137,7 +137,7 @@ def nearest(x: Tensor, factor: IntOrInts, *, out: Tensor | None = None) -> Tenso
     [[4.0, 4.0]]
     """
     if direct.takes(direct.MOVED, x):
-        plan = _plan(nearest_ops.plan_nearest, x, factor)
+        plan = _plan(nearest_ops.plan_nearest, (x,), factor)
         out = _fit("nearest", out, plan.output_shape, x.dtype, x=x)
         return direct.move("nearest", x, plan, out)
     result: Tensor = call("nearest", {"x": x}, lambda: lowering.of_nearest(x.shape, factor))
@@ -175,7 +175,7 @@ def window_sum(y: Tensor, factor: IntOrInts, *, out: Tensor | None = None) -> Te
     tensor([ 3., 12.])
     """
     if direct.takes(direct.FLOATS, y) and y.ndim <= 8:
-        plan = _plan(nearest_ops.plan_window_sum, y, factor)
+        plan = _plan(nearest_ops.plan_window_sum, (y,), factor)
         return direct.window_sum(y, plan, _fit("window_sum", out, plan.output_shape, y.dtype, y=y))
     result: Tensor = call("window_sum", {"y": y}, lambda: lowering.of_window_sum(y.shape, factor))
     return _into("window_sum", out, result, y=y)
@@ -220,7 +220,7 @@ def bed_of_nails(
     tensor([1., 0., 2., 0.])
     """
     if direct.takes(direct.MOVED, x):
-        plan = _plan(nail_ops.plan_bed_of_nails, x, factor, at=at, output_size=output_size, like=like)
+        plan = _plan(nail_ops.plan_bed_of_nails, (x,), factor, at=at, output_size=output_size, like=like)
         return direct.move("nails", x, plan, _fit("bed_of_nails", out, plan.output_shape, x.dtype, x=x))
     result: Tensor = call(
         "bed_of_nails",
@@ -261,7 +261,7 @@ def decimate(y: Tensor, factor: IntOrInts, *, at: IntOrInts | str = 0, out: Tens
     tensor([1, 4])
     """
     if direct.takes(direct.MOVED, y):
-        plan = _plan(nail_ops.plan_decimate, y, factor, at=at)
+        plan = _plan(nail_ops.plan_decimate, (y,), factor, at=at)
         return direct.move("decimate", y, plan, _fit("decimate", out, plan.output_shape, y.dtype, y=y))
     result: Tensor = call("decimate", {"y": y}, lambda: lowering.of_decimate(y.shape, factor, at))
     return _into("decimate", out, result, y=y)
@@ -316,7 +316,7 @@ def max_pool(
     if direct.takes(direct.ORDERED, x):
         plan = _plan(
             pool_ops.plan_max_pool,
-            x,
+            (x,),
             kernel_size,
             stride=stride,
             padding=padding,
@@ -393,7 +393,7 @@ def adaptive_max_pool(
     tensor([9., 9., 8.])
     """
     if direct.takes(direct.ORDERED, x):
-        plan = _plan(pool_ops.plan_adaptive_max_pool, x, output_size)
+        plan = _plan(pool_ops.plan_adaptive_max_pool, (x,), output_size)
         return _pooled(x, plan, return_switches, out)
     found: list[Windows] = []
 
@@ -447,7 +447,7 @@ def max_unpool(
         and direct.takes(direct.ORDERED, values)
         and (duplicates == "last" or (duplicates in ("sum", "max") and values.dtype in direct.FLOATS))
     ):
-        plan = _plan(unpool_ops._plan_unpool, values, tuple(taps.shape), windows)
+        plan = _plan(unpool_ops._plan_unpool, (values, taps), windows)
         fitting = _fit("max_unpool", out, plan.output_shape, values.dtype, values=values, switches=taps)
         done = direct.unpool(values, taps, plan, duplicates, fitting)
         if done is not None:
@@ -490,7 +490,7 @@ def max_gather(x: Tensor, switches: Switches, *, out: Tensor | None = None) -> T
     """
     taps, windows = _parts("max_gather", switches)
     if direct.takes(direct.SWITCHES, taps) and direct.takes(direct.MOVED, x):
-        plan = _plan(unpool_ops._plan_gather, x, tuple(taps.shape), windows)
+        plan = _plan(unpool_ops._plan_gather, (x, taps), windows)
         done = direct.gather(
             x, taps, plan, _fit("max_gather", out, plan.output_shape, x.dtype, x=x, switches=taps)
         )
@@ -596,7 +596,7 @@ def pixel_shuffle(x: Tensor, factor: IntOrInts, *, order: str = "CRD", out: Tens
     torch.Size([1, 2, 2, 2])
     """
     if direct.takes(direct.MOVED, x):
-        plan = _plan(shuffle_ops.plan_pixel_shuffle, x, factor, order=order)
+        plan = _plan(shuffle_ops.plan_pixel_shuffle, (x,), factor, order=order)
         channels = plan.output_shape[-plan.rank - 1]
         fitting = _fit("pixel_shuffle", out, plan.output_shape, x.dtype, x=x)
         return direct.move("shuffle", x, plan, fitting, channels, order == "DCR")
@@ -637,7 +637,7 @@ def pixel_unshuffle(y: Tensor, factor: IntOrInts, *, order: str = "CRD", out: Te
     [[0, 3], [1, 4], [2, 5]]
     """
     if direct.takes(direct.MOVED, y):
-        plan = _plan(shuffle_ops.plan_pixel_unshuffle, y, factor, order=order)
+        plan = _plan(shuffle_ops.plan_pixel_unshuffle, (y,), factor, order=order)
         channels = plan.input_shape[-plan.rank - 1]
         fitting = _fit("pixel_unshuffle", out, plan.output_shape, y.dtype, y=y)
         return direct.move("unshuffle", y, plan, fitting, channels, order == "DCR")
@@ -688,7 +688,7 @@ def resize(
     """
     if direct.takes(_RESIZED, x):
         words: dict[str, Any] = {"method": method, "convention": convention, "antialias": antialias}
-        plan = _plan(resize_ops.plan_resize, x, output_size, factor=factor, **words)
+        plan = _plan(resize_ops.plan_resize, (x,), output_size, factor=factor, **words)
         fitting = _fit("resize", out, plan.output_shape, x.dtype, x=x)
         return direct.resize(x, plan, True, method == "nearest", fitting)
     result: Tensor = call(
@@ -739,7 +739,7 @@ def resize_transpose(
     """
     if direct.takes(_RESIZED, y):
         words: dict[str, Any] = {"method": method, "convention": convention, "antialias": antialias}
-        plan = _plan(resize_ops.plan_resize_transpose, y, input_size, **words)
+        plan = _plan(resize_ops.plan_resize_transpose, (y,), input_size, **words)
         fitting = _fit("resize_transpose", out, plan.output_shape, y.dtype, y=y)
         return direct.resize(y, plan, False, method == "nearest", fitting)
     result: Tensor = call(
@@ -805,9 +805,7 @@ def conv(
     if _alike(x, weight, bias):
         plan = _plan(
             convs.plan_conv,
-            x,
-            tuple(weight.shape),
-            None if bias is None else tuple(bias.shape),
+            (x, weight, bias),
             stride=stride,
             padding=padding,
             dilation=dilation,
@@ -816,7 +814,7 @@ def conv(
         )
         if out is not None:
             _fit("conv", out, plan.output_shape, x.dtype, x=x, weight=weight, bias=bias)
-        done = direct.multiply(native_conv.conv, x, weight, bias, plan, groups, out)
+        done = direct.multiply(False, x, weight, bias, plan, groups, out)
         if done is not None:
             return done
     result: Tensor = call(
@@ -885,9 +883,7 @@ def conv_transpose(
     if _alike(y, weight, bias):
         plan = _plan(
             convs.plan_conv_transpose,
-            y,
-            tuple(weight.shape),
-            None if bias is None else tuple(bias.shape),
+            (y, weight, bias),
             stride=stride,
             padding=padding,
             output_padding=output_padding,
@@ -899,7 +895,7 @@ def conv_transpose(
         )
         if out is not None:
             _fit("conv_transpose", out, plan.output_shape, y.dtype, y=y, weight=weight, bias=bias)
-        done = direct.multiply(native_conv.conv_transpose, y, weight, bias, plan, groups, out)
+        done = direct.multiply(True, y, weight, bias, plan, groups, out)
         if done is not None:
             return done
     result: Tensor = call(
@@ -968,8 +964,7 @@ def conv_weight_grad(
     if _alike(x, y, None):
         plan = _plan(
             convs.plan_conv_weight_grad,
-            x,
-            tuple(y.shape),
+            (x, y),
             kernel_size,
             stride=stride,
             padding=padding,

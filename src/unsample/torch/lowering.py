@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 
-from unsample.geometry import plan as plans
 from unsample.geometry.arguments import (
     PADDING_MODES,
     choice,
@@ -22,7 +21,7 @@ from unsample.geometry.arguments import (
     spatial_size,
 )
 from unsample.geometry.errors import ShapeError
-from unsample.geometry.plan import Plan
+from unsample.geometry.plan import Plan, kept
 from unsample.geometry.sizes import fine_range, resolve_padding, windows_over
 from unsample.geometry.window import AdaptiveWindow, AnyWindow, Window
 from unsample.ops import conv as convs
@@ -40,12 +39,8 @@ def symbolic(*shapes: Shape) -> bool:
 
 
 def planned(plan: Callable[..., Plan], shape: Shape, *args: Any, **kwargs: Any) -> Plan:
-    """The plan of a call; kept from the last one like it where `geometry.plan` keeps plans."""
-    kept = getattr(plans, "kept", None)
-    if kept is None:
-        return plan(tuple(shape), *args, **kwargs)
-    found: Plan = kept(plan, tuple(shape), *args, **kwargs)
-    return found
+    """The plan of a call, kept from the last one like it."""
+    return kept(plan, (tuple(shape),), *args, **kwargs)
 
 
 def factors(operation: str, array: str, shape: Shape, factor: Any) -> list[int]:
