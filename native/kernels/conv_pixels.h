@@ -22,8 +22,9 @@ static void pack_taps(const ConvJob* given, int64_t begin, int64_t end, void*) {
 }
 
 // Outputs first .. stop of a row, NV vectors of channels from `channel` on; `outer` are the taps of
-// the other axes. The order of the sums is that of planes. Four positions of a phase at a time,
-// with the weights in registers, were no faster.
+// the other axes. The order of the sums is that of planes. 2 x 2 taps, those of 4 x 4 with stride
+// 2, are written out: 0.87 -> 0.79 ms on one thread. Four positions of a phase at a time, with the
+// weights in registers, were no faster.
 template <class T, int NV, bool STREAM>
 static void multiply_pixels(const ConvJob& job, int64_t first, int64_t stop, int64_t channel,
                             const Meeting* outer, int64_t outers, const T* input, T* output) {
@@ -42,13 +43,21 @@ static void multiply_pixels(const ConvJob& job, int64_t first, int64_t stop, int
 #pragma GCC unroll 4
         for (int v = 0; v < NV; ++v) sum[v] = start[v];
         const Meeting *from = job.meetings + begins[x], *to = job.meetings + begins[x + 1];
-        for (int64_t i = 0; i < outers; ++i)
-            for (const Meeting* m = from; m < to; ++m) {
-                const T* a = input + outer[i].input + m->input;
-                const T* b = weight + outer[i].weight + m->weight;
+        const auto meet = [&](const Meeting& o, const Meeting& m) {
+            const T* a = input + o.input + m.input;
+            const T* b = weight + o.weight + m.weight;
 #pragma GCC unroll 4
-                for (int v = 0; v < NV; ++v) sum[v] += load(b + v * L) * load(a + v * L);
-            }
+            for (int v = 0; v < NV; ++v) sum[v] += load(b + v * L) * load(a + v * L);
+        };
+        if (outers == 2 && to - from == 2) {
+            meet(outer[0], from[0]);
+            meet(outer[0], from[1]);
+            meet(outer[1], from[0]);
+            meet(outer[1], from[1]);
+        } else {
+            for (int64_t i = 0; i < outers; ++i)
+                for (const Meeting* m = from; m < to; ++m) meet(outer[i], *m);
+        }
 #pragma GCC unroll 4
         for (int v = 0; v < NV; ++v)
             if constexpr (STREAM)
