@@ -187,3 +187,36 @@ def test_the_tap_caches_stay_bounded() -> None:
 
     for cache in (_cached_taps, cached_axis_taps):
         assert cache.cache_info().maxsize is not None
+
+
+def test_calls_that_look_alike_are_not_the_same() -> None:
+    """Equal is not enough: True, 1.0 and 1 are, and lists change."""
+    x = np.arange(8.0).reshape(2, 4)
+    assert us.nearest(x, (2,)).shape == (2, 8)
+    for factor, told in (((2.0,), "2.0 (float)"), ((True,), "True (bool)")):
+        with pytest.raises(TypeError) as caught:
+            us.nearest(x, factor)  # type: ignore[arg-type]
+        assert str(caught.value).endswith(f"got {told}")
+    factor = [2]
+    assert us.nearest(x, factor).shape == (2, 8)
+    factor[0] = 3
+    assert us.nearest(x, factor).shape == (2, 12)
+    with pytest.raises(TypeError):
+        us.max_pool(x, (2,), ceil_mode=1)  # type: ignore[call-overload]
+    assert us.max_pool(x, (2,), ceil_mode=True)[0].shape == (2, 2)
+    with pytest.raises(TypeError):
+        us.max_pool(x, (2,), ceil_mode=1)  # type: ignore[call-overload]
+
+
+def test_kept_calls_are_told_apart_by_names_and_are_bounded() -> None:
+    from unsample.geometry import plan as plans
+
+    def planned(shape: tuple[int, ...], *, a: int, b: int) -> plans.Plan:
+        return plans.Plan("nearest", shape, (a, b))
+
+    assert plans.kept(planned, ((3,),), a=1, b=2).output_shape == (1, 2)
+    assert plans.kept(planned, ((3,),), b=1, a=2).output_shape == (2, 1)
+    assert plans.kept(planned, ((3,),), a=1, b=2) is plans.kept(planned, ((3,),), a=1, b=2)
+    for n in range(2 * plans._MOST):
+        plans.kept(planned, ((n,),), a=1, b=2)
+    assert len(plans._LAST) <= plans._MOST

@@ -55,6 +55,19 @@ def test_the_short_way_and_the_long_one_agree(name: str, monkeypatch: pytest.Mon
     assert asked == [name.split()[0]]
 
 
+@compiled
+def test_tensors_between_addresses_are_not_read_as_they_lie() -> None:
+    memory = bytearray(X.numel() * 4 + 1)
+    x = torch.frombuffer(memory, dtype=torch.float32, offset=1).reshape(X.shape)
+    x.copy_(X)
+    assert x.data_ptr() % 4
+    assert direct.addresses(X, W)
+    assert not direct.addresses(X, x)
+    assert not direct.addresses(X.mT)
+    assert torch.equal(ut.conv(x, W, B), ut.conv(X, W, B))
+    assert torch.equal(ut.max_pool(x, (2, 2))[0], VALUES)
+
+
 @every_call
 @pytest.mark.parametrize("short", [True, False])
 def test_out_is_written_and_returned(name: str, short: bool, monkeypatch: pytest.MonkeyPatch) -> None:
