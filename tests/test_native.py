@@ -200,6 +200,8 @@ POOLS: list[tuple[tuple[int, ...], dict[str, Any]]] = [
     ((1, 2, 13, 67), {"kernel_size": 2}),
     ((1, 2, 13, 67), {"kernel_size": 3, "stride": 2}),
     ((1, 2, 13, 67), {"kernel_size": 3, "stride": 2, "padding": 1, "ceil_mode": True}),
+    ((1, 2, 4, 1203), {"kernel_size": 2}),  # rows longer than a work item writes
+    ((1, 2, 5, 1203), {"kernel_size": 3, "stride": 2, "padding": 1}),
     ((1, 2, 9, 41), {"kernel_size": 2, "stride": 2, "padding": 1}),
     ((1, 2, 9, 41), {"kernel_size": 3, "stride": 1, "padding": 1}),
     ((1, 2, 9, 41), {"kernel_size": (3, 2), "stride": (1, 3)}),
