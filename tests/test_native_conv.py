@@ -360,6 +360,26 @@ def test_scratch_memory_is_bounded(tier: str) -> None:
     assert made > 800
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("name", CALLS)
+def test_bfloat16_is_summed_in_float32_and_rounded_once(name: str, layout: str, tier: str) -> None:
+    """Small integers, whose sums are exact in float32."""
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    for f, arrays, options, _ in triple(name, "float32", layout):
+        whole = [np.rint(2 * a) if isinstance(a, np.ndarray) else a for a in arrays]
+        short = [
+            laid_out(a.astype(ml_dtypes.bfloat16), layout) if isinstance(a, np.ndarray) else a for a in whole
+        ]
+        kernels.last_tier()
+        got = f(*short, **options)
+        assert kernels.last_tier() == tier
+        assert got.dtype == ml_dtypes.bfloat16
+        np.testing.assert_array_equal(got, f(*whole, **options).astype(ml_dtypes.bfloat16))
+        out = np.zeros_like(got)
+        assert f(*short, **options, out=out) is out
+        np.testing.assert_array_equal(out, got)
+
+
 def test_bfloat16_by_address(tier: str) -> None:
     """NumPy has no buffers of it, torch has; sums are float32, rounded once."""
     ml_dtypes = pytest.importorskip("ml_dtypes")

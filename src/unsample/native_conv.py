@@ -22,7 +22,8 @@ from unsample.stamp import add_tap, slice_tap
 
 _native = native._native
 _MAX_RANK = 6  # native/kernels/conv_job.h
-_ELEMENTS = {np.dtype(name): i for i, name in enumerate(("float32", "float64", "float16"))}
+_ELEMENTS = ("float32", "float64", "float16", "bfloat16")  # the last of ml_dtypes: NumPy has none itself
+_BFLOAT16 = 3
 _FOLDS = {"zeros": 0, "circular": 1, "reflect": 2, "replicate": 3}
 
 
@@ -42,6 +43,7 @@ def conv_transpose(y: Any, weight: Any, bias: Any, plan: Plan, groups: int, dtyp
         return None
     # With the padding kept, which is then folded back; sums of float16 stay in float32 until then.
     total = np.promote_types(dtype, np.float32)
+    y, weight = _cast(y, total), _cast(weight, total)
     done = _multiply(True, y, weight, None, unfolded(plan), groups, total, None)
     if done is None:
         return None
@@ -63,14 +65,27 @@ def conv_weight_grad(x: Any, y: Any, plan: Plan, groups: int, dtype: Any, out: A
     )
     if compiled is None:
         return None
-    compiled.run(fine, coarse, target)
+    compiled.run(*_bits(dtype, fine, coarse, target))
     return placed(target, out)
+
+
+def _bits(dtype: Any, *arrays: Any) -> Any:
+    """Arrays of `dtype` as their memory can be handed over: NumPy exports no bfloat16."""
+    if _element(dtype) != _BFLOAT16:
+        return arrays
+    return [None if x is None else x.view(np.uint16) for x in arrays]
+
+
+@lru_cache(maxsize=64)
+def _element(dtype: Any) -> int:
+    """The place of a dtype among those of the kernels, -1 for the others."""
+    return _ELEMENTS.index(dtype.name) if dtype.name in _ELEMENTS and dtype.isnative else -1
 
 
 def _takes(plan: Plan, dtype: Any, *arrays: Any) -> bool:
     if native._native is None or type(arrays[0]) is not np.ndarray:
         return False
-    if dtype not in _ELEMENTS or len(plan.windows) > _MAX_RANK:
+    if _element(dtype) < 0 or len(plan.windows) > _MAX_RANK:
         return False
     for x in arrays:
         if x is None or (x.dtype is dtype and type(x) is np.ndarray) or native.takes(x):
@@ -103,10 +118,11 @@ def _multiply(
     )
     if compiled is None:
         return None
+    source, kernel, start, memory = _bits(dtype, source, kernel, start, target)
     if type(weight) is PackedWeight and not weight.flags.writeable:
-        compiled.run(source, weight.for_kernel(compiled, kernel), start, target, packed=True)
+        compiled.run(source, weight.for_kernel(compiled, kernel), start, memory, packed=True)
     else:
-        compiled.run(source, kernel, start, target)
+        compiled.run(source, kernel, start, memory)
     return placed(target, out)
 
 
@@ -133,7 +149,7 @@ def contiguous(transposed: bool, plan: Plan, groups: int, dtype: Any, tier: str)
 
     None where there is none, or where more than this one call makes the result.
     """
-    if dtype not in _ELEMENTS or len(plan.windows) > _MAX_RANK:
+    if _element(dtype) < 0 or len(plan.windows) > _MAX_RANK:
         return None
     if transposed and any(window.mode != "zeros" for window in _windows(plan)):
         return None
@@ -162,7 +178,7 @@ def _compiled(
         [*unbatched, *(stride // dtype.itemsize for stride in strides)] for strides in (source, target)
     ]
     try:
-        return kind(_ELEMENTS[dtype], transposed, batch, groups, *channels, axes, *strides)
+        return kind(_element(dtype), transposed, batch, groups, *channels, axes, *strides)
     except ValueError:
         return None
 
