@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 
-.PHONY: help test native sanitize sanitize-all fuzz compare bench bench-quick bench-models pictures explore-picture lint types docs-check clean
+.PHONY: help test native sanitize sanitize-all neon fuzz compare bench bench-quick bench-models pictures explore-picture lint types docs-check clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -29,20 +29,27 @@ native: $(READY) ## Compile the kernels again where their sources have changed
 SANITIZED := LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so.6)" \
 	ASAN_OPTIONS=detect_leaks=0:handle_segv=0 UBSAN_OPTIONS=print_stacktrace=1 \
 	PYTHONPATH=build/sanitized:native/tests/sanitized $(BIN)/python
-build/sanitized/.ready: $(READY) native/tests/kernels_test.cpp
+build/sanitized/.ready: $(READY) $(wildcard native/tests/*)
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --upgrade --target build/sanitized \
 		-C build-dir=build/sanitize -C cmake.define.UNSAMPLE_TESTS=ON \
 		-C cmake.define.UNSAMPLE_SANITIZE=address,undefined .
 	$(SANITIZED) -c 'import unsample._native as n; assert "build/sanitized" in n.__file__, n.__file__'
 	@touch $@
 
-sanitize: build/sanitized/.ready ## Run kernels and convolutions under the address and undefined-behaviour sanitizers
+sanitize: build/sanitized/.ready ## Run the kernels under the address and undefined-behaviour sanitizers
 	build/sanitize/kernels_test 20
 	$(SANITIZED) -m pytest -q -n auto tests/test_native_conv.py tests/test_guard.py tests/test_memory.py tests/test_fuzz.py
 
 sanitize-all: build/sanitized/.ready ## The same with every test of the compiled module, about 5 minutes
 	$(SANITIZED) -m pytest -q -n auto $(addprefix tests/test_,native.py native_conv.py out.py memory.py threads.py \
 		guard.py fuzz.py pairs.py switches.py pool.py jax_kernels.py torch_operators.py torch_direct.py)
+
+# Cross-compiled, and run by an emulator: the tier that an x86 machine has not.
+neon: ## Run the kernels for ARM: needs aarch64-linux-gnu-g++ and qemu-aarch64-static
+	cmake -S . -B build/neon -DUNSAMPLE_TESTS=ON -DCMAKE_BUILD_TYPE=Release -DCMAKE_SYSTEM_NAME=Linux \
+		-DCMAKE_SYSTEM_PROCESSOR=aarch64 -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ -DCMAKE_EXE_LINKER_FLAGS=-static
+	cmake --build build/neon --parallel 2 --target kernels_test
+	qemu-aarch64-static build/neon/kernels_test 50
 
 fuzz: $(READY) ## Call every function with arguments of all kinds; a signal is a failure
 	$(BIN)/python tests/test_fuzz.py 5000

@@ -1,40 +1,15 @@
 // Every kernel of every tier against plain loops, over random geometries, in memory of exactly the
 // size: built with sanitizers (`make sanitize`) it shows that nothing outside is read or written.
 #include <algorithm>
-#include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <limits>
-#include <random>
-#include <vector>
 
 #include "../targets.h"
 #include "../threads.h"
-
-using namespace unsample;
+#include "check.h"
+#include "convolutions.h"
 
 namespace {
-
-std::mt19937 rng(1);
-int64_t draw(int64_t low, int64_t high) {
-    return std::uniform_int_distribution<int64_t>(low, high)(rng);
-}
-
-// Elements that start `offset` elements into an allocation, so at any place of a vector.
-template <class T>
-struct Array {
-    std::vector<T> memory;
-    T* data;
-    int64_t size;
-
-    Array(int64_t n, int64_t offset) : memory(size_t(n + offset)), size(n) {
-        memory.shrink_to_fit();
-        data = memory.data() + offset;
-        for (auto& each : memory) each = T(draw(-4, 4));
-    }
-    Array(const Array&) = delete;
-    T& operator[](int64_t i) { return data[i]; }
-};
 
 struct Case {
     Geometry g{};
@@ -135,20 +110,6 @@ std::vector<int64_t> under(const Case& c, int64_t o) {
         found.push_back(inside ? plane * stride + element : -1);
     }
     return found;
-}
-
-int failures = 0, checked = 0;
-
-template <class T>
-void same(const char* what, const char* tier, Array<T>& got, const std::vector<T>& expected) {
-    ++checked;
-    for (int64_t i = 0; i < got.size; ++i) {
-        if (memcmp(&got[i], &expected[size_t(i)], sizeof(T)) == 0) continue;
-        if (++failures < 20)
-            printf("%s on %s: element %lld of %lld differs\n", what, tier, (long long)i,
-                   (long long)got.size);
-        return;
-    }
 }
 
 Report run(Range kernel, Job job, int64_t elements, int64_t row, int64_t block) {
@@ -360,6 +321,8 @@ int main(int argc, char** argv) {
             sums<int8_t, int64_t>(k, 4);
             sums<uint32_t, uint64_t>(k, 10);
             resizes(k);
+            convolutions<float>(k, Element::f32);
+            convolutions<double>(k, Element::f64);
         }
         printf("%-9s %d arrays compared so far, %d wrong\n", k.name, checked, failures);
     }
