@@ -96,10 +96,10 @@ void convolve(int64_t work, Call call) {
 void run_conv_of(const Conv& conv, nb::handle x, nb::handle weight, nb::handle bias, nb::handle out,
                  bool packed) {
     const Elements from(x, false, conv.in_bytes), to(out, true, conv.out_bytes);
-    const Elements w(weight, packed, packed ? conv.plan.packed_bytes : conv.weight_bytes);
+    const Elements w(weight, false, packed ? conv.plan.packed_bytes : conv.weight_bytes);
     const std::unique_ptr<Elements> b(bias.is_none() ? nullptr
                                                      : new Elements(bias, false, conv.bias_bytes));
-    const ConvArguments given{from.data(), packed ? nullptr : w.data(), b ? b->data() : nullptr,
+    const ConvArguments given{from.data(), w.data(), b ? b->data() : nullptr,
                               packed ? w.data() : nullptr, to.data()};
     convolve(conv.plan.work, [&](Workers workers, const char** ran) {
         return run_conv(conv.plan, given, workers, ran);

@@ -86,7 +86,7 @@ bool run(void (*range)(const AnyJob*, int64_t, int64_t, void*), const AnyJob& jo
          int64_t scratch_bytes, Workers workers) {
     if (items == 0) return true;
     const Task<AnyJob> task{range, &job, scratch_bytes};
-    if (workers.threads == 1 && !workers.interrupted) {
+    if (!workers.interrupted) {
         run_task<AnyJob>(&task, 0, items);
         return true;
     }
@@ -114,8 +114,8 @@ bool run_conv(const ConvPlan& plan, const ConvArguments& given, Workers workers,
     job.output = given.out;
     job.weight = given.weight;
     job.packed = given.packed;
-    const bool pack = given.weight && !(plan.packs_itself && !given.packed);
-    if (pack && !given.packed) job.packed = workspace.at_least(plan.packed_bytes);
+    const bool pack = !given.packed && !plan.packs_itself;
+    if (pack) job.packed = workspace.at_least(plan.packed_bytes);
     const bool done = (!pack || pack_weight(plan, given.weight, job.packed, workers, ran)) &&
                       run(plan.kernels->multiply[plan.form][int(plan.element)], job, job.items,
                           job.scratch_bytes, workers);

@@ -81,7 +81,7 @@ void make_tables(const ConvShape& s, const ConvJob& job, int64_t channels, ConvP
 
 bool plan_panels(const ConvShape& s, const ConvKernels& kernels, ConvPlan& plan) {
     ConvJob& job = plan.job;
-    const int64_t element = s.element == Element::f64 ? 8 : 4;
+    const int64_t element = summed_bytes(s.element);
     const int64_t lanes = kernels.vector_bytes / element, inner = s.rank - 1;
     int64_t span[kMaxRank];
     plan_axes(s, job, false, span);
@@ -135,7 +135,6 @@ bool plan_panels(const ConvShape& s, const ConvKernels& kernels, ConvPlan& plan)
     if (job.blocks > 0 && job.blocks < kFewItems)
         job.panels_per_item = ceil_div(job.panels, ceil_div(kFewItems, job.blocks));
     job.items = job.blocks * ceil_div(job.panels, std::max<int64_t>(job.panels_per_item, 1));
-    job.rows = rows();
     job.row_length = job.axes[inner].block * job.axes[inner].out_step;
 
     job.chunks = std::max<int64_t>(1, ceil_div(job.in_channels, std::max<int64_t>(job.chunk, 1)));
@@ -179,16 +178,20 @@ void plan_shape(const ConvShape& s, ConvJob& job) {
 }
 
 int64_t work_of(const ConvShape& s) {
-    constexpr int64_t kElement = 64;  // a depthwise one of 4 x 4 taps takes the time of so many
+    // What takes the time of so many: an element of a depthwise one of 4 x 4 taps, and one of a
+    // weight that has to be laid out.
+    constexpr int64_t kElement = 64, kWeight = 16;
     const int64_t* coarse = s.transposed ? s.in_size : s.out_size;
     int64_t count = s.batch * s.in_channels * (s.out_channels / s.groups);
     int64_t in = s.batch * s.in_channels, out = s.batch * s.out_channels;
+    int64_t weight = s.in_channels * (s.out_channels / s.groups);
     for (int64_t a = 0; a < s.rank; ++a) {
         count *= coarse[a] * s.kernel[a];
+        weight *= s.kernel[a];
         in *= s.in_size[a];
         out *= s.out_size[a];
     }
-    return count + kElement * std::max(in, out);
+    return count + std::max(kElement * std::max(in, out), kWeight * weight);
 }
 
 bool plan_conv(const ConvShape& s, const ConvKernels& kernels, ConvPlan& plan) {
@@ -205,7 +208,7 @@ bool plan_conv(const ConvShape& s, const ConvKernels& kernels, ConvPlan& plan) {
     job.weight_in_stride = s.transposed ? job.out_channels * job.taps : job.taps;
     job.weight_out_stride = s.transposed ? job.taps : job.in_channels * job.taps;
     job.weight_group_stride = job.in_channels * job.out_channels * job.taps;
-    const int64_t lanes = kernels.vector_bytes / (s.element == Element::f64 ? 8 : 4);
+    const int64_t lanes = kernels.vector_bytes / summed_bytes(s.element);
     if (plan_pixels(s, kernels, plan)) return true;
     if (job.out_channels < lanes && plan_planes(s, kernels, plan)) return true;
     return plan_panels(s, kernels, plan);

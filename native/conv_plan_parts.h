@@ -1,4 +1,4 @@
-// What the plans of both forms of a convolution need.
+// What the plans of all forms of a convolution need.
 #pragma once
 #include <algorithm>
 
@@ -13,6 +13,9 @@ inline int64_t floor_div(int64_t a, int64_t b) {
 }
 inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 inline int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
+
+// Of an element as it is summed: halves are widened.
+inline int64_t summed_bytes(Element element) { return element == Element::f64 ? 8 : 4; }
 
 struct AxisTap {
     int64_t tap, shift;

@@ -13,7 +13,7 @@ constexpr int64_t kItemBytes = 64 << 10;    // written by a work item, about
 bool plan_pixels(const ConvShape& s, const ConvKernels& kernels, ConvPlan& plan) {
     ConvJob& job = plan.job;
     const bool same = s.element == Element::f32 || s.element == Element::f64;
-    const int64_t element = s.element == Element::f64 ? 8 : 4;
+    const int64_t element = summed_bytes(s.element);
     const int64_t lanes = kernels.vector_bytes / element, inner = s.rank - 1;
     if (!same || job.in_channels != 1 || job.out_channels != 1 || s.groups < lanes ||
         s.in_strides[1] != 1 || s.out_strides[1] != 1)
@@ -28,33 +28,29 @@ bool plan_pixels(const ConvShape& s, const ConvKernels& kernels, ConvPlan& plan)
         if (outer > kMostOuter) return false;
     }
     int64_t scale = s.groups;  // of the packed weight, from one tap to the next
+    int64_t span[kMaxRank];
+    plan_axes(s, job, false, span);
     std::vector<int64_t> begins(size_t(s.rank), 0);
     for (int64_t a = inner; a >= 0; scale *= s.kernel[a], --a) {
+        const ConvAxis& axis = job.axes[a];
+        std::vector<std::vector<AxisTap>> taps;
+        for (int64_t r = 0; r < std::min(axis.out_step, axis.out_size); ++r)
+            taps.push_back(taps_of(s, axis, a, r));
         begins[size_t(a)] = int64_t(plan.meetings_of.size());
-        for (int64_t x = 0; x < s.out_size[a]; ++x) {
+        for (int64_t x = 0; x < axis.out_size; ++x) {
             plan.meetings_of.push_back(int64_t(plan.meetings.size()));
-            for (int64_t n = 0; n < s.kernel[a]; ++n) {
-                const int64_t t = s.transposed ? s.kernel[a] - 1 - n : n;  // as planes add them
-                int64_t i = t * s.dilation[a] - s.before[a];
-                if (s.transposed) {
-                    i = x - i;
-                    if (i % s.stride[a] != 0) continue;
-                    i /= s.stride[a];
-                } else {
-                    i += x * s.stride[a];
-                }
-                if (i >= 0 && i < s.in_size[a])
-                    plan.meetings.push_back({i * job.in_strides[a], t * scale});
+            for (const AxisTap& t : taps[size_t(x % axis.out_step)]) {
+                const int64_t i = x / axis.out_step * axis.in_step + t.shift;
+                if (i >= 0 && i < axis.in_size)
+                    plan.meetings.push_back({i * job.in_strides[a], t.tap * scale});
             }
         }
         plan.meetings_of.push_back(int64_t(plan.meetings.size()));
     }
     job.meetings = plan.meetings.data();
-    for (int64_t a = 0; a < s.rank; ++a) {
-        job.axes[a].out_size = s.out_size[a];
+    for (int64_t a = 0; a < s.rank; ++a)
         job.meetings_of[a] = plan.meetings_of.data() + begins[size_t(a)];
-    }
-    const int64_t pixel = s.groups * element, length = s.out_size[inner];
+    const int64_t pixel = s.groups * element, length = job.axes[inner].out_size;
     const int64_t piece = std::clamp<int64_t>(kItemBytes / pixel, 1, length);
     job.axes[inner].block = ceil_div(length, ceil_div(length, piece));
     job.rows = std::max<int64_t>(1, kItemBytes / (job.axes[inner].block * pixel));

@@ -162,7 +162,7 @@ void make_columns(const ConvShape& s, ConvPlan& plan) {
 
 bool plan_planes(const ConvShape& s, const ConvKernels& kernels, ConvPlan& plan) {
     ConvJob& job = plan.job;
-    const int64_t element = s.element == Element::f64 ? 8 : 4;
+    const int64_t element = summed_bytes(s.element);
     const int64_t lanes = kernels.vector_bytes / element, inner = s.rank - 1;
     int64_t span[kMaxRank];
     plan_axes(s, job, true, span);

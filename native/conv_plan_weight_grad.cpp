@@ -17,7 +17,7 @@ constexpr int64_t kTurned = 16;
 bool plan_weight_grad(const ConvShape& s, const ConvKernels& kernels, WeightGradPlan& plan) {
     WeightGradJob& job = plan.job;
     ConvJob& conv = job.conv;
-    const int64_t element = s.element == Element::f64 ? 8 : 4, inner = s.rank - 1;
+    const int64_t element = summed_bytes(s.element), inner = s.rank - 1;
     const int64_t lanes = kernels.vector_bytes / element;
     int64_t span[kMaxRank];
     plan.kernels = &kernels;

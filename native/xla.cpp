@@ -140,7 +140,7 @@ private:
 
 // What `make` makes of a key, kept for the next call.
 template <class Made, class Make>
-std::shared_ptr<const Made> kept(Numbers key, Make make) {
+std::shared_ptr<const Made> kept(const Numbers& key, Make make) {
     static std::mutex mutex;
     static auto& known = *new std::map<Numbers, std::shared_ptr<const Made>>;  // never destroyed
     std::lock_guard<std::mutex> lock(mutex);
@@ -148,7 +148,7 @@ std::shared_ptr<const Made> kept(Numbers key, Make make) {
     if (found != known.end()) return found->second;
     if (known.size() >= 1024) known.clear();  // calls that are running hold their own
     std::shared_ptr<const Made> made = make(key);
-    known.emplace(std::move(key), made);
+    known.emplace(key, made);
     return made;
 }
 
@@ -166,20 +166,12 @@ std::shared_ptr<const Made> convolution_of(const Frame& call) {
     // The tier may be another one at the next call.
     Numbers numbers = call.plan();
     numbers.push_back(int64_t(reinterpret_cast<uintptr_t>(current())));
-    switch (call.operand(0)->dtype) {
-        case xla::F32:
-            numbers.push_back(0);
-            break;
-        case xla::F64:
-            numbers.push_back(1);
-            break;
-        case xla::F16:
-            numbers.push_back(2);
-            break;
-        default:
-            throw std::invalid_argument("no convolution has these elements");
-    }
-    return kept<Made>(std::move(numbers), [](const Numbers& key) {
+    const int element =
+        kind_of(call.operand(0)->dtype).dtype;  // the floats come first, as in Element
+    if (element < 0 || element >= kElements)
+        throw std::invalid_argument("no convolution has these elements");
+    numbers.push_back(element);
+    return kept<Made>(numbers, [](const Numbers& key) {
         Reader read(key);
         const bool transposed = read.next() != 0;
         const int64_t batch = read.next(), groups = read.next(), in = read.next(),

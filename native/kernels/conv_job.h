@@ -131,10 +131,11 @@ struct ConvJob {
     // Pixels: those of output element x of an axis are meetings_of[axis][x] .. [x + 1].
     const Meeting* meetings;
     const int64_t* meetings_of[kMaxRank];
+    int64_t rows;  // of a work item
 
-    int64_t block_batch;       // images of one work item
-    int64_t blocks, items;     // blocks of all images and groups; times panel ranges
-    int64_t rows, row_length;  // of the sums of a panel: block rows, output elements of one
+    int64_t block_batch;    // images of one work item
+    int64_t blocks, items;  // blocks of all images and groups; times panel ranges
+    int64_t row_length;     // output elements of a row of the sums of a panel
     int64_t tile_bytes, sums_bytes, list_bytes, scratch_bytes;
     int64_t stream;  // large output: write past the caches
 };

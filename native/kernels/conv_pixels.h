@@ -26,8 +26,8 @@ static void pack_taps(const ConvJob* given, int64_t begin, int64_t end, void*) {
 // 2, are written out: 0.87 -> 0.79 ms on one thread. Four positions of a phase at a time, with the
 // weights in registers, were no faster.
 template <class T, int NV, bool STREAM>
-static void multiply_pixels(const ConvJob& job, int64_t first, int64_t stop, int64_t channel,
-                            const Meeting* outer, int64_t outers, const T* input, T* output) {
+static void multiply_channels(const ConvJob& job, int64_t first, int64_t stop, int64_t channel,
+                              const Meeting* outer, int64_t outers, const T* input, T* output) {
     typedef typename Vec<T>::type V;
     constexpr int L = kLanes<T>;
     const int64_t inner = job.rank - 1, *begins = job.meetings_of[inner];
@@ -73,10 +73,10 @@ static void row_of_pixels(const ConvJob& job, int64_t first, int64_t stop, const
     constexpr int L = kLanes<T>;
     int64_t c = 0;
     for (; c + 4 * L <= job.groups; c += 4 * L)
-        multiply_pixels<T, 4, STREAM>(job, first, stop, c, outer, outers, input, output);
+        multiply_channels<T, 4, STREAM>(job, first, stop, c, outer, outers, input, output);
     for (; c < job.groups; c += L) {
         if (c > job.groups - L) c = job.groups - L;  // the last vector overlaps the one before
-        multiply_pixels<T, 1, STREAM>(job, first, stop, c, outer, outers, input, output);
+        multiply_channels<T, 1, STREAM>(job, first, stop, c, outer, outers, input, output);
     }
 }
 

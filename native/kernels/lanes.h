@@ -251,22 +251,21 @@ UNSAMPLE_INLINE Lanes<T, L> load_every(const T* from, int64_t stride) {
 }
 
 #if defined(__GNUC__)
+// Every T of a vector as an integer of twice its width.
+template <class T>
+UNSAMPLE_INLINE Lanes<uint8_t, 16> spread(Lanes<uint8_t, 16> v) {
+    constexpr int L = 16 / int(sizeof(T));
+    return (Lanes<uint8_t, 16>)low_pairs((Lanes<T, L>)v, Lanes<T, L>{}, typename UpTo<L>::Type{});
+}
 // The first bytes at `from` as integers of WIDTH bytes that fill a vector. GCC 12 takes
 // __builtin_convertvector apart byte by byte: half the time of an unpool.
 template <int WIDTH>
 UNSAMPLE_INLINE Lanes<uint8_t, 16> between_zeros(const uint8_t* from) {
     Lanes<uint8_t, 16> v{};
     memcpy(&v, from, 16 / WIDTH);
-    for (int bytes = 1; bytes < WIDTH; bytes *= 2) {
-        if (bytes == 1)
-            v = low_pairs(v, Lanes<uint8_t, 16>{}, UpTo<16>::Type{});
-        else if (bytes == 2)
-            v = (Lanes<uint8_t, 16>)low_pairs((Lanes<uint16_t, 8>)v, Lanes<uint16_t, 8>{},
-                                              UpTo<8>::Type{});
-        else
-            v = (Lanes<uint8_t, 16>)low_pairs((Lanes<uint32_t, 4>)v, Lanes<uint32_t, 4>{},
-                                              UpTo<4>::Type{});
-    }
+    if constexpr (WIDTH >= 2) v = spread<uint8_t>(v);
+    if constexpr (WIDTH >= 4) v = spread<uint16_t>(v);
+    if constexpr (WIDTH >= 8) v = spread<uint32_t>(v);
     return v;
 }
 #endif

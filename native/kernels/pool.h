@@ -51,7 +51,7 @@ void pool_pairs(const TapRows& rows, const Raw* x, const Axis& axis, Span span, 
         numbers[i] = Number(rows.rows[i].number);
     }
     const int64_t ahead = larger(2 * axis.fine, POOL_AHEAD / int64_t(sizeof(Raw)));
-    over<FULL<Raw>>(span.stop - span.first, [=](auto lanes, int64_t o) {
+    over<FULL<Raw>>(span.stop - span.first, [=, &starts, &numbers](auto lanes, int64_t o) {
         constexpr int L = decltype(lanes)::value;
         Lanes<Raw, L> best{};
         Lanes<Number, L> winner{};

@@ -142,11 +142,10 @@ bool switches_good(const Geometry& g, const Tap* switches, const int64_t* outer,
 
 // Blocks of 2 elements along the row that tile it from its start, the common case: no row is looked
 // at twice, so that short rows stay cheap (16x128x8x8: 15 -> 6 ns a row).
-inline bool pairs_tile(const Job& job) {
-    const Geometry& g = *job.geometry;
+inline bool pairs_tile(const Geometry& g) {
     const Axis& a = g.axes[g.rank - 1];
     return one_each(g) && g.inside && !a.start && a.size == 2 && a.stride == 2 && a.dilation == 1 &&
-           a.before == 0 && job.columns % 2 == 0;
+           a.before == 0;
 }
 
 template <class E>
@@ -158,7 +157,8 @@ void unpool_tiles(const Job& job, int64_t begin, int64_t end) {
     Walk<true> walk(job, begin);
     Writer<E> out(static_cast<E*>(job.out) + walk.offset(), job.stream);
     for (int64_t item = begin; item < end; ++item, walk.next()) {
-        const int64_t n = walk.to() - walk.from(), first = walk.from() / 2;
+        const int64_t n = walk.to() - walk.from();
+        const int64_t first = walk.from() / 2;  // pieces are whole blocks
         const int64_t pairs = larger(smaller(n / 2, axis.coarse - first), 0);
         E* made = out.room(n);
         int64_t covered = 0;
@@ -180,7 +180,7 @@ void unpool(const void* untyped, int64_t begin, int64_t end) {
     const Job& job = *static_cast<const Job*>(untyped);
     const Geometry& g = *job.geometry;
     const Axis& axis = g.axes[g.rank - 1];
-    if (sizeof(Tap) == 1 && pairs_tile(job)) return unpool_tiles<E>(job, begin, end);
+    if (sizeof(Tap) == 1 && pairs_tile(g)) return unpool_tiles<E>(job, begin, end);
     const bool one = one_each(g);
     Walk<true> walk(job, begin);
     Writer<E> out(static_cast<E*>(job.out) + walk.offset(), job.stream);

@@ -184,7 +184,7 @@ def _target(out: Any, shape: tuple[int, ...], dtype: Any) -> Any:
 
 
 @lru_cache(maxsize=1024)
-def _compiled(plan: Plan, channels: int = 1, blocks: bool = False) -> Any:
+def _compiled(plan: Plan, channels: int = 0, blocks: bool = False) -> Any:
     """The plan on the C++ side."""
     return _native.Plan(*plan_arguments(plan, channels, blocks))
 
@@ -234,7 +234,7 @@ def window_sum(y: ArrayT, plan: Plan, dtype: Any, out: ArrayT | None) -> ArrayT:
     """Every block added up, in the order of the definition."""
     source = _ready(y)
     target = _target(out, plan.output_shape, dtype)
-    _native.window_sum(_compiled(plan, 0), source, target, _code(source.dtype), target.itemsize)
+    _native.window_sum(_compiled(plan), source, target, _code(source.dtype), target.itemsize)
     return placed(target, out)
 
 
@@ -244,7 +244,7 @@ def max_pool(x: Any, plan: Plan, taps_dtype: Any, out: tuple[Any, Any]) -> tuple
     values = _target(out[0], plan.output_shape, x.dtype)
     taps = None if taps_dtype is None else _target(out[1], plan.output_shape, taps_dtype)
     width = 1 if taps is None else taps.itemsize
-    _native.pool(_compiled(plan, 0), x, values, taps, _code(x.dtype), width)
+    _native.pool(_compiled(plan), x, values, taps, _code(x.dtype), width)
     return placed(values, out[0]), placed(taps, out[1])
 
 
@@ -261,7 +261,7 @@ def max_unpool(values: Any, taps: Any, plan: Plan, duplicates: str, out: Any) ->
     if rule != _LAST and plan.tiles:  # nothing meets: all four are the same
         rule = _LAST
     code = values.itemsize if rule == _LAST else _code(values.dtype)
-    good = _native.unpool(_compiled(plan, 0), values, taps, target, code, taps.itemsize, rule)
+    good = _native.unpool(_compiled(plan), values, taps, target, code, taps.itemsize, rule)
     return placed(target, out) if good else None
 
 
@@ -269,7 +269,7 @@ def max_gather(x: Any, taps: Any, plan: Plan, out: Any) -> Any:
     """The elements that switches point to; None where one points nowhere."""
     x, taps = _ready(x), _ready(taps)
     target = _target(out, plan.output_shape, x.dtype)
-    good = _native.gather(_compiled(plan, 0), x, taps, target, x.itemsize, taps.itemsize)
+    good = _native.gather(_compiled(plan), x, taps, target, x.itemsize, taps.itemsize)
     return placed(target, out) if good else None
 
 
@@ -316,11 +316,16 @@ def resize(x: Any, plan: Plan, up: bool, copy: bool, out: Any) -> Any:
 @lru_cache(maxsize=256)
 def _passes(plan: Plan, up: bool) -> list[tuple[Any, tuple[int, ...], int, int]]:
     """What each pass needs to know, in the order of the axes."""
+    return [(_terms(resample, up), *rest) for resample, *rest in resize_passes(plan, up)]
+
+
+def resize_passes(plan: Plan, up: bool) -> list[tuple[Resample, tuple[int, ...], int, int]]:
+    """Of every axis that changes: how, the shape after it, and the elements before it and behind it."""
     passes, shape = [], list(plan.input_shape)
     for axis, resample in enumerate(plan.resamples, len(shape) - plan.rank):
         if resample.source == resample.target:
             continue
         outer, inner = prod(shape[:axis]), prod(shape[axis + 1 :])
         shape[axis] = resample.target if up else resample.source
-        passes.append((_terms(resample, up), tuple(shape), outer, inner))
+        passes.append((resample, tuple(shape), outer, inner))
     return passes

@@ -34,10 +34,7 @@ def conv(x: Any, weight: Any, bias: Any, plan: Plan, groups: int, dtype: Any, ou
 
 def conv_transpose(y: Any, weight: Any, bias: Any, plan: Plan, groups: int, dtype: Any, out: Any) -> Any:
     """`unsample.conv_transpose` as planned."""
-    for window in _windows(plan):
-        if window.mode != "zeros":
-            break
-    else:
+    if not _folds(plan):
         return _multiply(True, y, weight, bias, plan, groups, dtype, out)
     if not _takes(plan, dtype, y, weight, bias):
         return None
@@ -151,12 +148,17 @@ def contiguous(transposed: bool, plan: Plan, groups: int, dtype: Any, tier: str)
     """
     if _element(dtype) < 0 or len(plan.windows) > _MAX_RANK:
         return None
-    if transposed and any(window.mode != "zeros" for window in _windows(plan)):
+    if transposed and _folds(plan):
         return None
     shapes = (plan.input_shape, plan.output_shape)
     channels = (shapes[0][-plan.rank - 1], shapes[1][-plan.rank - 1])
-    strides = [tuple(prod(shape[i + 1 :]) * dtype.itemsize for i in range(len(shape))) for shape in shapes]
+    strides = [c_strides(shape, dtype.itemsize) for shape in shapes]
     return _compiled(_native.Conv, transposed, plan, groups, dtype, channels, *strides, tier)
+
+
+def c_strides(shape: tuple[int, ...], itemsize: int = 1) -> tuple[int, ...]:
+    """Of an array in C order: bytes, or elements where `itemsize` is left out."""
+    return tuple(prod(shape[i + 1 :]) * itemsize for i in range(len(shape)))
 
 
 @lru_cache(maxsize=1024)
@@ -189,6 +191,11 @@ def axes_arguments(plan: Plan, transposed: bool) -> tuple[int, list[list[int]]]:
     steps = [(w.size, w.stride, w.dilation, w.before, _FOLDS[w.mode]) for w in _windows(plan)]
     axes = [[*side, *step] for side, step in zip(sides, steps, strict=True)]
     return (plan.input_shape[0] if len(plan.input_shape) == plan.rank + 2 else 1), axes
+
+
+def _folds(plan: Plan) -> bool:
+    """Whether what falls into the padding of a transposed convolution is folded back."""
+    return _windows(plan)[0].mode != "zeros"  # one mode for all axes
 
 
 def _windows(plan: Plan) -> tuple[Window, ...]:

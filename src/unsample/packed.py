@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from unsample.memory import empty
+
 _MOST = 8  # layouts kept of one weight: it depends on the sizes, the dtype and the instructions
 
 
@@ -19,10 +21,10 @@ class PackedWeight(np.ndarray[Any, Any]):
         """The elements of `kernel`, this weight in the dtype of the call, as `compiled` reads them."""
         found = self.kept.get(compiled)
         if found is None:
-            found = np.empty(compiled.packed_bytes, np.uint8)
+            found = empty((compiled.packed_bytes,), np.dtype(np.uint8))
             compiled.pack(kernel, found)
             while len(self.kept) >= _MOST:
-                self.kept.pop(next(iter(self.kept)), None)
+                self.kept.pop(list(self.kept)[0], None)  # a copy: other threads add
             self.kept[compiled] = found
         return found
 
