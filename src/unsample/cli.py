@@ -6,12 +6,14 @@ traceback.
 """
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from math import isnan
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+from typing import IO, TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 try:
     import typer
@@ -20,6 +22,8 @@ except ModuleNotFoundError as missing:
         raise
     print("unsample: the command line needs an extra: pip install 'unsample[cli]'", file=sys.stderr)
     raise SystemExit(2) from None
+
+from unsample.files import check_target, printable, write_whole
 
 if TYPE_CHECKING:
     from unsample.compare import Comparison, Photographs, Result, Settings
@@ -41,18 +45,94 @@ Say = Callable[[str], None]
 
 def main() -> None:
     """Run the command line, as the installed script `unsample` does."""
+    # A closed stream is None. The next file to be opened would get its number, and so what is printed.
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
     for stream in (sys.stdout, sys.stderr):
         # A file name may hold characters that this terminal does not have.
         getattr(stream, "reconfigure", lambda **_: None)(errors="backslashreplace")
-    app()
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        with _standard_output():
+            code = _run()
+            sys.stdout.flush()
+    except typer.Exit as stop:
+        code = stop.exit_code
+    try:
+        sys.stderr.flush()
+    except OSError:
+        _discard(sys.stderr)
+    raise SystemExit(code)
+
+
+def _run() -> int:
+    try:
+        return app(prog_name="unsample", standalone_mode=False) or 0
+    except _Terminated:
+        return 143
+    except Exception as error:
+        # An error of usage, from click or from typer's copy of it: they quote what was typed.
+        if not hasattr(error, "format_message"):
+            raise
+        if type(error).__name__ == "NoArgsIsHelpError":
+            _complain(error.format_message(), lines=True)
+        else:
+            where = getattr(getattr(error, "ctx", None), "command_path", "unsample")
+            message = _one_line(error.format_message()).rstrip(".")
+            _complain(f"{where}: {message}; see '{where} --help'")
+        return 2
 
 
 def _version(asked: bool) -> None:
     if asked:
         from unsample import __version__
 
-        print(f"unsample {__version__}")
+        _say(f"unsample {__version__}")
         raise typer.Exit
+
+
+# -- what is printed ----------------------------------------------------------------------------------
+
+
+def _say(text: object = "", *, end: str = "\n") -> None:
+    """Print to standard output; where that is full or gone, stop."""
+    with _standard_output():
+        print(printable(text, lines=True), end=end, flush=True)
+
+
+def _say_json(text: str) -> None:
+    # JSON escapes all that a terminal obeys but this.
+    with _standard_output():
+        print(text.rstrip("\n").replace("\x7f", "\\u007f"), flush=True)
+
+
+def _complain(text: str, *, lines: bool = False) -> None:
+    """Print to standard error; where that is full or gone, nobody can be told."""
+    with suppress(OSError):
+        print(printable(text, lines=lines), file=sys.stderr, flush=True)
+
+
+def _one_line(message: str) -> str:
+    return " ".join(line.strip() for line in message.splitlines())
+
+
+@contextmanager
+def _standard_output() -> Iterator[None]:
+    """Stop where what is printed is not taken; silently where the reader went away, as `| head` does."""
+    try:
+        yield
+    except OSError as error:
+        _discard(sys.stdout)
+        if not isinstance(error, BrokenPipeError):
+            _complain(f"unsample: standard output cannot be written ({error.strerror})")
+        raise typer.Exit(1) from None
+
+
+def _discard(stream: IO[str]) -> None:
+    """Send to nowhere what a stream that fails still holds, or Python complains of it at its end."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @app.callback()
@@ -116,14 +196,12 @@ def compare(
         photographs = bundled(seed) if folder is None else from_folder(folder, smallest=crop, seed=seed)
         place = check_writable(out)
         for name, why in photographs.skipped:
-            print(f"skipped: {name} {why}", file=sys.stderr)
-        say: Say = (lambda line: None) if as_json else (lambda line: print(line, flush=True))
+            _complain(f"skipped: {name} {why}")
+        say: Say = (lambda line: None) if as_json else _say
         _announce(say, settings, photographs)
         code, comparison, written = _train(say, settings, photographs, place, progress=not as_json)
         if as_json:
-            import json
-
-            print(json.dumps(comparison.document(), indent=2, allow_nan=False))
+            _say_json(comparison.as_json())
         elif comparison.results:
             say("")
             _print_table(comparison)
@@ -132,7 +210,8 @@ def compare(
                 "Higher PSNR and SSIM are better. Blockiness and checkerboard energy are best "
                 "where they are those of the originals."
             )
-            say(f"Written to {place}: {', '.join(sorted(path.name for path in written))}")
+            if written:
+                say(f"Written to {printable(place)}: {', '.join(sorted(path.name for path in written))}")
     if code:
         raise typer.Exit(code)
 
@@ -168,26 +247,44 @@ def _train(
 
     results: list[Result] = []
     code = 0
-    signal.signal(signal.SIGTERM, _terminate)
     try:
         for result in train(photographs, settings, progress=progress):
             results.append(result)
             Comparison(settings, photographs, tuple(results)).save_numbers(place)
+            # The first step is not timed, so where it is the only one there is no time.
+            time = (
+                "time not measured" if isnan(result.ms_per_step) else f"{result.ms_per_step:.0f} ms per step"
+            )
             say(
                 f"{len(results)} of {len(settings.methods)}  {result.method:<14}  "
                 f"PSNR {result.psnr:5.2f} dB  SSIM {result.ssim:.3f}  "
-                f"loss {result.losses[-1]:.4f}  {result.ms_per_step:.0f} ms per step"
+                f"loss {result.losses[-1]:.4f}  {time}"
             )
-    except _Terminated:
-        code = 143
-    except KeyboardInterrupt:
-        code = 130
+    except (KeyboardInterrupt, _Terminated) as stop:
+        code = _code_of(stop)
     comparison = Comparison(settings, photographs, tuple(results))
     if code:
         done = f"{len(results)} of {len(settings.methods)} ways up are finished"
         kept = f"the results are in {place}" if results else "nothing was written"
-        print(f"interrupted: {done}, {kept}", file=sys.stderr)
-    return code, comparison, comparison.save(place) if results else []
+        _complain(f"interrupted: {done}, {kept}")
+    written: list[Path] = []
+    if results:
+        try:
+            for path in comparison.saved(place):
+                written.append(path)
+        except (KeyboardInterrupt, _Terminated) as stop:
+            code = _code_of(stop)
+            there = [path.name for path in written]
+            missing = [name for name in comparison.names if name not in there]
+            _complain(
+                f"interrupted while saving: {', '.join(there) or 'nothing'} written to {place}, "
+                f"{', '.join(missing)} not"
+            )
+    return code, comparison, written
+
+
+def _code_of(stop: BaseException) -> int:
+    return 143 if isinstance(stop, _Terminated) else 130
 
 
 def _print_table(comparison: "Comparison") -> None:
@@ -205,7 +302,8 @@ def _print_table(comparison: "Comparison") -> None:
         table.add_row(*row)
     table.add_section()
     table.add_row(*originals, style="dim")
-    Console(highlight=False).print(table)
+    with _standard_output():
+        Console(highlight=False).print(table)
 
 
 # -- explore ------------------------------------------------------------------------------------------
@@ -266,10 +364,6 @@ def explore(
 
     One HTML file that needs no server and loads nothing. Everything can be changed in the page, too.
     """
-    from unsample.explore.page import show as show_page
-    from unsample.explore.page import write
-    from unsample.explore.state import make_state, read_option
-
     given = {
         "y": y,
         "x": x,
@@ -292,21 +386,17 @@ def explore(
         "convention": convention,
         "antialias": antialias,
     }
-    try:
+    with _one_sentence(debug, "explore") as written:
+        from unsample.explore.page import show as show_page
+        from unsample.explore.page import write
+        from unsample.explore.state import make_state, read_option
+
         settings = {name: read_option(name, text) for name, text in given.items() if text not in ("", None)}
         state = make_state(way_up, direction="down" if down else "up", rank=rank, **settings)
         path = write(out, state)
-    except (ValueError, TypeError, OverflowError) as error:
-        if debug:
-            raise
-        _stop(2, str(error))
-    except OSError as error:
-        if debug:
-            raise
-        _stop(1, str(error))
-    print(f"Written to {path}")
-    if show and not show_page(path):
-        print("There is no display to show it on: open the file in a browser.", file=sys.stderr)
+        _written(path, written)
+        if show and path.is_file() and not show_page(path):
+            _complain("There is no display to show it on: open the file in a browser.")
 
 
 # -- inspect ------------------------------------------------------------------------------------------------
@@ -344,33 +434,39 @@ def inspect(
     A multiply-add is one product added; taps that meet padding are left out. "field" is the receptive field.
     Exit code 1 where the model stops on the way or the condition holds.
     """
-    with _one_sentence(debug, "inspect"):
+    with _one_sentence(debug, "inspect") as written:
         from unsample.inspection import conditions
         from unsample.inspection import inspect as inspected
         from unsample.inspection.load import from_factory
 
         if as_json and as_csv:
             raise ValueError("inspect: json and csv must not both be asked for")
+        if html:
+            check_target("inspect", html)
+        if os.path.exists(model) and not (os.path.isfile(model) or os.path.isdir(model)):
+            raise ValueError(f"inspect: model must be a regular file, got {model}")
         condition = conditions.parse(fail_if) if fail_if else None
         example = _shape_option(shape) if shape else None
-        made = from_factory(model) if ":" in model and not Path(model).exists() else model
+        made = from_factory(model) if ":" in model and not os.path.exists(model) else model
         found = inspected(made, example, sizes=sizes, repeats=5 if timed else 0)
         if html:
             from unsample.inspection.page import save
 
             save(found, Path(html))
+            written.append(html)
         if as_json:
-            print(found.to_json())
+            _say_json(found.to_json())
         elif as_csv:
-            print(found.to_csv(), end="")
+            _say(found.to_csv(), end="")
         else:
-            _print_inspection(found)
+            with _standard_output():
+                _print_inspection(found)
         held = condition.holds(found.numbers()) if condition is not None else None
         if held is not None:
-            print(f"unsample inspect: fail-if: {held}", file=sys.stderr)
+            _complain(f"unsample inspect: fail-if: {held}")
         if found.failure is not None and (as_json or as_csv):
             where = found.failure.layer or "the model"
-            print(f"unsample inspect: stopped in {where}: {found.failure.sentence}", file=sys.stderr)
+            _complain(f"unsample inspect: stopped in {where}: {found.failure.sentence}")
     if held is not None or found.failure is not None:
         raise typer.Exit(1)
 
@@ -379,8 +475,8 @@ def _shape_option(text: str) -> tuple[int, ...]:
     from unsample.geometry.arguments import integers
 
     parts = text.replace("x", ",").split(",")
-    if not all(part.strip().isdigit() for part in parts):
-        raise ValueError(f"inspect: input must be whole numbers such as 1,3,256,256, got {text!r}")
+    if not all(re.fullmatch(r"\d{1,18}", part.strip()) for part in parts):
+        raise ValueError(f"inspect: input must be whole numbers such as 1,3,256,256, got {text!r:.40}")
     return integers("inspect", "input", [int(part) for part in parts], minimum=0)
 
 
@@ -391,25 +487,28 @@ def _print_inspection(found: "Inspection") -> None:
 
     from unsample.inspection.table import fitted
 
+    def shown(text: str, style: str = "") -> Text:  # of layers, as the file of the model names them
+        return Text(printable(text), style)
+
     console = Console(highlight=False)
     tones = {"up": "blue", "down": "yellow", "good": "green", "bad": "bold red"}
     model, _, totals = found.title().partition("  ")
-    console.print(Text(model, "bold"))
-    console.print(Text(totals), "", sep="\n")
+    console.print(shown(model, "bold"))
+    console.print(shown(totals), "", sep="\n")
     fit = fitted(found, console.width)
     table = Table(box=None, pad_edge=False, padding=(0, fit.gap, 0, 0), header_style="dim")
     for column, width in zip(fit.columns, fit.widths, strict=True):
         justify: Literal["left", "right"] = "right" if column.right else "left"
         table.add_column(column.heading, justify=justify, no_wrap=True, width=width)
     for row in fit.rows:
-        table.add_row(*(Text(cell.plain, tones.get(cell.tone, "")) for cell in row))
+        table.add_row(*(shown(cell.plain, tones.get(cell.tone, "")) for cell in row))
     if fit.rows:
         console.print(table, "", sep="\n")
     lines = Table.grid(padding=(0, 2, 0, 0))
     last = ""
     for heading, sentence in found.findings():
         tone = "bold red" if heading == "stopped" else ""
-        lines.add_row(Text("" if heading == last else heading, tone or "bold"), Text(sentence, tone))
+        lines.add_row(Text("" if heading == last else heading, tone or "bold"), shown(sentence, tone))
         last = heading
     console.print(lines)
 
@@ -518,10 +617,10 @@ def draw(
         "kernel_size": kernel_size, "duplicates": duplicates, "factor": factor, "at": at, "order": order,
         "method": method, "convention": convention,
     }  # fmt: skip
-    with _one_sentence(debug, "draw"):
+    with _one_sentence(debug, "draw") as written:
         from unsample import draw as drawing
         from unsample.draw.arguments import setting
-        from unsample.draw.files import format_of, render, write_whole
+        from unsample.draw.files import format_of, render
         from unsample.draw.views import natural
         from unsample.geometry import ShapeError
 
@@ -542,18 +641,21 @@ def draw(
         if text:
             if output is not None or format is not None:
                 raise ShapeError("draw: --text prints; for a file of characters give --output drawing.txt")
-            print(drawing.text(example, view, **_terminal()), end="")
+            _say(drawing.text(example, view, **_terminal()), end="")
         elif output == "-":
             picture = render(example, view, format or "svg", dark=dark, seconds=seconds)
-            sys.stdout.buffer.write(picture)
-            sys.stdout.buffer.flush()
+            with _standard_output():
+                sys.stdout.buffer.write(picture)
+                sys.stdout.buffer.flush()
         else:
-            place = Path(output or f"{operation}-{view or natural(example)}.{format or 'svg'}")
+            name = f"{operation}-{view or natural(example)}.{format or 'svg'}" if output is None else output
+            place = Path(name)
             kind = format_of(place, format)
-            if place.is_dir() or not place.parent.is_dir():
+            if os.path.isdir(place) or not os.path.isdir(place.parent):
                 raise ShapeError(f"draw: --output must be a file in a folder that exists, got {place}")
-            write_whole(place, render(example, view, kind, dark=dark, seconds=seconds))
-            print(f"Written to {place}")
+            check_target("draw", place)
+            picture = render(example, view, kind, dark=dark, seconds=seconds)
+            _written(write_whole("draw", place, picture), written)
 
 
 def _terminal() -> dict[str, Any]:
@@ -571,6 +673,13 @@ def _terminal() -> dict[str, Any]:
 
 
 # -- errors -------------------------------------------------------------------------------------------------
+
+
+def _written(path: Path, written: list[str]) -> None:
+    """Say so; not of a pipe or device, which may be the very stream that would say so."""
+    if path.is_file():
+        written.append(str(path))
+        _say(f"Written to {printable(path)}")
 
 
 class _Terminated(BaseException):
@@ -591,38 +700,40 @@ NEEDED = {
 
 
 @contextmanager
-def _one_sentence(debug: bool, command: str = "compare") -> Iterator[None]:
-    """Turn what goes wrong into one sentence on stderr and an exit code."""
+def _one_sentence(debug: bool, command: str = "compare") -> Iterator[list[str]]:
+    """Turn what goes wrong into one sentence on stderr and an exit code.
+
+    Yields a list for the names of the files that are written, which who interrupts wants to know.
+    """
     from importlib.util import find_spec
 
     missing = [name for name in NEEDED[command] if find_spec(name) is None]
     if missing and not debug:
         _stop(2, f"{command}: needs {', '.join(missing)}: pip install 'unsample[{command}]'")
+    written: list[str] = []
     try:
-        yield
-    except KeyboardInterrupt:
-        _stop(130, "interrupted, nothing was written")
-    except _Terminated:
-        _stop(143, "terminated, nothing was written")
-    except BrokenPipeError:  # the reader went away, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(1) from None
-    except (ValueError, TypeError, OverflowError, IndexError) as error:
+        yield written
+    except (KeyboardInterrupt, _Terminated) as stop:
+        word = "terminated" if isinstance(stop, _Terminated) else "interrupted"
+        _stop(_code_of(stop), f"{word}, {', '.join(written) or 'nothing'} was written")
+    except typer.Exit:
+        raise
+    except Exception as error:
         if debug:
-            raise
-        _stop(2, str(error))
-    except (OSError, MemoryError) as error:
-        if debug:
-            raise
-        _stop(1, f"{type(error).__name__}: {error}")
+            import traceback
+
+            _complain(traceback.format_exc(), lines=True)
+            raise typer.Exit(1) from None
+        if isinstance(error, ValueError | TypeError | OverflowError | IndexError):
+            _stop(2, str(error))
+        known = isinstance(error, OSError) and str(error).startswith(f"{command}: ")
+        _stop(1, str(error) if known else f"{type(error).__name__}: {error}")
 
 
 def _stop(code: int, message: str) -> NoReturn:
     # Errors of the library open with the operation: "compare: crop must be ...".
-    print(
-        f"unsample {message}" if message.partition(":")[0] in NEEDED else f"unsample: {message}",
-        file=sys.stderr,
-    )
+    message = _one_line(message)
+    _complain(f"unsample {message}" if message.partition(":")[0] in NEEDED else f"unsample: {message}")
     raise typer.Exit(code)
 
 

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from unsample.files import open_file, printable
+
 # What Pillow may decode here: plain raster formats, none that runs code or reads other files.
 FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "PPM", "GIF")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".ppm", ".pgm", ".gif")
@@ -33,6 +35,8 @@ BUNDLED = (
 # Photographs are reduced to this many pixels on the longer side: crops then show things, not blur.
 LONGEST_SIDE = 768
 MOST_PHOTOGRAPHS = 200
+# Of the file, and of the pixels when they are decoded to RGB.
+MOST_BYTES = 2**29
 
 
 class BadPhotographs(ValueError):
@@ -88,7 +92,7 @@ def from_folder(folder: str | Path, *, smallest: int, seed: int = 0) -> Photogra
         Where fewer than two photographs can be used; it names the first reason.
     """
     folder = Path(folder)
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # False, too, where the name is too long to be one
         raise BadPhotographs(f"compare: the folder must exist, got {printable(folder)}")
     photographs: list[Photograph] = []
     skipped: list[tuple[str, str]] = []
@@ -128,16 +132,19 @@ def _files(folder: Path) -> Iterator[Path]:
         folders.sort()
         for name in sorted(names):
             path = Path(place, name)
-            if path.is_file():
+            # A pipe or a dead link of such a name was meant to be an image, and is refused by name.
+            if os.path.isfile(path) or path.suffix.lower() in SUFFIXES:
                 yield path
 
 
 def _read(path: Path, name: str) -> Photograph:
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what it says of odd files, in words taken from them
             # Pillow warns of a decompression bomb before it decodes; here that is an error.
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=FORMATS) as image:
+            with open_file(path, MOST_BYTES) as file, Image.open(file, formats=FORMATS) as image:
+                _check_size(image)
                 image.load()
                 upright = ImageOps.exif_transpose(image)
                 return Photograph(name, _reduce(_pixels(upright)))
@@ -148,10 +155,18 @@ def _read(path: Path, name: str) -> Photograph:
         ) from None
     except UnidentifiedImageError:
         raise
-    except (OSError, SyntaxError, ValueError, EOFError, MemoryError) as error:
-        # What Pillow raises for broken files; its text says how they are broken.
-        why = getattr(error, "strerror", None) or error  # without the path, which is named already
-        raise BadPhotographs(f"cannot be read ({why})") from None
+    except Exception as error:
+        # Pillow raises nearly anything for broken files; its text, if any, says how they are broken.
+        why = getattr(error, "strerror", None) or str(error)  # without the path, which is named already
+        raise BadPhotographs(f"cannot be read ({printable(why or type(error).__name__)})") from None
+
+
+def _check_size(image: Image.Image) -> None:
+    """Refuse, from its header alone, what would take more memory than any photograph needs."""
+    wide = image.mode.startswith(("I", "F"))  # `_pixels` makes 16 bits of them
+    needed = image.width * image.height * 3 * (2 if wide else 1)
+    if needed > MOST_BYTES:
+        raise ValueError(f"its pixels take {needed} bytes, at most {MOST_BYTES} are read")
 
 
 def _pixels(image: Image.Image) -> NDArray[Any]:
@@ -192,8 +207,3 @@ def _split(photographs: Sequence[Photograph], skipped: tuple[tuple[str, str], ..
     held_out = sorted(order[:number].tolist())
     train = sorted(order[number:].tolist())
     return Photographs(tuple(photographs[i] for i in train), tuple(photographs[i] for i in held_out), skipped)
-
-
-def printable(path: Path) -> str:
-    """A path that any terminal takes: what is not UTF-8 in it is shown escaped."""
-    return str(path).encode("utf-8", "backslashreplace").decode()

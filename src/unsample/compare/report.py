@@ -3,21 +3,23 @@
 import csv
 import html
 import json
-import os
 import platform
 import tempfile
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from io import BytesIO, StringIO
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unsample.compare import measures
-from unsample.compare.photographs import Photographs, printable
+from unsample.compare.photographs import Photographs
 from unsample.compare.run import Result, Settings, measured_piece
+from unsample.files import printable, write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -150,31 +152,34 @@ class Comparison:
         OSError
             Where the disk refuses.
         """
-        return self.save_numbers(out) + (self.save_pictures(out) if self.results else [])
+        return list(self.saved(out))
 
     def save_numbers(self, out: str | Path) -> list[Path]:
         """results.json and results.csv alone, as `save` writes them."""
+        return list(self.saved(out, NUMBERS))
+
+    def saved(self, out: str | Path, names: Sequence[str] | None = None) -> Iterator[Path]:
+        """Write the files of these names, all that there are results for unless given, one after the other.
+
+        Each is named when it is there, so that who is interrupted knows what is.
+        """
         out = check_writable(out)
+        for name in names if names is not None else self.names:
+            yield write_whole("compare", out / name, FILES[name](self))
 
-        def as_json(file: IO[bytes]) -> None:
-            file.write(json.dumps(self.document(), indent=2, allow_nan=False).encode() + b"\n")
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the files that `save` writes."""
+        return tuple(FILES) if self.results else NUMBERS
 
-        def as_csv(file: IO[bytes]) -> None:
-            rows = [[result.numbers()[key] for key, _, _ in COLUMNS] for result in self.results]
-            text = _csv([[key for key, _, _ in COLUMNS], *rows])
-            file.write(text.encode())
+    def as_json(self) -> str:
+        """What results.json holds."""
+        return json.dumps(self.document(), indent=2, allow_nan=False) + "\n"
 
-        return [_whole(out / "results.json", as_json), _whole(out / "results.csv", as_csv)]
-
-    def save_pictures(self, out: str | Path) -> list[Path]:
-        """sheet.png and losses.png alone, as `save` writes them."""
-        out = check_writable(out)
-        options: dict[str, Any] = {"format": "png", "dpi": 110}
-        sheet, losses = self.sheet(), self.curves()
-        return [
-            _whole(out / "sheet.png", lambda file: sheet.savefig(file, **options)),
-            _whole(out / "losses.png", lambda file: losses.savefig(file, **options)),
-        ]
+    def as_csv(self) -> str:
+        """What results.csv holds: a line per way up, `COLUMNS` wide."""
+        rows = [[result.numbers()[key] for key, _, _ in COLUMNS] for result in self.results]
+        return _csv([[key for key, _, _ in COLUMNS], *rows])
 
     def sheet(self) -> "Figure":
         """Held-out photographs, what each way up made of them, and a magnified patch of each."""
@@ -225,6 +230,25 @@ class Comparison:
         return figure
 
 
+def _png(figure: "Figure") -> bytes:
+    picture = BytesIO()
+    with warnings.catch_warnings():
+        # A name may have letters that the font lacks; they are drawn as boxes.
+        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
+        figure.savefig(picture, format="png", dpi=110)
+    return picture.getvalue()
+
+
+# What `save` writes: name, content.
+FILES: dict[str, Callable[[Comparison], str | bytes]] = {
+    "results.json": Comparison.as_json,
+    "results.csv": Comparison.as_csv,
+    "sheet.png": lambda comparison: _png(comparison.sheet()),
+    "losses.png": lambda comparison: _png(comparison.curves()),
+}
+NUMBERS = ("results.json", "results.csv")
+
+
 def check_writable(out: str | Path) -> Path:
     """`out` as a folder that exists and takes files, made if need be.
 
@@ -247,32 +271,12 @@ def check_writable(out: str | Path) -> Path:
     return out
 
 
-def _whole(path: Path, write: Callable[[IO[bytes]], object]) -> Path:
-    """Write a file that is never seen half done: beside its place, then moved there."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(name, 0o666 & ~umask)  # as open() would have made it, not mkstemp's 0o600
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    return path
-
-
 def one_line(heading: str) -> str:
     """A heading of `COLUMNS` without its line break."""
     return heading.replace("-\n", "").replace("\n", " ")
 
 
 def _csv(rows: Sequence[Sequence[Any]]) -> str:
-    from io import StringIO
-
     text = StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
@@ -292,7 +296,7 @@ def _short(name: str) -> str:
     """A file name that fits over a picture and that matplotlib takes literally."""
     stem = Path(name).stem
     stem = stem if len(stem) <= 18 else stem[:17] + "…"
-    return printable(Path(stem)).replace("$", r"\$")
+    return printable(stem).replace("$", r"\$")
 
 
 def _magnified(axes: Any, image: Image, patch: tuple[slice, slice]) -> None:

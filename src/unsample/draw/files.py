@@ -4,7 +4,6 @@ import base64
 import html
 import io
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from unsample.draw.sheet import Sheet
 from unsample.draw.text import as_text
 from unsample.draw.theme import DARK, LIGHT, Theme, mixed
 from unsample.draw.views import natural, sheet, steps
+from unsample.files import check_target, write_whole
 from unsample.geometry import ShapeError
 from unsample.geometry.arguments import choice, describe
 
@@ -40,7 +40,8 @@ def save(
     example : Example
         What to draw, from `unsample.draw.example`.
     path : str or path
-        Where to; the ending names the format unless `format` does.
+        Where to; the ending names the format unless `format` does. A pipe or a character device is written
+        into; nothing but a file is ever replaced.
     view : "stamps", "gather", "matrix" or "overlap", optional
         A key of `VIEWS`; the stamps of a way up and the windows of a way down unless given.
     format : str, optional
@@ -64,7 +65,8 @@ def save(
     """
     path = Path(path)
     kind = format_of(path, format)
-    return write_whole(path, render(example, view, kind, dark=dark, seconds=seconds))
+    check_target("draw", path)
+    return write_whole("draw", path, render(example, view, kind, dark=dark, seconds=seconds))
 
 
 def format_of(path: Path, format: str | None = None) -> str:
@@ -285,21 +287,3 @@ FORMATS: dict[str, Callable[[Example, str | None, bool, float], bytes]] = {
     "apng": _animated("apng"),
     "html": _page,
 }
-
-
-def write_whole(path: Path, data: bytes) -> Path:
-    """Write a file that is never seen half done: beside its place, then moved there."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(name, 0o666 & ~umask)  # as open() would have made it, not mkstemp's 0o600
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    return path

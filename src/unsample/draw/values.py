@@ -3,16 +3,19 @@
 A value is a Python number, or a string that stands for one. Arrays of them are NumPy arrays of objects.
 """
 
+import errno
 import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from unsample.files import read_file
 from unsample.geometry import ShapeError
 from unsample.geometry.arguments import describe, integer, is_sequence
 
@@ -86,21 +89,37 @@ def _from_file(name: str, path: Path) -> Given:
     if suffix not in _FILES:
         raise ShapeError(f"draw: {name} must come from a file .npy, .csv or .txt, got {path}")
     try:
+        data = read_file(path, _LARGEST_FILE)
         if suffix == ".npy":
-            # Mapped, so that a header that promises too much costs nothing; pickles are refused.
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
-            _bounded(name, Given(array.shape))
-            return _from_array(name, np.array(array))
-        if path.stat().st_size > _LARGEST_FILE:
-            raise ShapeError(f"draw: {name} must come from a file of at most 1 MiB, {path} is larger")
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, ValueError, EOFError) as error:
+            return _from_array(name, _from_npy(name, data))
+        lines = data.decode("utf-8-sig").splitlines()
+    except (OSError, ValueError, EOFError, RecursionError) as error:
         if isinstance(error, ShapeError):
             raise
+        if isinstance(error, OSError) and error.errno == errno.EFBIG:
+            raise ShapeError(
+                f"draw: {name} must come from a file of at most 1 MiB, {path} is larger"
+            ) from None
         why = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise ShapeError(f"draw: {name} cannot be read from {path} ({why})") from None
     rows = [re.split(r"\s*[,;\t]\s*|\s+", line.strip().removesuffix(",")) for line in lines if line.strip()]
     return _from_array(name, rows[0] if len(rows) == 1 else rows)
+
+
+def _from_npy(name: str, data: bytes) -> NDArray[Any]:
+    """The array of a .npy file, whose header may promise more than there is; pickles are refused."""
+    file = BytesIO(data)
+    version = np.lib.format.read_magic(file)
+    read_header = (
+        np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    )
+    shape, _, dtype = read_header(file)
+    _bounded(name, Given(shape))
+    if math.prod(shape) * dtype.itemsize > len(data) and not dtype.hasobject:
+        raise ValueError("it is shorter than its header says")
+    file.seek(0)
+    array: NDArray[Any] = np.load(file, allow_pickle=False)
+    return array
 
 
 def _from_array(name: str, given: Any) -> Given:

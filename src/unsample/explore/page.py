@@ -5,13 +5,13 @@ import hashlib
 import json
 import os
 import sys
-import tempfile
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from unsample.explore.state import State, table
+from unsample.files import check_target, write_whole
 
 # One module in the browser; each part uses names of those before it.
 SCRIPTS = (
@@ -69,27 +69,9 @@ def page(state: State) -> str:
 
 
 def write(path: str | os.PathLike[str], state: State) -> Path:
-    """Write the page to a file that is never seen half done: beside its place, then moved there."""
-    place = Path(path)
-    try:
-        handle, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name}.")
-    except OSError as error:
-        raise OSError(f"explore: cannot write {str(place)!r} ({error.strerror})") from None
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(page(state))
-            file.flush()
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(name, 0o666 & ~umask)  # as open() would have made it
-        os.replace(name, place)
-    except BaseException as error:
-        Path(name).unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise OSError(f"explore: cannot write {str(place)!r} ({error.strerror})") from None
-        raise
-    return place.absolute()
+    """Write the page to a file, as `unsample.files.write_whole` does."""
+    check_target("explore", path)
+    return write_whole("explore", path, page(state)).absolute()
 
 
 def show(path: Path) -> bool:

@@ -1,11 +1,11 @@
 """An inspection as HTML: a fragment for a notebook, a self-contained page for a file. All text is escaped."""
 
-import os
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING
+
+from unsample.files import write_whole
 
 if TYPE_CHECKING:
     from unsample.inspection.report import Inspection
@@ -93,15 +93,8 @@ _WORDS = {
 
 
 def save(found: "Inspection", path: Path) -> None:
-    """Write the whole page: another file first, which then takes the place of `path`."""
-    path = path.resolve()
-    with NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, suffix=".part", delete=False) as file:
-        file.write(page(found, whole=True))
-    try:
-        os.replace(file.name, path)
-    except OSError:
-        os.unlink(file.name)
-        raise
+    """Write the whole page, as `unsample.files.write_whole` does."""
+    write_whole("inspect", path, page(found, whole=True))
 
 
 def _class(right: bool, *names: str) -> str:
