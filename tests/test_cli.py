@@ -245,3 +245,231 @@ def test_a_terminal_of_ascii_and_a_name_that_is_not_utf8(folder: Path, tmp_path:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     json.loads((tmp_path / "out" / "results.json").read_text())
+
+
+# -- every command, every kind of standard output --------------------------------------------------------
+
+COMMANDS = {
+    "help": ("draw", "--help"),
+    "text": ("draw", "nearest", "--input", "2", "--factor", "2", "--text"),
+    "picture": ("draw", "nearest", "--input", "2", "--factor", "2", "--format", "txt", "--output", "-"),
+    "file": ("draw", "nearest", "--input", "2", "--factor", "2", "--format", "txt", "--output", "a"),
+    "explore": ("explore", "nearest", "--no-open"),
+    "inspect": ("inspect", "torch.nn:Identity", "--input", "1,1,4,4", "--no-sizes"),
+    "json": ("inspect", "torch.nn:Identity", "--input", "1,1,4,4", "--no-sizes", "--json"),
+    "compare": ("compare", "FOLDER", *QUICK, "--methods", "nearest"),
+}
+
+
+def call(name: str, folder: Path) -> list[str]:
+    words = [str(folder) if word == "FOLDER" else word for word in COMMANDS[name]]
+    return [sys.executable, "-m", "unsample.cli", *words]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.promise("96")
+def test_a_full_standard_output_is_one_sentence(name: str, folder: Path, tmp_path: Path) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            call(name, folder), stdout=full, stderr=subprocess.PIPE, text=True, cwd=tmp_path, timeout=300
+        )
+    assert done.stderr == "unsample: standard output cannot be written (No space left on device)\n"
+    assert done.returncode == 1
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ("json", "compare")])
+@pytest.mark.promise("96")
+def test_closed_streams_and_a_reader_that_is_gone_are_no_traceback(
+    name: str, folder: Path, tmp_path: Path
+) -> None:
+    command = call(name, folder)
+    shell = ["sh", "-c", 'exec "$@" >&-', "sh", *command]
+    done = subprocess.run(shell, stderr=subprocess.PIPE, text=True, cwd=tmp_path, timeout=300)
+    assert (done.returncode, done.stderr) == (0, "")
+    for path in tmp_path.iterdir():
+        assert path.stat().st_size > 0
+        assert "Written to" not in path.read_text(), "what is printed went into the file"
+    ours, theirs = os.pipe()
+    os.close(ours)
+    done = subprocess.run(
+        command, stdout=theirs, stderr=subprocess.PIPE, text=True, cwd=tmp_path, timeout=300
+    )
+    os.close(theirs)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.parametrize("shell", ["2>&-", "2>/dev/full", "<&- >&- 2>&-"])
+@pytest.mark.promise("96")
+def test_a_standard_error_that_fails_changes_no_exit_code(shell: str, tmp_path: Path) -> None:
+    for words, code in ((("draw", "nearest", "--nope"), 2), (("draw", "nearest", "-i", "2"), 2)):
+        command = ["sh", "-c", f'exec "$@" {shell}', "sh", sys.executable, "-m", "unsample.cli", *words]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path, timeout=300)
+        assert (done.returncode, done.stdout) == (code, "")
+
+
+@pytest.mark.promise("96")
+def test_a_narrow_terminal_without_colours_or_unicode(tmp_path: Path) -> None:
+    narrow = {**os.environ, "COLUMNS": "20", "NO_COLOR": "1", "LC_ALL": "C", "PYTHONIOENCODING": "ascii"}
+    for name in ("help", "text", "inspect"):
+        done = subprocess.run(
+            call(name, tmp_path), capture_output=True, text=True, env=narrow, cwd=tmp_path, timeout=300
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.isascii()
+        assert "\x1b" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--nope",), r"unsample: No such option: --nope; see 'unsample --help'"),
+        (("drow",), r"unsample: No such command 'drow'.*; see 'unsample --help'"),
+        (("draw",), r"unsample draw: Missing .*; see 'unsample draw --help'"),
+        (("explore", "--rank", "x"), r"unsample explore: Invalid value for '--rank': .*"),
+        (("explore", "\x1b[2J\x9b\u202e\n"), r"unsample explore: way_up must be .*got '\\x1b\[2J\\x9b\\u202e\\n'"),
+        (("draw", "nearest", "--\x1b]0;x\x07", "-i", "2"), r"unsample draw: No such option: .*\\x1b\]0;x\\x07.*"),
+        (("draw", "nearest", "-i", "\x1b]0;x\x07.npy"), r"unsample draw: input cannot be read from \\x1b\]0;x\\x07.npy .*"),
+        (("explore", "-o", "none\x1b/a"), r"unsample explore: cannot write 'none\\x1b/a' .*"),
+        (("inspect", "[red]\x1bnone.pt2"), r"unsample inspect: the file must exist, got \[red\]\\x1bnone.pt2"),
+        (("inspect", "pipe.pt2"), r"unsample inspect: model must be a regular file, got pipe.pt2"),
+        (("inspect", "torch.nn:Identity", "--input", "9" * 5000), r"unsample inspect: input must be whole numbers .{80}"),
+        (("inspect", "torch.nn:Identity", "--input", "\xb2"), r"unsample inspect: input must be whole numbers .*"),
+        (("draw", "nearest", "-i", "9" * 5000), r"unsample draw: input must have at most 4096 elements .{60}"),
+        (("draw", "nearest", "-i", "1e400,"), r"unsample draw: input must hold numbers, .* got '1e400'"),
+    ],
+)  # fmt: skip
+@pytest.mark.promise("96")
+def test_usage_and_names_that_a_terminal_would_obey_are_one_line(words, message: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.pt2")
+    done = unsample(*words, cwd=tmp_path)
+    assert re.fullmatch(message + "\n", done.stderr), done.stderr
+    assert (done.stdout, done.returncode) == ("", 1 if "-o" in words else 2)
+    assert os.listdir(tmp_path) == ["pipe.pt2"]
+
+
+def seen(text: str) -> set[str]:
+    """Characters that a terminal would obey."""
+    return {c for c in text if c != "\n" and (ord(c) < 32 or 127 <= ord(c) < 160 or c in "\u202e\u2028")}
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+@pytest.mark.promise("94", "95", "96")
+def test_names_of_photographs_never_reach_a_terminal_as_they_are(
+    options, folder: Path, tmp_path: Path
+) -> None:
+    odd = tmp_path / "odd"
+    odd.mkdir()
+    names = ["\x1b]0;pwned\x07", "[red]=cmd()", "<script>\n\x9b2J", "\u202egnp\x7f日本"]
+    for name, path in zip(names, sorted(folder.glob("*.png")), strict=True):
+        (odd / f"{name}.png").write_bytes(path.read_bytes())
+    (odd / "a\x1b]0;pwned\x07.png").touch()
+    out = tmp_path / "out\x1b"
+    done = unsample(
+        "compare", str(odd), *QUICK, "--steps", "1", "--methods", "nearest", "--out", str(out), *options
+    )
+    assert done.returncode == 0
+    assert not seen(done.stdout + done.stderr)
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith(r"skipped: a\x1b]0;pwned\x07.png is not a PNG")
+    found = json.loads((out / "results.json").read_text())["photographs"]
+    assert (
+        sorted(found["train"] + found["held_out"])[-2:] == [r"[red]=cmd().png", r"\u202egnp\x7f日本.png"][::1]
+        or len(found["train"]) == 3
+    )
+    if options:
+        assert json.loads(done.stdout) == json.loads((out / "results.json").read_text())
+    else:
+        assert "nan" not in done.stdout
+        assert "time not measured" in done.stdout
+
+
+# -- interrupts while files are saved --------------------------------------------------------------------
+
+KILL = """
+import os, signal, sys
+from unsample import cli
+number = signal.{signal}
+signal.signal(signal.SIGINT, signal.default_int_handler)
+def killed(*_):
+    os.kill(os.getpid(), number)
+    signal.sigtimedwait([], 10)  # the handler comes before that is over
+{patch}
+sys.argv = ["unsample", *{words}]
+cli.main()
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+@pytest.mark.promise("F8")
+def test_an_interrupt_while_pictures_are_saved_says_what_is_there(
+    number: str, code: int, folder: Path, tmp_path: Path
+) -> None:
+    """There are no checkpoints to write: what was finished is in the results."""
+    patch = "from unsample.compare import report\nreport.FILES['losses.png'] = killed"
+    words = ["compare", str(folder), *QUICK, "--methods", "nearest", "--out", str(tmp_path)]
+    script = KILL.format(signal=number, patch=patch, words=words)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300)
+    assert done.stderr == (
+        f"interrupted while saving: results.json, results.csv, sheet.png written to {tmp_path}, losses.png not\n"
+    )
+    assert done.returncode == code
+    assert sorted(os.listdir(tmp_path)) == ["results.csv", "results.json", "sheet.png"]
+    with Image.open(tmp_path / "sheet.png") as image:
+        image.load()
+    assert "\nnearest " in done.stdout, "the table of what is done"
+
+
+@pytest.mark.parametrize(
+    ("number", "words", "patch", "message"),
+    [
+        ("SIGINT", ["draw", "nearest", "-i", "2", "--factor", "2", "-o", "a.gif"],
+         "from unsample.draw import files\nfiles.FORMATS['gif'] = killed",
+         "unsample: interrupted, nothing was written\n"),
+        ("SIGTERM", ["draw", "nearest", "-i", "2", "--factor", "2", "-o", "a.svg"],
+         "os.fsync = killed",
+         "unsample: terminated, nothing was written\n"),
+        ("SIGINT", ["explore", "-o", "a.html"],
+         "from unsample.explore import page\npage.show = killed",
+         "unsample: interrupted, {folder}/a.html was written\n"),
+    ],
+)  # fmt: skip
+@pytest.mark.promise("F8")
+def test_an_interrupt_of_a_single_file_says_whether_it_is_there(
+    number: str, words: list[str], patch: str, message: str, tmp_path: Path
+) -> None:
+    script = KILL.format(signal=number, patch=patch, words=words)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path, timeout=300
+    )
+    assert done.stderr == message.format(folder=tmp_path)
+    assert done.returncode == {"SIGINT": 130, "SIGTERM": 143}[number]
+    assert os.listdir(tmp_path) == (["a.html"] if "nothing" not in message else [])
+
+
+@pytest.mark.promise("F11", "F12")
+def test_a_disk_that_fills_and_a_folder_that_goes_stop_compare_in_one_sentence(
+    folder: Path, tmp_path: Path
+) -> None:
+    script = """
+import resource, sys
+from unsample import cli
+from unsample.compare import report
+{patch}
+sys.argv = ["unsample", "compare", {folder!r}, *{quick}, "--methods", "nearest", "--out", {out!r}]
+cli.main()
+"""
+    full = "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, resource.RLIM_INFINITY))"
+    gone = "def gone(_):\n    import os, pathlib\n    out = pathlib.Path({out!r}); out.rmdir(); out.touch()\n    return ''\nreport.FILES['results.json'] = gone"
+    for number, (patch, message) in enumerate(
+        (
+            (full, "unsample compare: cannot write '{out}/sheet.png' (File too large)\n"),
+            (gone, "unsample compare: cannot write '{out}/results.json' (Not a directory)\n"),
+        )
+    ):
+        out = str(tmp_path / str(number))
+        code = script.format(patch=patch.format(out=out), folder=str(folder), quick=QUICK, out=out)
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+        assert done.stderr == message.format(out=out)
+        assert done.returncode == 1
+    assert sorted(os.listdir(tmp_path / "0")) == ["results.csv", "results.json"]
+    assert (tmp_path / "1").read_bytes() == b""

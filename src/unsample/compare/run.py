@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 # Held-out photographs are measured on a central piece of at most this many pixels a side.
 MEASURED_SIDE = 256
+# Of one array of the network.
+MOST_ELEMENTS = 2**28
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +72,19 @@ class Settings:
         integer("compare", "seed", self.seed, minimum=0)
         if not (math.isfinite(self.rate) and self.rate > 0):
             raise ShapeError(f"compare: rate must be a finite number above 0, got {self.rate}")
-        if self.crop % self.period:
+        # Larger powers than the crop, which may have more digits than anybody waits for, are left alone.
+        fits = self.levels < self.crop.bit_length() and self.factor <= self.crop
+        if not fits or self.crop % self.period:
+            period = f" = {self.period}" if fits else ""
+            raise ShapeError(f"compare: crop must be divisible by factor ** levels{period}, got {self.crop}")
+        weights = [(self.width, self.width, 3, 3)]
+        for method in self.methods:
+            weights += METHODS[method].weights(self.width, self.factor)
+        largest = max(self.batch * self.width * self.crop**2, *map(math.prod, weights))
+        if largest > MOST_ELEMENTS:
             raise ShapeError(
-                f"compare: crop must be divisible by factor ** levels = {self.period}, got {self.crop}"
+                f"compare: batch {self.batch}, crop {self.crop}, width {self.width} and factor {self.factor} "
+                f"make an array of {largest} elements, at most {MOST_ELEMENTS} can be trained with"
             )
 
     @property

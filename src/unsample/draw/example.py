@@ -8,6 +8,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -168,6 +169,14 @@ def places_outside(plan: Plan) -> Iterator[tuple[Index, Index, Index]]:
         tap, coarse, fine = zip(*places, strict=True)
         if any(not 0 <= p < window.fine for p, window in zip(fine, plan.windows, strict=True)):
             yield tap, coarse, fine
+
+
+def check_shape(operation: str, array: str, shape: Any) -> None:
+    """Refuse an array that nobody could draw before it is planned; what is no shape is left to the plan."""
+    known = isinstance(shape, tuple | list) and all(isinstance(n, Real) and n > 0 for n in shape)
+    if known and MOST_TERMS < math.prod(shape) < math.inf:
+        shape = tuple(map(int, shape))
+        raise ShapeError(f"draw: the {array} of {operation} would have shape {shape}, too large to draw")
 
 
 def check_terms(operation: str, windows: Sequence[AnyWindow], more: int) -> None:

@@ -9,13 +9,13 @@ import numpy as np
 
 import unsample
 from unsample.draw.example import (
-    MOST_TERMS,
     WAYS_UP,
     Example,
     Index,
     Request,
     Settings,
     Term,
+    check_shape,
     check_terms,
     finished,
     in_order,
@@ -121,6 +121,8 @@ def make_pool(request: Request) -> Example:
     key = "kernel_size" if name == "max_pool" else "output_size"
     _need(request, key)
     settings = _per_axis(request.settings, key, len(given.shape))
+    if name == "adaptive_max_pool":
+        check_shape(name, "output", settings[key])
     args, rest = _call(settings, key)
     plan = _PLANS[name](given.shape, *args, **rest)
     lead = given.shape[: -plan.rank]
@@ -245,15 +247,19 @@ def _pooled_size(request: Request, pooling: Settings) -> tuple[int, ...]:
     coarse = request.input.shape
     rank = len(coarse)
     if "output_size" in pooling:
-        return per_axis("draw", "output_size", pooling["output_size"], rank, minimum=1)
+        size = per_axis("draw", "output_size", pooling["output_size"], rank, minimum=1)
+        check_shape(request.operation, "larger side", size)
+        return size
     kernel = per_axis("draw", "kernel_size", pooling["kernel_size"], rank, minimum=1)
     stride = per_axis("draw", "stride", pooling.get("stride", kernel), rank, minimum=1)
     dilation = per_axis("draw", "dilation", pooling.get("dilation", 1), rank, minimum=1)
     pads = paddings("draw", pooling.get("padding", 0), rank)
-    return tuple(
+    size = tuple(
         max(1, fine_range(coarse[axis], kernel[axis], stride[axis], dilation[axis], pads, axis)[2])
         for axis in range(rank)
     )
+    check_shape(request.operation, "larger side", size)
+    return size
 
 
 def make_by_matrix(request: Request) -> Example:
@@ -268,11 +274,12 @@ def make_by_matrix(request: Request) -> Example:
         settings = _per_axis(settings, key, max(1, spatial))
     first = "factor" if name.startswith("pixel") else "input_size" if name.endswith("transpose") else None
     args, rest = _call(settings, first) if first else ((), settings)
+    check_shape(name, "output", settings.get("output_size", settings.get("input_size")))
+    if name == "resize" and len(settings.get("factor") or ()) == spatial:
+        factors = zip(given.shape, settings["factor"], strict=True)
+        check_shape(name, "output", [n * f if isinstance(f, int | float) else 0 for n, f in factors])
     plan = _PLANS[name](given.shape, *args, **rest)
-    if math.prod(plan.output_shape) > MOST_TERMS:
-        raise ShapeError(
-            f"draw: the output of {name} would have shape {plan.output_shape}, too large to draw"
-        )
+    check_shape(name, "output", plan.output_shape)
     input = request.fill(given)
     function = getattr(unsample, name)
     found = unsample.matrix(function, given.shape, *args, **rest).tocoo()

@@ -69,6 +69,8 @@ def read(name: str, given: Any) -> Given:
 def _from_text(name: str, text: str) -> Given:
     text = text.strip()
     if re.fullmatch(r"\d+([x×]\d+)*", text):
+        if re.search(r"\d{19}", text):  # no number of 64 bits
+            raise ShapeError(f"draw: {name} must have at most {MOST} elements to be drawn, got {text:.40}")
         sizes = [int(each) for each in re.split("[x×]", text)]
         return Given(tuple(integer("draw", name, each, minimum=1) for each in sizes))
     if Path(text).suffix.lower() in _FILES:
@@ -93,7 +95,7 @@ def _from_file(name: str, path: Path) -> Given:
         if suffix == ".npy":
             return _from_array(name, _from_npy(name, data))
         lines = data.decode("utf-8-sig").splitlines()
-    except (OSError, ValueError, EOFError, RecursionError) as error:
+    except Exception as error:  # NumPy raises nearly anything for broken headers
         if isinstance(error, ShapeError):
             raise
         if isinstance(error, OSError) and error.errno == errno.EFBIG:
@@ -115,7 +117,7 @@ def _from_npy(name: str, data: bytes) -> NDArray[Any]:
     )
     shape, _, dtype = read_header(file)
     _bounded(name, Given(shape))
-    if math.prod(shape) * dtype.itemsize > len(data) and not dtype.hasobject:
+    if math.prod(shape) * dtype.itemsize > len(data) - file.tell() and not dtype.hasobject:
         raise ValueError("it is shorter than its header says")
     file.seek(0)
     array: NDArray[Any] = np.load(file, allow_pickle=False)
@@ -159,7 +161,10 @@ def _value(name: str, element: Any) -> Value:
         except ValueError:
             continue
         # Products and sums of such integers stay far inside 64 bits.
-        return number if isinstance(number, float) or abs(number) <= 10**6 else float(text)
+        value = number if isinstance(number, float) or abs(number) <= 10**6 else float(text)
+        if math.isinf(value) and "inf" not in text.lower():
+            break  # a number too large to be one
+        return value
     if isinstance(element, str) and _NAME.fullmatch(text):
         return text
     raise ShapeError(
