@@ -332,9 +332,9 @@ def test_a_narrow_terminal_without_colours_or_unicode(tmp_path: Path) -> None:
         (("explore", "-o", "none\x1b/a"), r"unsample explore: cannot write 'none\\x1b/a' .*"),
         (("inspect", "[red]\x1bnone.pt2"), r"unsample inspect: the file must exist, got \[red\]\\x1bnone.pt2"),
         (("inspect", "pipe.pt2"), r"unsample inspect: model must be a regular file, got pipe.pt2"),
-        (("inspect", "torch.nn:Identity", "--input", "9" * 5000), r"unsample inspect: input must be whole numbers .{80}"),
+        (("inspect", "torch.nn:Identity", "--input", "9" * 5000), r"unsample inspect: input must be whole numbers .{,80}"),
         (("inspect", "torch.nn:Identity", "--input", "\xb2"), r"unsample inspect: input must be whole numbers .*"),
-        (("draw", "nearest", "-i", "9" * 5000), r"unsample draw: input must have at most 4096 elements .{60}"),
+        (("draw", "nearest", "-i", "9" * 5000), r"unsample draw: input must have at most 4096 elements .{,70}"),
         (("draw", "nearest", "-i", "1e400,"), r"unsample draw: input must hold numbers, .* got '1e400'"),
     ],
 )  # fmt: skip
@@ -372,10 +372,9 @@ def test_names_of_photographs_never_reach_a_terminal_as_they_are(
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith(r"skipped: a\x1b]0;pwned\x07.png is not a PNG")
     found = json.loads((out / "results.json").read_text())["photographs"]
-    assert (
-        sorted(found["train"] + found["held_out"])[-2:] == [r"[red]=cmd().png", r"\u202egnp\x7f日本.png"][::1]
-        or len(found["train"]) == 3
-    )
+    assert set(found["train"] + found["held_out"]) == {
+        r"\x1b]0;pwned\x07.png", "[red]=cmd().png", r"<script>\n\x9b2J.png", r"\u202egnp\x7f日本.png"
+    }  # fmt: skip
     if options:
         assert json.loads(done.stdout) == json.loads((out / "results.json").read_text())
     else:
@@ -459,7 +458,14 @@ sys.argv = ["unsample", "compare", {folder!r}, *{quick}, "--methods", "nearest",
 cli.main()
 """
     full = "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, resource.RLIM_INFINITY))"
-    gone = "def gone(_):\n    import os, pathlib\n    out = pathlib.Path({out!r}); out.rmdir(); out.touch()\n    return ''\nreport.FILES['results.json'] = gone"
+    gone = """
+def gone(_):
+    import os
+    os.rmdir({out!r})
+    open({out!r}, "w").close()
+    return ""
+report.FILES["results.json"] = gone
+"""
     for number, (patch, message) in enumerate(
         (
             (full, "unsample compare: cannot write '{out}/sheet.png' (File too large)\n"),
