@@ -45,6 +45,7 @@ def test_the_help_names_every_way_up() -> None:
         assert option in done.stdout
 
 
+@pytest.mark.promise("96")
 def test_help_imports_no_framework() -> None:
     code = """
 import sys
@@ -107,6 +108,7 @@ def test_json_is_all_that_is_printed(folder: Path, tmp_path: Path) -> None:
         ),
     ],
 )
+@pytest.mark.promise("96")
 def test_bad_input_is_one_sentence_and_exit_code_2(arguments, message: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "empty").mkdir()
@@ -158,6 +160,7 @@ def finish(process: subprocess.Popen) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.promise("F8")
 def test_an_interrupt_keeps_what_is_done(folder: Path, tmp_path: Path, number: int, code: int) -> None:
     """The second way up would take hours; the signal comes when the first is done."""
     command = [sys.executable, "-m", "unsample.cli", "compare", str(folder), "--batch", "1", "--crop", "16"]
@@ -198,6 +201,7 @@ def test_an_interrupt_before_anything_is_done_says_so(folder: Path, tmp_path: Pa
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.promise("96")
 def test_a_reader_that_goes_away_is_no_traceback(folder: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "unsample.cli", "compare", str(folder), *QUICK, "--out", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -233,6 +237,7 @@ def test_a_terminal_sees_a_bar(folder: Path, tmp_path: Path) -> None:
     assert b"step" in seen
 
 
+@pytest.mark.promise("94", "96")
 def test_a_terminal_of_ascii_and_a_name_that_is_not_utf8(folder: Path, tmp_path: Path) -> None:
     odd = tmp_path / "odd"
     odd.mkdir()

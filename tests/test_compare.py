@@ -238,12 +238,14 @@ def read_one(path: Path, tmp_path: Path):
 
 
 @pytest.mark.parametrize("mode", ["L", "1", "P", "CMYK", "RGBA", "LA"])
+@pytest.mark.promise("91")
 def test_every_mode_of_image_is_read(folder: Path, mode: str) -> None:
     suffix = ".tif" if mode == "CMYK" else ".png"
     photograph(folder / f"other{suffix}", mode=mode)
     assert read_one(folder / f"other{suffix}", folder).pixels.shape == (40, 48, 3)
 
 
+@pytest.mark.promise("91")
 def test_sixteen_bits_are_kept(folder: Path) -> None:
     pixels = np.arange(48 * 40, dtype=np.uint16).reshape(40, 48) * 30
     Image.fromarray(pixels).save(folder / "deep.png")
@@ -252,6 +254,7 @@ def test_sixteen_bits_are_kept(folder: Path) -> None:
     assert read.floats(slice(None), slice(None)).max() == pytest.approx(pixels.max() / 65535)
 
 
+@pytest.mark.promise("91")
 def test_exif_orientation_is_applied(folder: Path) -> None:
     image = Image.new("RGB", (48, 32), "white")
     image.paste("black", (0, 0, 24, 32))
@@ -264,17 +267,20 @@ def test_exif_orientation_is_applied(folder: Path) -> None:
     assert pixels[-20:].min() == 255
 
 
+@pytest.mark.promise("91")
 def test_transparent_is_white(folder: Path) -> None:
     Image.new("RGBA", (32, 32), (0, 0, 0, 0)).save(folder / "clear.png")
     assert read_one(folder / "clear.png", folder).pixels.min() == 255
 
 
+@pytest.mark.promise("91")
 def test_an_animation_gives_its_first_picture(folder: Path) -> None:
     frames = [Image.new("RGB", (32, 32), colour) for colour in ("black", "white")]
     frames[0].save(folder / "moving.gif", save_all=True, append_images=frames[1:])
     assert read_one(folder / "moving.gif", folder).pixels.max() == 0
 
 
+@pytest.mark.promise("94")
 def test_a_loop_of_links_ends(folder: Path) -> None:
     (folder / "again").symlink_to(folder, target_is_directory=True)
     assert len(from_folder(folder, smallest=16).train) == 3
@@ -347,6 +353,7 @@ every_damage = pytest.mark.parametrize("damage", DAMAGES)
 
 
 @every_damage
+@pytest.mark.promise("91", "F19")
 def test_one_bad_image_among_good_ones_is_named_and_skipped(folder: Path, damage: str) -> None:
     make, message = DAMAGES[damage]
     make(folder / "bad.png")
@@ -357,6 +364,7 @@ def test_one_bad_image_among_good_ones_is_named_and_skipped(folder: Path, damage
 
 
 @every_damage
+@pytest.mark.promise("91", "94", "F19")
 def test_bad_images_alone_are_refused(tmp_path: Path, damage: str) -> None:
     make, message = DAMAGES[damage]
     make(tmp_path / "bad.png")
@@ -366,6 +374,7 @@ def test_bad_images_alone_are_refused(tmp_path: Path, damage: str) -> None:
     assert re.fullmatch(f"{start}{re.escape(str(tmp_path))}; {message}", str(caught.value))
 
 
+@pytest.mark.promise("94")
 def test_an_empty_folder_one_photograph_and_no_folder_are_refused(tmp_path: Path) -> None:
     need = "compare: the folder must hold at least 2 photographs, one of them to hold out, got"
     with pytest.raises(BadPhotographs) as caught:
@@ -391,6 +400,18 @@ def test_an_empty_folder_one_photograph_and_no_folder_are_refused(tmp_path: Path
         ({"factor": 1}, "compare: factor must be at least 2, got 1"),
         ({"levels": 0}, "compare: levels must be at least 1, got 0"),
         ({"crop": 18}, "compare: crop must be divisible by factor ** levels = 4, got 18"),
+        ({"levels": 10**9}, "compare: crop must be divisible by factor ** levels, got 16"),
+        ({"factor": 10**18, "levels": 4}, "compare: crop must be divisible by factor ** levels, got 16"),
+        (
+            {"batch": 10**9},
+            "compare: batch 1000000000, crop 16, width 4 and factor 2 make an array of 1024000000000 "
+            "elements, at most 268435456 can be trained with",
+        ),
+        (
+            {"width": 10**5, "batch": 1, "methods": ("pixel_shuffle",)},
+            "compare: batch 1, crop 16, width 100000 and factor 2 make an array of 360000000000 elements, "
+            "at most 268435456 can be trained with",
+        ),
         ({"seed": -1}, "compare: seed must be at least 0, got -1"),
         ({"rate": float("nan")}, "compare: rate must be a finite number above 0, got nan"),
         ({"rate": 0.0}, "compare: rate must be a finite number above 0, got 0.0"),
@@ -408,6 +429,7 @@ def test_an_unknown_method_names_those_there_are() -> None:
         Settings(methods=("bilinear",))
 
 
+@pytest.mark.promise("F12")
 def test_an_output_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "out"
     file.write_text("kept")
@@ -442,6 +464,7 @@ if os.geteuid() == 0:
     return done.stdout
 
 
+@pytest.mark.promise("F12")
 def test_a_read_only_output_folder_is_refused(open_path: Path) -> None:
     place = open_path / "read-only"
     place.mkdir(mode=0o555)
@@ -455,6 +478,7 @@ except ValueError as error:
     assert as_nobody(code) == f"compare: out must be a folder that can be written, got {place} ({reason})\n"
 
 
+@pytest.mark.promise("94")
 def test_a_photograph_without_permission_is_named_and_skipped(open_path: Path) -> None:
     for number in range(3):
         photograph(open_path / f"{number}.png", seed=number)
@@ -515,6 +539,7 @@ def test_numbers_that_are_not_finite_are_null_in_json(found: Comparison, tmp_pat
     assert result["losses"] == [None, 1.0]
 
 
+@pytest.mark.promise("F11")
 def test_a_write_that_fails_leaves_the_old_file_whole(
     found: Comparison, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -658,6 +658,7 @@ def test_steps_of_max_unpooling_keep_what_duplicates_says(duplicates: str, frame
         assert [text or "0" for text in texts(shown_now)] == expected.split()
 
 
+@pytest.mark.promise("F34")
 def test_a_page_holds_everything_and_asks_no_server() -> None:
     page = render(fig7(), "stamps", "html").decode()
     assert page.count("<img ") == 3
@@ -689,6 +690,7 @@ def test_a_page_steps_in_a_browser(tmp_path: Path) -> None:
         browser.close()
 
 
+@pytest.mark.promise("F11")
 def test_a_failed_save_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = tmp_path / "a.svg"
     place.write_text("before")
@@ -869,6 +871,7 @@ def test_symbols_never_meet_those_that_are_given() -> None:
         (lambda: draw.save(draw.example("nearest", (20, 20), factor=1), "a.gif"), r"draw: an animation of stamps would have 400 steps, at most 256 can be watched; take a smaller input"),
     ],
 )  # fmt: skip
+@pytest.mark.promise("76")
 def test_what_cannot_be_drawn_is_said_in_one_sentence(
     call, message: str, tmp_path: Path, monkeypatch
 ) -> None:
@@ -877,6 +880,41 @@ def test_what_cannot_be_drawn_is_said_in_one_sentence(
         call()
     assert re.fullmatch(message, str(caught.value)), str(caught.value)
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: draw.example("resize", 2, output_size=6 * 10**7), r"draw: the output of resize would have shape (60000000,), too large to draw"),
+        (lambda: draw.example("resize", 2, factor=3e7), r"draw: the output of resize would have shape (60000000,), too large to draw"),
+        (lambda: draw.example("resize_transpose", (2, 2), input_size=(2, 6 * 10**7)), r"draw: the output of resize_transpose would have shape (2, 60000000), too large to draw"),
+        (lambda: draw.example("adaptive_max_pool", 2, output_size=10**9), r"draw: the output of adaptive_max_pool would have shape (1000000000,), too large to draw"),
+        (lambda: draw.example("max_unpool", 2, kernel_size=10**9), r"draw: the larger side of max_unpool would have shape (2000000000,), too large to draw"),
+        (lambda: draw.example("max_unpool", 2, kernel_size=2, output_size=10**9), r"draw: the larger side of max_unpool would have shape (1000000000,), too large to draw"),
+        (lambda: draw.example("nearest", "9" * 5000, factor=2), f"draw: input must have at most 4096 elements to be drawn, got {'9' * 40}"),
+        (lambda: draw.example("nearest", "2x" + "9" * 19, factor=2), f"draw: input must have at most 4096 elements to be drawn, got 2x{'9' * 19}"),
+        (lambda: draw.example("nearest", "1e400,2", factor=2), "draw: input must hold numbers, or names such as x of up to 8 letters and digits, got '1e400'"),
+        (lambda: draw.example("nearest", [10**400], factor=2), f"draw: input must hold numbers, or names such as x of up to 8 letters and digits, got 1{'0' * 39}"),
+    ],
+)  # fmt: skip
+@pytest.mark.promise("21", "76")
+def test_what_nobody_could_draw_is_refused_before_it_is_planned(
+    call, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def planned(*_: Any, **__: Any) -> None:
+        raise AssertionError("it was planned, or allocated")
+
+    from unsample.draw import make_others
+
+    monkeypatch.setattr(make_others, "_PLANS", dict.fromkeys(make_others._PLANS, planned))
+    monkeypatch.setattr(make_others, "numbers", planned)
+    with pytest.raises(us.ShapeError) as caught:
+        call()
+    assert str(caught.value) == message
+
+
+def test_infinity_is_drawn_where_it_is_meant() -> None:
+    assert draw.example("nearest", "inf,-inf", factor=1).output.tolist() == [float("inf"), -float("inf")]
 
 
 # The command

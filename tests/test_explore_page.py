@@ -73,6 +73,7 @@ def follow(page: Any, address: str) -> None:
 # -- the file ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.promise("F34")
 def test_the_file_holds_everything_and_asks_for_nothing() -> None:
     text = page(FIG7)
     assert re.findall(r"\b(?:src|href|action)\s*=\s*[\"']|url\(|@import|\bimport\s*[({\"']", text) == []
@@ -84,6 +85,7 @@ def test_the_file_holds_everything_and_asks_for_nothing() -> None:
         assert "{{" not in name
 
 
+@pytest.mark.promise("95")
 def test_words_in_a_state_cannot_end_the_script() -> None:
     text = page({**FIG7, "way": "</script><script>alert(1)</script>"})
     assert text.count("<script") == 2
@@ -102,6 +104,7 @@ def test_a_script_that_is_not_the_pages_own_does_not_run(browser: Any, tmp_path:
         assert "Content Security Policy" in watched.faults[0]
 
 
+@pytest.mark.promise("F34")
 def test_a_request_would_be_seen_and_is_forbidden(browser: Any, html: Path) -> None:
     with Watched(browser) as watched:
         opened = watched.open(html)

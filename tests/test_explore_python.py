@@ -147,6 +147,7 @@ def test_a_bad_call_is_one_sentence(
 # -- the file ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.promise("F11")
 def test_a_page_is_never_seen_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = write(tmp_path / "a.html", make_state())
     before = place.read_text(encoding="utf-8")
@@ -168,6 +169,7 @@ def current_umask() -> int:
     return umask
 
 
+@pytest.mark.promise("F12")
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(
         OSError, match=r"^explore: cannot write '.*none/a\.html' \(No such file or directory\)$"

@@ -701,6 +701,7 @@ def test_json_csv_and_html_say_the_same() -> None:
     assert all(step.layer in page for step in result.steps)
 
 
+@pytest.mark.promise("95")
 def test_html_and_csv_escape_names() -> None:
     model = nn.Sequential()
     model.add_module("=<script>", nn.MaxPool2d(2))

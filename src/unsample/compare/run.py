@@ -77,7 +77,7 @@ class Settings:
         if not fits or self.crop % self.period:
             period = f" = {self.period}" if fits else ""
             raise ShapeError(f"compare: crop must be divisible by factor ** levels{period}, got {self.crop}")
-        weights = [(self.width, self.width, 3, 3)]
+        weights: list[tuple[int, ...]] = [(self.width, self.width, 3, 3)]
         for method in self.methods:
             weights += METHODS[method].weights(self.width, self.factor)
         largest = max(self.batch * self.width * self.crop**2, *map(math.prod, weights))

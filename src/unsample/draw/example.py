@@ -8,7 +8,6 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -173,7 +172,7 @@ def places_outside(plan: Plan) -> Iterator[tuple[Index, Index, Index]]:
 
 def check_shape(operation: str, array: str, shape: Any) -> None:
     """Refuse an array that nobody could draw before it is planned; what is no shape is left to the plan."""
-    known = isinstance(shape, tuple | list) and all(isinstance(n, Real) and n > 0 for n in shape)
+    known = isinstance(shape, tuple | list) and all(isinstance(n, int | float) and n > 0 for n in shape)
     if known and MOST_TERMS < math.prod(shape) < math.inf:
         shape = tuple(map(int, shape))
         raise ShapeError(f"draw: the {array} of {operation} would have shape {shape}, too large to draw")

@@ -117,7 +117,9 @@ def _from_npy(name: str, data: bytes) -> NDArray[Any]:
     )
     shape, _, dtype = read_header(file)
     _bounded(name, Given(shape))
-    if math.prod(shape) * dtype.itemsize > len(data) - file.tell() and not dtype.hasobject:
+    if dtype.hasobject:
+        raise ValueError("it holds Python objects, which are pickled and never loaded")
+    if math.prod(shape) * dtype.itemsize > len(data) - file.tell():
         raise ValueError("it is shorter than its header says")
     file.seek(0)
     array: NDArray[Any] = np.load(file, allow_pickle=False)
