@@ -10,6 +10,7 @@ from typing import Any
 from unsample.geometry.arguments import describe, is_sequence
 from unsample.geometry.errors import ShapeError
 from unsample.inspection.analysis import Analysis, Step, analyse
+from unsample.inspection.archive import first_line, shown
 from unsample.inspection.graph import Trace
 from unsample.inspection.report import Inspection
 from unsample.inspection.sizes import Sizes, sizes_that_run
@@ -25,14 +26,37 @@ OURS = "take the layer of unsample.torch with like=skip"
 
 def inspected(model: Any, example: Any, *, sizes: bool, seconds: float, repeats: int) -> Inspection:
     """The body of `inspect`."""
-    name, times = type(model).__name__, []
-    if isinstance(model, str | os.PathLike):
-        name = Path(model).name
-        model, example = from_file(Path(model), example)
+    if not isinstance(model, str | os.PathLike):
+        return _inspected(model, example, type(model).__name__, None, sizes, seconds, repeats)
+    path = Path(model)
+    model, example = from_file(path, example)
+    if repeats:
+        raise ShapeError(
+            "inspect: times need a real run, and what a file holds is never run: inspect the module itself"
+        )
+    try:
+        return _inspected(model, example, shown(path.name), path.parent, sizes, seconds, 0)
+    except (ShapeError, OSError, MemoryError):
+        raise
+    except Exception as error:  # what nobody thought of is a sentence about the file as well
+        what = f"{type(error).__name__}: {shown(first_line(error))}"
+        raise ShapeError(f"inspect: {shown(str(path))}: cannot be followed ({what})") from error
+
+
+def _inspected(
+    model: Any,
+    example: Any,
+    name: str,
+    folder: Path | None,
+    sizes: bool,
+    seconds: float,
+    repeats: int,
+) -> Inspection:
+    times: list[float] = []
     if type(model).__module__.startswith("onnx"):
         from unsample.inspection.onnx_trace import Graph
 
-        runs: Any = Graph(model, shape_of(example) if example is not None else None)
+        runs: Any = Graph(model, shape_of(example) if example is not None else None, folder)
         trace: Trace = runs.trace()
     else:
         module, arguments = _module(model, example)

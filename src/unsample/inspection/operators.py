@@ -84,8 +84,11 @@ ATEN = frozenset(
 )
 # In these a string is a word: a mode, an equation, a sentence.
 WORDS = frozenset(
-    "_assert_scalar _functional_assert_scalar _convolution_mode conv1d conv2d conv3d div divide einsum gelu "
-    "index_reduce meshgrid pad scatter scatter_reduce searchsorted".split()  # noqa: SIM905
+    (
+        *("_assert_scalar", "_functional_assert_scalar", "_convolution_mode", "conv1d", "conv2d", "conv3d"),
+        *("div", "divide", "einsum", "gelu", "index_reduce", "meshgrid", "pad", "scatter"),
+        *("scatter_reduce", "searchsorted"),
+    )
 )
 
 

@@ -328,6 +328,7 @@ class _Recorder(TorchDispatchMode):
             total,
             _reader(model, tuple(self.values)),
             self.failure,
+            isinstance(model, Program),
         )
 
     def nodes(self) -> dict[int, Any]:
