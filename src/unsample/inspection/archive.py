@@ -32,6 +32,7 @@ JSON = 2**26  # bytes of a JSON text; a node of a program takes about 2 kB
 ITEMS = 2**22  # of all its lists and objects: each takes about 60 bytes once it is parsed
 DEPTH = 64
 WEIGHT = 2**28  # bytes of a weight
+PART = 2**20  # bytes that are read at a time
 TOTAL = 2**31  # bytes of everything that is read
 
 
@@ -83,13 +84,15 @@ class Archive:
         self.left -= said
         with open(self.path, "rb") as file, self._opened(file) as archive:
             try:
+                content = bytearray()
                 with archive.open(self.root + name) as member:
-                    content = member.read(limit + 1)
+                    while len(content) <= limit and (part := member.read(PART)):
+                        content += part
             except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
                 raise self.refused(f"be a file of torch.export.save ({first_line(error)})") from error
         if len(content) != said:
             raise self.refused(f"have as many bytes in {name} as it says, {said}, got {len(content)}")
-        return content
+        return bytes(content)
 
     def json(self, name: str) -> Any:
         """The JSON text of a member as lists and dicts, its depth and number of items limited before."""
