@@ -51,8 +51,9 @@ neon: ## Run the kernels for ARM: needs aarch64-linux-gnu-g++ and qemu-aarch64-s
 	cmake --build build/neon --parallel 2 --target kernels_test
 	qemu-aarch64-static build/neon/kernels_test 50
 
-fuzz: $(READY) ## Call every function with arguments of all kinds; a signal is a failure
+fuzz: $(READY) ## Call every function with arguments of all kinds, inspect changed model files; a signal is a failure
 	$(BIN)/python tests/test_fuzz.py 5000
+	$(BIN)/python tests/fuzz_files.py 5000
 
 test: $(READY) ## Run the tests, doctests and executed documentation
 	$(BIN)/python -m pytest -n auto

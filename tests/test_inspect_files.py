@@ -22,7 +22,7 @@ from torch import nn
 
 import pages
 import unsample as us
-from unsample.inspection import load
+from unsample.inspection import expressions
 from unsample.inspection.report import FIELDS
 
 with warnings.catch_warnings():
@@ -208,8 +208,11 @@ def test_nothing_in_a_pt2_is_unpickled(place: str, tmp_path: Path, monkeypatch: 
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 new.writestr(name, b"")
-    with pytest.raises(us.ShapeError, match=r"^inspect: model.pt2: must (be a file of|hold tensors)"):
-        us.inspect("model.pt2")
+    if place.startswith("sample_inputs"):  # never looked at
+        assert us.inspect("model.pt2", sizes=False).steps == us.inspect("good.pt2", sizes=False).steps
+    else:
+        with pytest.raises(us.ShapeError, match=r"^inspect: model.pt2: must (be a file of|hold tensors)"):
+            us.inspect("model.pt2")
     assert not Path("opened").exists()
 
 
@@ -229,7 +232,11 @@ def test_nothing_in_a_pt2_is_unpickled(place: str, tmp_path: Path, monkeypatch: 
     ],
 )
 def test_expressions_of_sizes_are_arithmetic(text: str, good: bool) -> None:
-    assert load._arithmetic(text) == good
+    if good:
+        expressions.symbols(text)
+    else:
+        with pytest.raises(us.ShapeError, match=r"^inspect: an expression of sizes must be arithmetic"):
+            expressions.symbols(text)
 
 
 def test_a_program_of_any_size_is_tried_with_others(tmp_path: Path) -> None:

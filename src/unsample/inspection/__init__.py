@@ -1,7 +1,8 @@
 """`unsample.inspect`: every way down and up of a model, what each costs and where they do not fit.
 
 Start with `graph.py`, the words for what a run did. `torch_trace.py` (with `lowering.py`) and
-`onnx_trace.py` write them down. `grids.py` carries positions and receptive fields, `rules.py` says what each
+`onnx_trace.py` write them down. `pt2.py` reads the program of a .pt2 file as data: `archive.py` its bytes,
+`expressions.py` its sizes, `operators.py` says what it may call. `grids.py` carries positions and receptive fields, `rules.py` says what each
 kind of operation does to them, `analysis.py` walks the run; `checkerboard.py` reads the weights, `sizes.py`
 tries input sizes. `report.py` is the result, `table.py`, `sentences.py` and `page.py` show it; `load.py` ties
 it together. Nothing here prints, and nothing changes the model.
@@ -45,7 +46,8 @@ def inspect(
     seconds : float
         At most so long.
     repeats : int
-        Real runs (of a real copy of the model) to time the steps; 0 for none. None on the meta device.
+        Real runs (of a real copy of the model) to time the steps; 0 for none. None on the meta device, and
+        none of what a file holds.
 
     Returns
     -------

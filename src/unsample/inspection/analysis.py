@@ -1,11 +1,12 @@
 """What a trace says: one `Step` per way down or up, which undoes which, and where branches do not meet."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
+from unsample.geometry.errors import ShapeError
 from unsample.geometry.sizes import fine_range
 from unsample.geometry.window import AdaptiveWindow, AnyWindow
 from unsample.inspection import grids
@@ -119,7 +120,7 @@ class _State:
 
     trace: Trace
     layouts: dict[int, Layout] = field(default_factory=dict)
-    past: dict[int, frozenset[int]] = field(default_factory=dict)  # steps on which a value depends
+    past: dict[int, int] = field(default_factory=dict)  # steps on which a value depends, a bit for each
     latest: dict[int, int] = field(default_factory=dict)  # the last of them on its own branch
     pools: dict[int, int] = field(default_factory=dict)  # indices -> number of the op that pooled
     maker: dict[int, Op] = field(default_factory=dict)
@@ -131,6 +132,8 @@ class _State:
     after: list[tuple[Grid | None, ...]] = field(default_factory=list)
     merges: list[Merge] = field(default_factory=list)
     grids: list[Grid] = field(default_factory=list)
+    positions: int = 0
+    work: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +150,8 @@ class Analysis:
 def analyse(trace: Trace) -> Analysis:
     """Walk the operations in order and carry the grids along."""
     state = _State(trace)
+    if trace.foreign:
+        _held(state, sum(sum(trace.values[i].shape[2:]) for i in trace.inputs), 0)
     for number, value in enumerate(trace.inputs):
         state.layouts[value] = _of_input(state, number, trace.values[value].shape)
     for index, op in enumerate(trace.ops):
@@ -174,8 +179,10 @@ def _walk(state: _State, index: int, op: Op) -> None:
     layouts = [_layout(state, i) for i in op.inputs]
     if op.kind == "max_unpool" and not op.windows:
         op = op.but(windows=_windows_of_pool(state, op, shapes[0]))
+    if state.trace.foreign:
+        _weigh(state, op, layouts, shapes[0])
     out, moved = through(op, layouts, shapes[0])
-    past: frozenset[int] = frozenset().union(*(state.past.get(i, frozenset()) for i in op.inputs))
+    past = _united(state.past.get(i, 0) for i in op.inputs)
     latest = max((state.latest.get(i, 0) for i in op.inputs), default=0)
     if op.kind in ("elementwise", "cat"):
         _meet(state, op, layouts, shapes[0])
@@ -196,13 +203,59 @@ def _walk(state: _State, index: int, op: Op) -> None:
         state.after.append(after)
         step = _step(state, op, number, direction, moved, before, after)
         state.steps.append(_paired(state, op, step, past) if direction == "up" else step)
-        past, latest = past | {number}, number
+        past, latest = past | 1 << number, number
         if op.kind == "pool":
             state.pools.update(dict.fromkeys(op.outputs[1:], number))
     for value, shape in zip(op.outputs, shapes, strict=True):
         state.layouts[value] = out if len(shape) == len(out) and shape == shapes[0] else grids.plain(shape)
         state.past[value], state.latest[value], state.maker[value] = past, latest, op
     state.grids.extend(grids.grids_in([out]))
+
+
+POSITIONS = 2**24  # of all axes of all feature maps: each takes 16 bytes
+WORK = 2**30  # meetings of a tap and a window
+STEPS = 4096
+BITS = 4096  # of a fraction
+
+
+def _weigh(state: _State, op: Op, layouts: Sequence[Layout], shape: Sequence[int]) -> None:
+    """Refuse an operation of a file that takes more time or memory than its file is worth, before it does."""
+    found = grids.grids_in(layouts)
+    if not found:
+        return
+    positions, work = sum(grid.size for grid in found), 0
+    for window in map(grids.met, op.windows):
+        positions += window.fine + window.coarse
+        few = min(window.fine, window.coarse) if isinstance(window, AdaptiveWindow) else window.size
+        work += few * window.coarse + 64 * (window.fine + window.coarse) * isinstance(window, AdaptiveWindow)
+    for axis in op.resamples:
+        positions += axis.source + axis.target
+        work += 64 * (axis.source + axis.target)
+    if op.kind in ("pad", "slice", "slices"):
+        positions += max(shape, default=0)
+    _held(state, positions, work)
+    large = max(max(g.scale.denominator, g.offset.denominator).bit_length() for g in found)
+    large = max(large, *(max(abs(g.scale.numerator), abs(g.offset.numerator)).bit_length() for g in found))
+    if len(state.steps) >= STEPS or large > BITS:
+        raise ShapeError(
+            f"inspect: a file must have at most {STEPS} ways down and up, with scales of at most {BITS} bits"
+        )
+
+
+def _held(state: _State, positions: int, work: int) -> None:
+    state.positions, state.work = state.positions + positions, state.work + work
+    if state.positions > POSITIONS or state.work > WORK:
+        raise ShapeError(
+            f"inspect: the feature maps of a file must have at most {POSITIONS} positions along their axes "
+            f"and {WORK} taps that meet them, got more: give a smaller example"
+        )
+
+
+def _united(sets: Iterable[int]) -> int:
+    total = 0
+    for each in sets:
+        total |= each
+    return total
 
 
 def _layout(state: _State, value: int) -> Layout:
@@ -212,9 +265,8 @@ def _layout(state: _State, value: int) -> Layout:
 
 def _windows_of_pool(state: _State, op: Op, shape: Sequence[int]) -> tuple[AnyWindow, ...]:
     """Of an unpooling that was not told its windows: those of the pooling that made its indices."""
-    indices = op.inputs[1] if len(op.inputs) > 1 else None
-    pooled = next((o for o in state.trace.ops if o.kind == "pool" and indices in o.outputs[1:]), None)
-    if pooled is None:
+    pooled = state.maker.get(op.inputs[1]) if len(op.inputs) > 1 else None
+    if pooled is None or pooled.kind != "pool" or op.inputs[1] not in pooled.outputs[1:]:
         return ()
     sizes = shape[len(shape) - len(pooled.windows) :]
     return tuple(
@@ -241,7 +293,7 @@ def _copied(state: _State, target: int, source: int) -> None:
             low[start : start + grid.size], high[start : start + grid.size] = grid.low, grid.high
             new[axis] = (replace(old, low=low, high=high),)
     state.layouts[base] = tuple(new)
-    state.past[base] = state.past.get(base, frozenset()) | state.past.get(source, frozenset())
+    state.past[base] = state.past.get(base, 0) | state.past.get(source, 0)
     state.latest[base] = max(state.latest.get(base, 0), state.latest.get(source, 0))
 
 
@@ -330,7 +382,7 @@ def _legal(window: Any) -> tuple[int, int]:
     return low, high
 
 
-def _paired(state: _State, op: Op, step: Step, past: frozenset[int]) -> Step:
+def _paired(state: _State, op: Op, step: Step, past: int) -> Step:
     """The ways down that a way up undoes: those that lead from where it arrives to where it starts."""
     found = _undone(state, op, step, past)
     if not found:
@@ -347,10 +399,12 @@ def _paired(state: _State, op: Op, step: Step, past: frozenset[int]) -> Step:
     )
 
 
-def _undone(state: _State, op: Op, step: Step, past: frozenset[int]) -> tuple[int, ...]:
+def _undone(state: _State, op: Op, step: Step, past: int) -> tuple[int, ...]:
     if op.kind == "max_unpool" and len(op.inputs) > 1 and op.inputs[1] in state.pools:
         return (state.pools[op.inputs[1]],)
-    downs = sorted((n for n in past if state.steps[n - 1].direction == "down"), reverse=True)
+    downs = [
+        each.number for each in reversed(state.steps) if past >> each.number & 1 and each.direction == "down"
+    ]
     low, high = state.before[step.number - 1], state.after[step.number - 1]
 
     def like(a: Sequence[Grid | None], b: Sequence[Grid | None]) -> bool:

@@ -16,6 +16,7 @@ A bias that differs between phases (of a convolution before a pixel shuffle) cou
 """
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,8 @@ from unsample.geometry.window import Window
 from unsample.inspection.graph import Op, Trace
 
 Floats = NDArray[np.float64]
+PHASES = 2**16  # of a block
+TAPS = 2**20  # of an axis
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,9 @@ def overlap_of(window: Any) -> tuple[int, ...]:
 
 def score_of(trace: Trace, op: Op, moved: Sequence[Any], maker: dict[int, Op]) -> Score | None:
     """The score of a way up, or why there is none."""
+    windows = [w for w in op.windows if isinstance(w, Window)]
+    if math.prod(w.stride for w in windows) > PHASES or any(w.size > TAPS for w in windows):
+        return Score(None, why="its block has too many phases to look at")
     if op.kind == "conv_transpose":
         return _of_conv_transpose(trace, op)
     if op.kind == "pixel_shuffle" or (moved and moved[0].kind == "pixel_shuffle"):

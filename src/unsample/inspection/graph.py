@@ -157,6 +157,8 @@ class Trace:
     read : callable or None
         The array of a weight by its name; None where there are only shapes.
     failure : Failure or None
+    foreign : bool
+        Whether it is that of a file, whose numbers are held to limits before work is done for them.
     """
 
     ops: tuple[Op, ...]
@@ -167,3 +169,4 @@ class Trace:
     saved_bytes: int | None = None
     read: Callable[[Op], tuple[Any, Any] | None] | None = None
     failure: Failure | None = None
+    foreign: bool = False

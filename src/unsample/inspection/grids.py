@@ -21,7 +21,7 @@ Statistics of a normalisation are left out, as is usual.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import gcd
@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unsample.geometry.resample import Resample
-from unsample.geometry.window import AdaptiveWindow, AnyWindow, Window, cached_axis_taps
+from unsample.geometry.window import AdaptiveWindow, AnyWindow, AxisTap, Window, cached_axis_taps
 
 Ints = NDArray[np.int64]
 NOTHING = np.iinfo(np.int64).max // 2  # low of an element that depends on no input; its high is -NOTHING
@@ -97,7 +97,7 @@ def _nothing(size: int) -> tuple[Ints, Ints]:
     return np.full(size, NOTHING, np.int64), np.full(size, -NOTHING, np.int64)
 
 
-def _reach(grid: Grid, size: int, meetings: Sequence[tuple[Any, Any]]) -> tuple[Ints, Ints]:
+def _reach(grid: Grid, size: int, meetings: Iterable[tuple[Any, Any]]) -> tuple[Ints, Ints]:
     """Hulls of the outputs: output `to[i]` depends on what element `of[i]` depends on."""
     low, high = _nothing(size)
     for of, to in meetings:
@@ -110,6 +110,29 @@ def _index(positions: Sequence[int]) -> Any:
     if isinstance(positions, range):
         return slice(positions.start, positions.stop, positions.step)
     return np.asarray(positions, np.int64)
+
+
+def met(window: AnyWindow) -> AnyWindow:
+    """The window without the taps before the first and behind the last that can meet an element.
+
+    Examples
+    --------
+    >>> met(Window(fine=8, coarse=9, size=2**62, before=2**61, after=2**61)).size
+    16
+    """
+    if isinstance(window, AdaptiveWindow) or window.mode != "zeros":
+        return window
+    d, last = window.dilation, max(window.coarse - 1, 0) * window.stride
+    first = min(max(0, -((last - window.before) // d)), window.size)
+    stop = max(first, min(window.size, -(-(window.fine + window.before) // d)))
+    return replace(window, size=stop - first, before=window.before - first * d)
+
+
+def _taps(window: AnyWindow) -> Iterable[AxisTap]:
+    window = met(window)
+    # Taps of an adaptive window take time to find, and are few as a rule; those of a long one take memory.
+    few = isinstance(window, AdaptiveWindow) or window.size <= 4096
+    return cached_axis_taps(window) if few else window.axis_taps()
 
 
 def centre(window: AnyWindow) -> tuple[Fraction, Fraction]:
@@ -131,7 +154,7 @@ def centre(window: AnyWindow) -> tuple[Fraction, Fraction]:
 def down(grid: Grid, window: AnyWindow) -> Grid:
     """A way down: every window depends on the elements its taps meet."""
     step, middle = centre(window)
-    meetings = [(_index(tap.fine), _index(tap.coarse)) for tap in cached_axis_taps(window)]
+    meetings = ((_index(tap.fine), _index(tap.coarse)) for tap in _taps(window))
     low, high = _reach(grid, window.coarse, meetings)
     level = grid.level * step.limit_denominator(8)
     return Grid(grid.source, grid.scale * step, grid.offset + grid.scale * middle, low, high, level=level)
@@ -140,7 +163,7 @@ def down(grid: Grid, window: AnyWindow) -> Grid:
 def up(grid: Grid, window: AnyWindow) -> Grid:
     """A way up: every element depends on the windows whose taps meet it."""
     step, middle = centre(window)
-    meetings = [(_index(tap.coarse), _index(tap.fine)) for tap in cached_axis_taps(window)]
+    meetings = ((_index(tap.coarse), _index(tap.fine)) for tap in _taps(window))
     low, high = _reach(grid, window.fine, meetings)
     scale = grid.scale / step
     level = grid.level / step.limit_denominator(8)

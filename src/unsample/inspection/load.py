@@ -1,13 +1,8 @@
 """What `inspect` is given, made into a trace: a module, an exported program, a file, a factory."""
 
-import ast
 import importlib
-import json
 import os
 import sys
-import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +10,7 @@ from typing import Any
 from unsample.geometry.arguments import describe, is_sequence
 from unsample.geometry.errors import ShapeError
 from unsample.inspection.analysis import Analysis, Step, analyse
+from unsample.inspection.archive import first_line, shown
 from unsample.inspection.graph import Trace
 from unsample.inspection.report import Inspection
 from unsample.inspection.sizes import Sizes, sizes_that_run
@@ -30,14 +26,37 @@ OURS = "take the layer of unsample.torch with like=skip"
 
 def inspected(model: Any, example: Any, *, sizes: bool, seconds: float, repeats: int) -> Inspection:
     """The body of `inspect`."""
-    name, times = type(model).__name__, []
-    if isinstance(model, str | os.PathLike):
-        name = Path(model).name
-        model, example = from_file(Path(model), example)
+    if not isinstance(model, str | os.PathLike):
+        return _inspected(model, example, type(model).__name__, None, sizes, seconds, repeats)
+    path = Path(model)
+    model, example = from_file(path, example)
+    if repeats:
+        raise ShapeError(
+            "inspect: times need a real run, and what a file holds is never run: inspect the module itself"
+        )
+    try:
+        return _inspected(model, example, shown(path.name), path.parent, sizes, seconds, 0)
+    except (ShapeError, OSError, MemoryError):
+        raise
+    except Exception as error:  # what nobody thought of is a sentence about the file as well
+        what = f"{type(error).__name__}: {shown(first_line(error))}"
+        raise ShapeError(f"inspect: {shown(str(path))}: cannot be followed ({what})") from error
+
+
+def _inspected(
+    model: Any,
+    example: Any,
+    name: str,
+    folder: Path | None,
+    sizes: bool,
+    seconds: float,
+    repeats: int,
+) -> Inspection:
+    times: list[float] = []
     if type(model).__module__.startswith("onnx"):
         from unsample.inspection.onnx_trace import Graph
 
-        runs: Any = Graph(model, shape_of(example) if example is not None else None)
+        runs: Any = Graph(model, shape_of(example) if example is not None else None, folder)
         trace: Trace = runs.trace()
     else:
         module, arguments = _module(model, example)
@@ -147,6 +166,10 @@ def _on_meta(module: Any) -> bool:
 def _module(model: Any, example: Any) -> tuple[Any, tuple[Any, ...]]:
     import torch
 
+    from unsample.inspection.pt2 import Program, example_of
+
+    if isinstance(model, Program):
+        return model, _arguments(model, example_of(model) if example is None else example)
     if isinstance(model, torch.export.ExportedProgram):
         if example is None:
             arguments, words = model.example_inputs or ((), {})
@@ -223,101 +246,9 @@ def from_file(path: Path, example: Any) -> tuple[Any, Any]:
         from unsample.inspection.onnx_trace import load
 
         return load(path), example
-    return _pt2(path), example
+    from unsample.inspection import pt2
 
-
-def _pt2(path: Path) -> Any:
-    import torch
-
-    from unsample.inspection.torch_trace import first_line, quiet
-
-    _refuse_objects(path)
-    try:
-        with quiet(), _tensors_alone():
-            return torch.export.load(path)
-    except Exception as error:
-        raise ShapeError(
-            f"inspect: {path}: must be a file of torch.export.save ({first_line(error)})"
-        ) from error
-
-
-@contextmanager
-def _tensors_alone() -> Iterator[None]:
-    """Tensors that torch pickled inside a .pt2 are read as tensors: no object is made, no code is run."""
-    name = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
-    was = os.environ.get(name)
-    os.environ[name] = "1"
-    try:
-        yield
-    finally:
-        if was is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = was
-
-
-def _refuse_objects(path: Path) -> None:
-    """Constants that are no tensors are pickled objects, which torch would open as such."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-            configs = [n for n in names if n.endswith("_config.json")]
-            stored = [json.loads(archive.read(n)) for n in configs]
-            programs = [
-                json.loads(archive.read(n)) for n in names if n.endswith(".json") and n not in configs
-            ]
-            entries = [each for config in stored for each in config["config"].values()]
-            kinds = {str(each["path_name"]).rpartition("_")[0] for each in entries}
-    except (zipfile.BadZipFile, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ShapeError(f"inspect: {path}: must be a file of torch.export.save ({error})") from error
-    # The first form of the format is pickled as a whole; a name that is there twice may be read either way.
-    if not configs or len(set(names)) < len(names) or not kinds <= {"weight", "tensor"}:
-        raise ShapeError(
-            f"inspect: {path}: must hold tensors alone, as a new torch.export.save writes them for a model "
-            f"without objects of its own: other constants are pickled"
-        )
-    if not all(map(_arithmetic, _expressions(programs))):
-        raise ShapeError(
-            f"inspect: {path}: must have arithmetic in its expressions of sizes and nothing else"
-        )
-
-
-def _arithmetic(text: str) -> bool:
-    """Whether an expression is such as torch writes: Mul(Integer(2), Symbol('s26', positive=True)).
-
-    torch hands them to sympy, and sympy to eval.
-    """
-    try:
-        nodes = list(ast.walk(ast.parse(text.strip(), mode="eval")))
-    except (SyntaxError, ValueError):
-        return False
-    for node in nodes:
-        if not isinstance(node, _OF_ARITHMETIC):
-            return False
-        if isinstance(node, ast.Call) and not (isinstance(node.func, ast.Name) and node.func.id[0].isupper()):
-            return False
-        if isinstance(node, ast.Name) and node.id.startswith("_"):
-            return False
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and not node.value.isidentifier():
-            return False
-    return True
-
-
-_OF_ARITHMETIC = (
-    *(ast.Expression, ast.Call, ast.Name, ast.Load, ast.keyword, ast.Constant, ast.UnaryOp, ast.BinOp),
-    *(ast.Compare, ast.BoolOp, ast.operator, ast.unaryop, ast.cmpop, ast.boolop),
-)
-
-
-def _expressions(tree: Any) -> Iterator[str]:
-    if isinstance(tree, dict):
-        for key, value in tree.items():
-            if key in ("expr_str", "as_expr") and isinstance(value, str):
-                yield value
-            yield from _expressions(value)
-    elif isinstance(tree, list):
-        for each in tree:
-            yield from _expressions(each)
+    return pt2.load(path), example
 
 
 def from_factory(text: str) -> Any:

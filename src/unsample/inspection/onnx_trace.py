@@ -4,9 +4,9 @@ Shapes come from onnx's own inference of each node; integers that shapes are mad
 `Concat`, ...) are computed by its reference evaluator on the way. Nothing else is: weights are only read.
 """
 
-import ast
 import itertools
 import math
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,53 @@ from unsample.geometry.errors import ShapeError
 from unsample.geometry.resample import CUBIC
 from unsample.geometry.sizes import resolve_padding
 from unsample.geometry.window import AdaptiveWindow, Window
+from unsample.inspection.archive import first_line, shown
 from unsample.inspection.graph import Failure, Op, Trace, Value
 from unsample.inspection.lowering import Lowered, Shapes, blocks, convolution, lower, resize, window_settings
 
 Shape = tuple[int, ...]
 # Integers of shapes are small; a larger array is a weight or data.
 FOLDED = 4096
+# What shapes are computed with. No other node is evaluated: a loop may run for ever.
+FOLDING = frozenset(
+    (
+        *("Abs", "Add", "And", "Cast", "CastLike", "Ceil", "Clip", "Concat", "Constant", "ConstantOfShape"),
+        *("Div", "Equal", "Expand", "Flatten", "Floor", "Gather", "GatherElements", "GatherND", "Greater"),
+        *(
+            "GreaterOrEqual",
+            "Identity",
+            "Less",
+            "LessOrEqual",
+            "Max",
+            "Min",
+            "Mod",
+            "Mul",
+            "Neg",
+            "Not",
+            "Or",
+        ),
+        *("Range", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceSum", "Reshape", "Round", "ScatterND"),
+        *(
+            "Sign",
+            "Size",
+            "Slice",
+            "Split",
+            "Sqrt",
+            "Squeeze",
+            "Sub",
+            "Sum",
+            "Tile",
+            "Transpose",
+            "Unsqueeze",
+        ),
+        *("Where", "Xor"),
+    )
+)
+NODES = 2**16
+ELEMENTS = 2**48  # of an array
+WEIGHT = 2**26  # elements of a weight that is read
+NUMBER = 2**62  # what onnx's inference adds and multiplies stays below it
+LEAST = dict.fromkeys(("strides", "dilations", "kernel_shape", "blocksize", "group", "num_outputs"), 1)
 
 
 def load(path: Path) -> Any:
@@ -39,12 +80,40 @@ def load(path: Path) -> Any:
     except ModuleNotFoundError:
         raise ShapeError("inspect: reading ONNX needs an extra: pip install 'unsample[onnx]'") from None
     try:
-        model = onnx.load(path)
-        onnx.checker.check_model(model)
+        model = onnx.load(path, load_external_data=False)  # weights are read one by one where they are needed
+        elsewhere = [each for each in model.graph.initializer if each.data_location == each.EXTERNAL]
+        for each in elsewhere:
+            _outside(each, path.parent)
+        onnx.checker.check_model(str(path) if elsewhere else model)
     except Exception as error:
-        lines = str(error).splitlines() or [type(error).__name__]
-        raise ShapeError(f"inspect: {path}: must be an ONNX model ({lines[0].strip()})") from error
+        raise ShapeError(
+            f"inspect: {shown(str(path))}: must be an ONNX model ({shown(first_line(error))})"
+        ) from error
     return model
+
+
+def _outside(weight: Any, folder: Path) -> tuple[Path, int, int]:
+    """File, offset and bytes of a weight that lies beside the model: in its folder, not behind a link."""
+    said = {each.key: each.value for each in weight.external_data}
+    name, place = said.get("location", ""), folder / said.get("location", "")
+    inside = place.resolve().is_relative_to(folder.resolve()) and not Path(name).is_absolute()
+    if not inside or ".." in Path(name).parts or place.is_symlink() or not place.is_file():
+        raise ValueError(f"the data of {weight.name!r} must lie in a file of its folder, got {name!r}")
+    offset, size = (_digits(said.get(key) or "0") for key in ("offset", "length"))
+    if offset + size > place.stat().st_size:
+        raise ValueError(f"the data of {weight.name!r} must have the {size} bytes that it says")
+    return place, offset, size or place.stat().st_size - offset
+
+
+def _digits(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 20):
+        raise ValueError(f"an offset must be a number, got {text[:20]!r}")
+    return int(text)
+
+
+DOWN = ("Conv", "MaxPool", "AveragePool", "LpPool")
+# What a node without an attribute or an input that it must have leads to.
+_UNFOLLOWED = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, AssertionError)
 
 
 class _Stopped(Exception):
@@ -63,19 +132,41 @@ class Graph:
     model : onnx.ModelProto
     shape : tuple of int or None
         Of the first input, in the place of what the file says.
+    folder : Path or None
+        Where the model lies, and weights beside it.
     """
 
-    def __init__(self, model: Any, shape: Shape | None) -> None:
-        from onnx import numpy_helper
+    def __init__(self, model: Any, shape: Shape | None, folder: Path | None = None) -> None:
+        from onnx import helper
 
-        self.model = model
+        self.model, self.folder = model, folder
         self.weights = {each.name: each for each in model.graph.initializer}
-        self.to_array: Callable[[Any], NDArray[Any]] = numpy_helper.to_array
+        for name, weight in self.weights.items():
+            if weight.data_type not in helper.get_all_tensor_dtypes() or min(weight.dims, default=0) < 0:
+                raise ShapeError(
+                    f"inspect: the weight {shown(name)} must have a shape and an element type of ONNX, got "
+                    f"{list(weight.dims)} and {weight.data_type}"
+                )
+        if len(model.graph.node) > NODES:
+            raise ShapeError(f"inspect: a graph must have at most {NODES} nodes, got {len(model.graph.node)}")
         self.inputs = [each for each in model.graph.input if each.name not in self.weights]
         self.opsets = {each.domain: each.version for each in model.opset_import}
         self.shapes = [
             self._declared(each, shape if number == 0 else None) for number, each in enumerate(self.inputs)
         ]
+
+    def to_array(self, weight: Any) -> NDArray[Any]:
+        """The numbers of a weight."""
+        from onnx import TensorProto, numpy_helper
+
+        if weight.data_location == TensorProto.EXTERNAL and self.folder is not None:
+            place, offset, size = _outside(weight, self.folder)
+            found = TensorProto(name=weight.name, dims=weight.dims, data_type=weight.data_type)
+            with open(place, "rb") as file:
+                file.seek(offset)
+                found.raw_data = file.read(min(size, 16 * WEIGHT))
+            weight = found
+        return np.asarray(numpy_helper.to_array(weight))
 
     def _declared(self, value: Any, given: Shape | None) -> Shape:
         dims = value.type.tensor_type.shape.dim
@@ -132,19 +223,35 @@ class _Walk:
         self.ops: list[Op] = []
         self.failure = failure
         for value, shape in zip(graph.inputs, shapes, strict=True):
+            if math.prod(shape) > ELEMENTS or min(shape, default=0) < 0:
+                raise ShapeError(f"inspect: an input must have 0 to 2**48 elements, got the shape {shape}")
             self.add(value.name, value.type.tensor_type.elem_type, shape)
         self.inputs = tuple(range(len(self.values)))
         for name, weight in graph.weights.items():
             self.add(name, weight.data_type, tuple(weight.dims), parameter=name)
             if math.prod(weight.dims) <= FOLDED:
-                self.known[name] = graph.to_array(weight)
+                try:
+                    self.known[name] = graph.to_array(weight)
+                except Exception as error:
+                    what = f"{type(error).__name__}: {first_line(error)}"
+                    raise ShapeError(
+                        f"inspect: the weight {shown(name)} must hold what its shape says ({what})"
+                    ) from error
         for node in graph.model.graph.node if failure is None else ():
             try:
                 self.visit(node)
             except _Stopped as stop:
-                given = tuple(self.numbers[name] for name in node.input if name in self.numbers)
-                self.failure = Failure(layer_of(node), stop.sentence, given, stop.merge, stop.dim)
+                self.failure = self.stopped(node, stop)
+            except _UNFOLLOWED as error:  # an attribute or an input is missing, or a number is none
+                what = f"{node.op_type}: cannot be followed ({type(error).__name__}: {first_line(error)})"
+                self.failure = self.stopped(node, _Stopped(what))
+            if self.failure is not None:
                 break
+
+    def stopped(self, node: Any, stop: _Stopped) -> Failure:
+        """The failure at a node."""
+        given = tuple(self.numbers[name] for name in node.input if name in self.numbers)
+        return Failure(layer_of(node), shown(stop.sentence), given, stop.merge, stop.dim)
 
     def add(self, name: str, kind: int, shape: Shape, parameter: str = "") -> int:
         from onnx import helper
@@ -163,6 +270,7 @@ class _Walk:
 
     def visit(self, node: Any) -> None:
         given = [name for name in node.input if name]
+        self.check_numbers(node)
         self.check_meeting(node, given)
         for name, (kind, shape) in self.infer(node, given).items():
             self.add(name, kind, shape)
@@ -191,8 +299,7 @@ class _Walk:
                 schema, node, types, data, opset_imports=list(self.graph.model.opset_import)
             )
         except Exception as error:
-            lines = str(error).splitlines() or [type(error).__name__]
-            raise _Stopped(f"{node.op_type}: {lines[0].strip()}") from error
+            raise _Stopped(f"{node.op_type}: {first_line(error)}") from error
         shapes: dict[str, tuple[int, Shape]] = {}
         for name in (each for each in node.output if each):
             kind = found[name].tensor_type if name in found else None
@@ -205,8 +312,37 @@ class _Walk:
                 raise _Stopped(f"{node.op_type}: the shape of its result is not known")
             if any(n is not None and n < 1 for n in dims):
                 raise _Stopped(f"{node.op_type}: its result would have the shape {tuple(dims)}")
-            shapes[name] = (kind.elem_type, tuple(n for n in dims if n is not None))
+            shape = tuple(n for n in dims if n is not None)
+            if math.prod(shape) > ELEMENTS:
+                raise _Stopped(f"{node.op_type}: its result would have the shape {shape}")
+            shapes[name] = (kind.elem_type, shape)
         return shapes
+
+    def check_numbers(self, node: Any) -> None:
+        """Refuse numbers with which onnx's inference, in 64 bits, divides by 0 or overflows."""
+        words = attributes(node)
+        for name, value in words.items():
+            low = LEAST.get(name, -NUMBER)
+            for n in value if isinstance(value, list) else [value]:
+                if isinstance(n, int) and not low <= n <= NUMBER and name not in ("start", "end", "ends"):
+                    raise _Stopped(f"{node.op_type}: {name} must be {low} to 2**62, got {n}")
+        if node.op_type == "Split" and words.get("num_outputs", 1) > len(node.output):
+            raise _Stopped(f"Split: it has {len(node.output)} results, not {words['num_outputs']}")
+        if words.get("blocksize", 1) > 2**15:
+            raise _Stopped(f"{node.op_type}: blocksize must be at most 2**15, got {words['blocksize']}")
+        if node.op_type not in ("Conv", "ConvTranspose", "MaxPool", "AveragePool", "LpPool", "MaxUnpool"):
+            return
+        shapes = [self.shape(name) for name in node.input[:2]]
+        rank = len(shapes[0]) - 2
+        k = words.get("kernel_shape") or shapes[-1][2:]
+        strides, dilations = (words.get(name) or [1] * rank for name in ("strides", "dilations"))
+        if any(len(each) != rank for each in (k, strides, dilations)):
+            raise _Stopped(f"{node.op_type}: its settings must have {rank} numbers, as its input has axes")
+        pads = sum(map(abs, words.get("pads") or [0])) + sum(map(abs, words.get("output_padding") or [0]))
+        for n, size, stride, dilation in zip(shapes[0][2:], k, strides, dilations, strict=True):
+            reach = size * dilation + pads + n * (1 if node.op_type in DOWN else stride)
+            if reach > 2 * NUMBER:
+                raise _Stopped(f"{node.op_type}: its windows must reach less than 2**63 elements")
 
     def check_meeting(self, node: Any, given: Sequence[str]) -> None:
         """Branches of unlike sizes, which onnx's inference lets pass or explains in its own words."""
@@ -232,7 +368,7 @@ class _Walk:
             shape = self.shape(given[0])[slice(words.get("start", 0), words.get("end"))]
             self.known[node.output[0]] = np.array(shape, np.int64)
             return
-        if not all(name in self.known for name in given):
+        if node.op_type not in FOLDING or node.domain or not all(name in self.known for name in given):
             return
         if any(math.prod(self.shape(name)) > FOLDED for name in node.output if name in self.numbers):
             return
@@ -266,7 +402,7 @@ class _Walk:
         elif kind == "matmul":
             fields["multiply_adds"] = math.prod(out) * shapes.given[0][-1]
         outputs = tuple(self.numbers[name] for name in made)
-        self.ops.append(Op(kind, layer_of(node), node.op_type, inputs, outputs, **fields))
+        self.ops.append(Op(kind, layer_of(node), shown(node.op_type), inputs, outputs, **fields))
 
     def trace(self) -> Trace:
         """The walk as a trace."""
@@ -283,12 +419,15 @@ class _Walk:
             None,
             self.read,
             self.failure,
+            foreign=True,
         )
 
     def read(self, op: Op) -> tuple[Any, Any] | None:
         """Weight and bias where the file holds them."""
         names = [None if i is None else self.values[i].parameter for i in (op.weight, op.bias)]
         if not names[0]:
+            return None
+        if any(name and math.prod(self.graph.weights[name].dims) > WEIGHT for name in names):
             return None
         found = [
             np.asarray(self.graph.to_array(self.graph.weights[name]), np.float64) if name else None
@@ -312,16 +451,13 @@ def attributes(node: Any) -> dict[str, Any]:
 def layer_of(node: Any) -> str:
     """The path of the layer that a node came from, as far as the exporter wrote it down."""
     for each in node.metadata_props:
-        if each.key == "pkg.torch.onnx.name_scopes":
-            try:
-                scopes = ast.literal_eval(each.value)
-            except (ValueError, SyntaxError):
-                break
-            if isinstance(scopes, list) and len(scopes) > 1:
-                return str(scopes[-2])
+        if each.key == "pkg.torch.onnx.name_scopes":  # a list of strings as Python writes it
+            scopes = re.findall(r"'([^']*)'", each.value[:10_000])
+            if len(scopes) > 1:
+                return shown(scopes[-2])
     name = str(node.name)
     path, _, _ = name.strip("/").rpartition("/")
-    return path.replace("/", ".") or name
+    return shown(path.replace("/", ".") or name)
 
 
 # -- rules ------------------------------------------------------------------------------------------------

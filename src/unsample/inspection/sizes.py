@@ -64,9 +64,12 @@ class Sizes:
 
     def nearest(self, size: int) -> tuple[int | None, int | None]:
         """The working sizes next to `size`, below and above."""
-        span = range(1, max(self.period, self.tried) + 1)
-        below = next((n for n in range(size, 0, -1) if self.works(n)), None)
-        above = next((size + n for n in span if self.works(size + n)), None)
+        below = max((n for n in self.sizes if n <= size), default=None)
+        above = min((n for n in self.sizes if n > size), default=None)
+        if self.exact:  # beyond what was tried the answers repeat
+            span = max(self.period, self.tried)
+            below = next((n for n in range(size, max(size - span, 0), -1) if self.works(n)), below)
+            above = next((n for n in range(size + 1, size + span + 1) if self.works(n)), None)
         return below, above
 
     def rule(self, sizes: Sequence[int] | None = None) -> str:

@@ -23,8 +23,10 @@ from torch.nn.modules import module as hooks
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from unsample.inspection.archive import first_line
 from unsample.inspection.graph import Failure, Op, Trace, Value
 from unsample.inspection.lowering import Shapes, lower
+from unsample.inspection.pt2 import Layer, Program, mode_of, numbers_of
 
 Tensor = torch.Tensor
 
@@ -41,6 +43,10 @@ class Copies:
 
     def __init__(self, model: nn.Module, example: tuple[Any, ...]) -> None:
         self.model, self.example = model, example
+        self.copy: nn.Module
+        if isinstance(model, Program):  # of a file: of fake tensors as it is
+            self.mode, self.copy = mode_of(model), model
+            return
         self.mode = FakeTensorMode(allow_non_fake_inputs=True)
         try:
             with quiet(), FakeCopyMode(self.mode):
@@ -107,12 +113,6 @@ def measured(model: nn.Module, example: tuple[Any, ...], repeats: int) -> list[f
 
 def _tensors(tree: Any) -> list[Tensor]:
     return [leaf for leaf in pytree.tree_leaves(tree) if isinstance(leaf, Tensor)]
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of a message, or the kind of error where there is none."""
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return lines[0].strip() if lines else type(error).__name__
 
 
 @contextmanager
@@ -328,6 +328,7 @@ class _Recorder(TorchDispatchMode):
             total,
             _reader(model, tuple(self.values)),
             self.failure,
+            isinstance(model, Program),
         )
 
     def nodes(self) -> dict[int, Any]:
@@ -379,6 +380,8 @@ class _Recorder(TorchDispatchMode):
 
 def _class_of(layer: nn.Module) -> str:
     """Where the class of a layer is; of a layer of an exported program, that of the original."""
+    if isinstance(layer, Layer):
+        return layer._unsample_class
     name = getattr(layer, "type_name", None)
     known = name() if callable(name) else None
     return known if isinstance(known, str) else f"{type(layer).__module__}.{type(layer).__name__}"
@@ -435,13 +438,19 @@ def _reader(model: nn.Module, values: tuple[Value, ...]) -> Any:
     def read(op: Op) -> tuple[Any, Any] | None:
         if op.weight is None:
             return None
-        weight = _real(model, op.layer, values[op.weight], "weight")
-        if weight is None or weight.is_meta:
+        weight = _numbers(model, _real(model, op.layer, values[op.weight], "weight"))
+        if weight is None:
             return None
         bias = None if op.bias is None else _real(model, op.layer, values[op.bias], "bias")
-        return tuple(None if x is None else x.detach().cpu().double().numpy() for x in (weight, bias))  # type: ignore[return-value]
+        return weight, _numbers(model, bias)
 
     return read
+
+
+def _numbers(model: nn.Module, x: Tensor | None) -> Any:
+    if x is None or x.is_meta:
+        return None
+    return numbers_of(model, x) if isinstance(model, Program) else x.detach().cpu().double().numpy()
 
 
 def _real(model: nn.Module, layer: str, value: Value, word: str) -> Tensor | None:
