@@ -142,9 +142,7 @@ def layers(tree: Any) -> None:
 
 
 def escape(tree: Any) -> None:
-    graph_of(tree)["nodes"][0]["metadata"]["nn_module_stack"] = (
-        "a,,M;b,up\x1b]0;pwned\x07,torch.nn.modules.x.Y"
-    )
+    graph_of(tree)["nodes"][0]["metadata"]["nn_module_stack"] = "a,,M;b,up\x1b[2J,torch.nn.modules.x.Y"
 
 
 def large_weight(tree: Any) -> None:
@@ -490,6 +488,19 @@ def test_a_file_is_never_run_for_times(tmp_path: Path) -> None:
         us.ShapeError, match=r"^inspect: times need a real run, and what a file holds is never"
     ):
         us.inspect(tmp_path / "model.pt2", repeats=1)
+
+
+def test_names_of_a_file_are_shown_without_control_characters(tmp_path: Path) -> None:
+    torch.export.save(torch.export.export(Small(), (torch.zeros(1, 1, 16, 16),)), tmp_path / "good.pt2")
+    (tmp_path / "a\x07.pt2").write_bytes(edited(escape)(fuzz_files.members(tmp_path / "good.pt2")))
+    (tmp_path / "a\x07.onnx").write_bytes(
+        windows("MaxPool", kernel_shape=[2, 2], strides=[2, 2], name="/up\x1b[2J/x")
+    )
+    for kind in ("pt2", "onnx"):
+        found = us.inspect(tmp_path / f"a\x07.{kind}", sizes=False)
+        assert found.model == rf"a\x07.{kind}"
+        assert found.steps[0].layer == r"up\x1b[2J"
+        assert not set(repr(found)) & set("\x1b\x07")
 
 
 def test_torch_reads_no_file_for_inspect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

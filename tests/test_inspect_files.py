@@ -150,6 +150,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(arguments: Any, message: str,
     assert re.fullmatch(f"unsample {message}\n", done.stderr), done.stderr
 
 
+@pytest.mark.promise("93", "F17")
 def test_a_pickle_is_never_opened(folder: Path) -> None:
     assert unsample(folder, "weights.pt").returncode == 2
     assert not (folder / "touch").exists()
@@ -173,6 +174,7 @@ class Opened:
         return os.mkdir, ("opened",)
 
 
+@pytest.mark.promise("93", "F17")
 @pytest.mark.parametrize(
     "place", ["sample_inputs/model.pt", "weights/weight_0", "constants/opaque_obj_0", "twice"]
 )

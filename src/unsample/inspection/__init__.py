@@ -2,10 +2,11 @@
 
 Start with `graph.py`, the words for what a run did. `torch_trace.py` (with `lowering.py`) and
 `onnx_trace.py` write them down. `pt2.py` reads the program of a .pt2 file as data: `archive.py` its bytes,
-`expressions.py` its sizes, `operators.py` says what it may call. `grids.py` carries positions and receptive fields, `rules.py` says what each
-kind of operation does to them, `analysis.py` walks the run; `checkerboard.py` reads the weights, `sizes.py`
-tries input sizes. `report.py` is the result, `table.py`, `sentences.py` and `page.py` show it; `load.py` ties
-it together. Nothing here prints, and nothing changes the model.
+`expressions.py` its sizes, and `operators.py` says what it may call. `grids.py` carries positions and
+receptive fields, `rules.py` says what each kind of operation does to them, `analysis.py` walks the run;
+`checkerboard.py` reads the weights, `sizes.py` tries input sizes. `report.py` is the result, `table.py`,
+`sentences.py` and `page.py` show it; `load.py` ties it together. Nothing here prints, and nothing changes
+the model.
 
 The package is not called `inspect`, because `unsample.inspect` is the function.
 """
