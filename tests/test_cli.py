@@ -484,3 +484,12 @@ report.FILES["results.json"] = gone
         assert done.returncode == 1
     assert sorted(os.listdir(tmp_path / "0")) == ["results.csv", "results.json"]
     assert (tmp_path / "1").read_bytes() == b""
+
+
+def test_a_pipe_by_its_name_gets_the_picture_alone(tmp_path: Path) -> None:
+    command = [*call("text", tmp_path)[:-1], "--format", "txt", "--output", "/dev/stdout"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("nearest, factor 2\n")
+    assert "Written" not in done.stdout
+    assert os.listdir(tmp_path) == []
