@@ -55,6 +55,7 @@ def test_the_short_way_and_the_long_one_agree(name: str, monkeypatch: pytest.Mon
     assert asked == [name.split()[0]]
 
 
+@pytest.mark.promise("83")
 @compiled
 def test_tensors_between_addresses_are_not_read_as_they_lie() -> None:
     memory = bytearray(X.numel() * 4 + 1)
