@@ -32,6 +32,7 @@ def test_every_row_of_the_list_has_a_sample_or_a_test() -> None:
     assert refused | work | elsewhere | {0} == set(range(56))
 
 
+@pytest.mark.promise("88", "89")
 @pytest.mark.parametrize(
     ("value", "shown"),
     [
@@ -48,6 +49,7 @@ def test_what_is_no_array(value: Any, shown: str) -> None:
     assert str(caught.value) == f"nearest: x must be a NumPy, PyTorch or JAX array, got {shown}"
 
 
+@pytest.mark.promise("88")
 @pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
 @pytest.mark.parametrize("kind", [np.matrix, np.ma.MaskedArray, np.recarray])
 def test_subclasses_are_not_dropped_in_silence(kind: type[np.ndarray]) -> None:
@@ -61,6 +63,7 @@ def test_subclasses_are_not_dropped_in_silence(kind: type[np.ndarray]) -> None:
     )
 
 
+@pytest.mark.promise("65")
 @pytest.mark.parametrize("dtype", ["O", "U3", "M8[s]", "V4", [("a", "f4")]], ids=str)
 def test_dtypes_without_arithmetic(dtype: Any) -> None:
     with pytest.raises(TypeError, match=r"\Anearest: x must be bool, integer, real or complex, got dtype "):
@@ -89,6 +92,7 @@ def test_values_and_switches_of_two_libraries() -> None:
         us.max_unpool(torch.zeros(2), switches)
 
 
+@pytest.mark.promise("90")
 @pytest.mark.parametrize(
     "tensor",
     [

@@ -54,6 +54,7 @@ def tier(request: pytest.FixtureRequest) -> Iterator[str]:
     native._native.use_tier(before)
 
 
+@pytest.mark.promise("86")
 @pytest.mark.parametrize("dtype", ["uint8", "float16", "float32", "float64", "complex128"])
 @pytest.mark.parametrize("sample", SAMPLES, ids=str)
 def test_nothing_outside_is_touched(sample: Sample, dtype: str, tier: str) -> None:

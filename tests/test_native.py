@@ -256,6 +256,7 @@ def test_pooling_there_and_back(
     same_bits(us.max_gather(x, switches), largest)
 
 
+@pytest.mark.promise("56", "57")
 @pytest.mark.parametrize("dtype", ["uint8", "float16", "float32", "float64"])
 def test_a_whole_window_of_each_special_value(dtype: str, tier: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every position of NaN, zeros of both signs and infinities in 2x2 and 3x3 windows."""
@@ -315,6 +316,7 @@ def lanes() -> int:
     return kernels.vector_bytes() if kernels else 32
 
 
+@pytest.mark.promise("83")
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "float64", "complex128"])
 def test_every_count_and_misalignment_between_sentinels(dtype: str, tier: str) -> None:
     """Rows of 0 to twice the lanes of a vector, outputs that start anywhere in a cache line."""

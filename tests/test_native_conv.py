@@ -1,5 +1,7 @@
 """The compiled convolutions equal the definition, on every tier that this machine has."""
 
+import copy
+import pickle
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -7,7 +9,7 @@ import numpy as np
 import pytest
 
 import unsample as us
-from samples import SAMPLES, Sample
+from samples import SAMPLES, Sample, integers
 from unsample import native, native_conv
 from unsample.geometry.plan import Plan
 from unsample.ops.conv import plan_conv, plan_conv_transpose
@@ -303,6 +305,44 @@ def test_a_packed_weight_is_packed_once_and_keeps_few_layouts(monkeypatch: pytes
     with pytest.raises(TypeError) as caught:
         us.pack_weight([1.0])
     assert str(caught.value) == "pack_weight: weight must be a numpy.ndarray, got list"
+    with pytest.raises(TypeError) as caught:
+        us.pack_weight(np.ones((1, 1, 3), object))
+    assert str(caught.value) == "pack_weight: weight must hold numbers, got dtype object"
+
+
+def test_nobody_writes_into_a_packed_weight() -> None:
+    x, weight = np.ones((1, 8, 9), np.float32), np.ones((8, 8, 3), np.float32)
+    packed = us.pack_weight(weight)
+    expected = us.conv(x, packed)
+    weight[...] = 7
+    np.testing.assert_array_equal(us.conv(x, packed), expected)
+    for array in (packed, packed[:2], packed.view(np.ndarray), packed.T):
+        with pytest.raises(ValueError, match="cannot set WRITEABLE flag to True"):
+            array.flags.writeable = True
+    assert type(packed.base) is bytes
+    with pytest.raises(TypeError):
+        packed.base[...] = 7
+
+
+def test_copies_of_a_packed_weight_are_read_as_they_are() -> None:
+    x, weight = np.ones((1, 8, 9), np.float32), np.ones((8, 8, 3), np.float32)
+    for copied in (copy.copy, copy.deepcopy, lambda w: pickle.loads(pickle.dumps(w)), np.ndarray.copy):
+        other = copied(us.pack_weight(weight))
+        for value in (1, 2):
+            other.flags.writeable = True
+            other[...] = value
+            other.flags.writeable = False
+            np.testing.assert_array_equal(us.conv(x, other), us.conv(x, value * weight))
+
+
+@pytest.mark.filterwarnings("ignore:Setting the (dtype|strides):DeprecationWarning")
+def test_a_packed_weight_told_to_be_another_is_laid_out_anew() -> None:
+    x, packed = np.ones((1, 8, 9), np.float32), us.pack_weight(integers((8, 8, 8), 1).astype(np.float32))
+    us.conv(x, packed)
+    packed.strides = packed.strides[::-1]
+    np.testing.assert_array_equal(us.conv(x, packed), us.conv(x, np.array(packed)))
+    packed.dtype = np.int32
+    np.testing.assert_array_equal(us.conv(x, packed), us.conv(x, np.array(packed)))
 
 
 @pytest.mark.parametrize("transposed", [False, True])

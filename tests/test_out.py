@@ -38,6 +38,7 @@ def test_the_same_numbers_in_out(sample: Sample, backend: Backend) -> None:
         np.testing.assert_array_equal(backend.numpy(out), expected)
 
 
+@pytest.mark.promise("79", "83")
 @pytest.mark.parametrize("sample", SAMPLES, ids=str)
 def test_any_layout_of_out(sample: Sample) -> None:
     for call, x in calls(sample, NUMPY):
@@ -89,6 +90,7 @@ def read_only(shape: tuple[int, ...]) -> np.ndarray:
     return out
 
 
+@pytest.mark.promise("81", "82", "84")
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
@@ -177,6 +179,7 @@ def test_refused_in_one_sentence(call: Callable[[], Any], error: type[Exception]
     assert str(caught.value) == message
 
 
+@pytest.mark.promise("55")
 def test_row_55_switches_that_are_the_output() -> None:
     x = np.arange(8, dtype=np.uint8)
     values, switches = us.max_pool(x, (2,), stride=1, padding=1)
@@ -187,6 +190,7 @@ def test_row_55_switches_that_are_the_output() -> None:
         us.max_pool(x, (2,), out=(both[:4], both[3:7]))
 
 
+@pytest.mark.promise("82")
 def test_views_that_only_lie_side_by_side_are_fine() -> None:
     both = np.zeros((4, 8))
     x, out = both[:, ::2], both[:, 1::2]
@@ -194,6 +198,7 @@ def test_views_that_only_lie_side_by_side_are_fine() -> None:
     np.testing.assert_array_equal(us.decimate(x, (1, 1), out=out), x)
 
 
+@pytest.mark.promise("81", "82", "90")
 def test_torch_out_and_gradients() -> None:
     x = torch.zeros(1, 1, 2, requires_grad=True)
     out = torch.zeros(1, 1, 4)

@@ -80,6 +80,7 @@ def test_dot_and_linear(sample: Sample) -> None:
     checks.linear(up(sample), y, integers(sample.coarse_shape, 12), EPS["float64"])
 
 
+@pytest.mark.promise("64")
 @pytest.mark.parametrize(
     ("sample", "backend", "dtype"),
     [(s, NUMPY, dtype) for dtype in ("float16", "float32") for s in SAMPLES]
@@ -163,6 +164,7 @@ def layouts(x: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
+@pytest.mark.promise("79", "80", "83", "84", "85")
 @every_sample
 def test_memory_layout_does_not_matter(sample: Sample) -> None:
     for function, values in ((down(sample), sample.x()), (up(sample), sample.y())):
@@ -175,6 +177,7 @@ def test_memory_layout_does_not_matter(sample: Sample) -> None:
         np.testing.assert_array_equal(values, kept, err_msg="the input was written")
 
 
+@pytest.mark.promise("80")
 @every_sample
 def test_zero_strides_and_no_alias(sample: Sample) -> None:
     for function, shape in ((down(sample), sample.shape), (up(sample), sample.coarse_shape)):

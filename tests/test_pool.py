@@ -15,6 +15,7 @@ every_library = pytest.mark.parametrize("library", [NUMPY, TORCH, JAX], ids=lamb
 nan, inf = np.nan, np.inf
 
 
+@pytest.mark.promise("56", "57", "58", "59")
 @every_library
 @pytest.mark.parametrize(
     ("window", "winner"),
@@ -47,6 +48,7 @@ def test_who_wins(library: Backend, window: list[float], winner: int) -> None:
         assert index.item() == winner
 
 
+@pytest.mark.promise("57")
 def test_windows_of_minus_infinity_in_the_padding_remember_their_first_element() -> None:
     values, switches = us.max_pool(np.full((2, 3), -inf), (2, 2), stride=1, padding=1)
     assert np.all(values == -inf)
@@ -54,6 +56,7 @@ def test_windows_of_minus_infinity_in_the_padding_remember_their_first_element()
     np.testing.assert_array_equal(switches.taps[:, 0], [3, 1, 1])
 
 
+@pytest.mark.promise("62")
 @pytest.mark.parametrize("low", [np.iinfo(np.int8).min, 0])
 def test_padding_is_never_chosen(low: int) -> None:
     x = np.full((1, 1, 3), low, np.int8 if low else np.uint8)
@@ -93,6 +96,7 @@ def test_unpooling_returns_to_the_exact_size(
     np.testing.assert_array_equal(library.numpy(switches.to_torch()), flat)
 
 
+@pytest.mark.promise("51")
 def test_row_51_three_levels_down_and_up_again() -> None:
     x = integers((1, 1, 540, 97), 2)
     levels = []
@@ -144,6 +148,7 @@ def test_duplicates_against_a_plain_loop_over_windows(shape: tuple[int, ...], du
     np.testing.assert_array_equal(us.max_unpool(values, switches, duplicates=duplicates), expected)
 
 
+@pytest.mark.promise("46")
 @pytest.mark.parametrize("duplicates", ["last", "sum", "max"])
 def test_row_46_gradient_belongs_to_the_forward(duplicates: str) -> None:
     _, switches = us.max_pool(torch.tensor(integers((1, 2, 5, 6), 5)), 3, stride=1)
@@ -184,6 +189,7 @@ def test_duplicates_error_needs_values() -> None:
         jax.jit(lambda v, s: us.max_unpool(v, s, duplicates="error"))(switches.taps + 0.0, switches)
 
 
+@pytest.mark.promise("45")
 def test_row_45_the_same_winner_a_thousand_times() -> None:
     _, switches = us.max_pool(torch.tensor(integers((2, 3, 17, 19), 6)), 5, stride=2)
     values = torch.randn(switches.shape)
@@ -197,6 +203,7 @@ def test_row_45_the_same_winner_a_thousand_times() -> None:
         torch.set_num_threads(threads)
 
 
+@pytest.mark.promise("53")
 def test_row_53_switches_in_any_memory_layout() -> None:
     x = integers((2, 3, 7, 9), 7)
     values, switches = us.max_pool(x, 3, stride=2)

@@ -129,6 +129,7 @@ def test_row_40_output_size_in_every_form(form: Any) -> None:
 INTEGERS = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
 
 
+@pytest.mark.promise("65")
 @every_library
 @pytest.mark.parametrize("dtype", [*INTEGERS, "bool", "complex64", "complex128"])
 def test_data_movement_of_every_dtype(library: Backend, dtype: str) -> None:
@@ -150,6 +151,7 @@ def test_data_movement_of_every_dtype(library: Backend, dtype: str) -> None:
         np.testing.assert_array_equal(library.numpy(out), call(reference))
 
 
+@pytest.mark.promise("62", "65")
 @every_library
 @pytest.mark.parametrize("dtype", [*INTEGERS, "bool"])
 def test_pooling_of_every_ordered_dtype(library: Backend, dtype: str) -> None:
@@ -171,6 +173,7 @@ def test_pooling_of_every_ordered_dtype(library: Backend, dtype: str) -> None:
         )
 
 
+@pytest.mark.promise("62")
 @every_library
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "bool"])
 def test_integer_sums_do_not_wrap(library: Backend, dtype: str) -> None:
@@ -184,6 +187,7 @@ def test_integer_sums_do_not_wrap(library: Backend, dtype: str) -> None:
         np.testing.assert_array_equal(library.numpy(us.conv(x, w)), [[[4 * top * top]]])
 
 
+@pytest.mark.promise("65")
 @every_library
 @pytest.mark.parametrize("dtype", ["complex64", "complex128"])
 def test_complex_convolution_does_not_conjugate(library: Backend, dtype: str) -> None:
@@ -198,6 +202,7 @@ def test_complex_convolution_does_not_conjugate(library: Backend, dtype: str) ->
     assert forms[0] != np.sum(down * library.numpy(y).conj())
 
 
+@pytest.mark.promise("61")
 @every_library
 def test_non_finite_numbers_keep_their_bits(library: Backend) -> None:
     payload = np.array([0x7FC12345, 0xFFC54321, 0x7F800000, 0x80000000], np.uint32).view(np.float32)
@@ -213,6 +218,7 @@ def test_non_finite_numbers_keep_their_bits(library: Backend) -> None:
         assert found == set(payload.view(np.uint32).tolist())
 
 
+@pytest.mark.promise("66", "67")
 def test_zeros_are_multiplied_not_skipped() -> None:
     w = np.array([[[np.inf, 1.0]]])
     with np.errstate(invalid="ignore"):  # NumPy says where the NaN comes from
@@ -221,6 +227,7 @@ def test_zeros_are_multiplied_not_skipped() -> None:
     np.testing.assert_array_equal(out, [[np.nan, 0.0, np.inf, 1.0]])
 
 
+@pytest.mark.promise("63")
 def test_integers_resize_rounds_and_clamps() -> None:
     x = np.array([[0, 255, 255, 0]], np.uint8)
     np.testing.assert_array_equal(us.resize(x, (7,)), np.rint(us.resize(x.astype(float), (7,))))
@@ -232,6 +239,7 @@ def test_integers_resize_rounds_and_clamps() -> None:
     assert clamped.dtype == np.uint8
 
 
+@pytest.mark.promise("64")
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
 def test_half_precision_accumulates_in_float32(dtype: type) -> None:
     ones = np.ones((1, 4096), dtype)
@@ -242,6 +250,7 @@ def test_half_precision_accumulates_in_float32(dtype: type) -> None:
 # -- empty -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.promise("70")
 @every_library
 @pytest.mark.parametrize("shape", [(0, 4, 4, 6), (2, 0, 4, 6), (2, 4, 0, 6), (2, 4, 4, 0), (0, 0, 0, 0)])
 def test_empty_in_empty_out(library: Backend, shape: tuple[int, ...]) -> None:
@@ -274,11 +283,13 @@ def test_empty_in_empty_out(library: Backend, shape: tuple[int, ...]) -> None:
     np.testing.assert_array_equal(library.numpy(wide), np.zeros((3, c, 2, 3)))
 
 
+@pytest.mark.promise("71")
 def test_no_input_channels_leave_the_bias() -> None:
     out = us.conv(np.zeros((1, 0, 4)), np.zeros((2, 0, 3)), np.array([5.0, 7.0]))
     np.testing.assert_array_equal(out, [[[5, 5], [7, 7]]])
 
 
+@pytest.mark.promise("72")
 def test_bias_and_unbatched() -> None:
     x, w, b = integers((2, 5, 6), 1), integers((3, 2, 2, 3), 2), integers((3,), 3)
     out = us.conv(x, w, b)

@@ -85,10 +85,63 @@ def _namespace_of(operation: str, name: str, array: Any) -> Any:
     raise TypeError(f"{operation}: {name} must be a NumPy, PyTorch or JAX array, got {describe(array)}")
 
 
-def _torch_namespace(operation: str, name: str, array: Any, torch: Any) -> Any:
-    if array.layout is not torch.strided or array.is_quantized or array.is_nested:
-        form = "nested" if array.is_nested else "quantized" if array.is_quantized else array.layout
+def check_dense(operation: str, name: str, x: Any) -> None:
+    """Refuse a torch tensor whose elements do not lie in one storage by strides."""
+    if x.is_nested or x.is_quantized or str(x.layout) != "torch.strided":
+        form = "nested" if x.is_nested else "quantized" if x.is_quantized else x.layout
         raise TypeError(f"{operation}: {name} must be a dense strided tensor, got a {form} one")
+
+
+class _Lent:
+    """What NumPy needs to know of a tensor's memory, and the tensor, so that the memory stays."""
+
+    __slots__ = ("__array_interface__", "tensor")
+
+    def __init__(self, x: Any, dtype: np.dtype[Any]) -> None:
+        self.tensor = x
+        self.__array_interface__ = {
+            "version": 3,
+            "shape": tuple(x.shape),
+            "typestr": dtype.str,
+            "data": (x.data_ptr(), False),
+            "strides": tuple([step * dtype.itemsize for step in x.stride()]),
+        }
+
+
+def memory_of(x: Any, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+    """The memory of a dense torch tensor on the host, its elements read as `dtype`.
+
+    `Tensor.numpy()` would say the same, and mark the storage for good as one that cannot be resized, which
+    FSDP does with the weights of a model.
+    """
+    return np.asarray(_Lent(x, dtype))
+
+
+def check_memory(operation: str, name: str, x: Any) -> None:
+    """Refuse a torch tensor whose storage was freed or made too small: reading it reads what others wrote.
+
+    A zero tensor has no memory and is as good as zeros. Only the host's and CUDA's storages tell.
+
+    Raises
+    ------
+    RuntimeError
+        As torch has it.
+    """
+    if x.device.type not in ("cpu", "cuda") or not has_values(x) or x.numel() == 0:
+        return
+    steps = zip(x.stride(), x.shape, strict=True)
+    last = x.storage_offset() + sum([step * (size - 1) for step, size in steps])
+    there = x.untyped_storage().nbytes()
+    if (last + 1) * x.element_size() > there or (x.data_ptr() == 0 and not x._is_zerotensor()):
+        raise RuntimeError(
+            f"{operation}: {name} must have memory for its elements, got a tensor of shape {tuple(x.shape)} "
+            f"whose storage has {there} bytes"
+        )
+
+
+def _torch_namespace(operation: str, name: str, array: Any, torch: Any) -> Any:
+    check_dense(operation, name, array)
+    check_memory(operation, name, array)
     try:
         import array_api_compat.torch
     except ImportError:
@@ -149,6 +202,9 @@ def _numpy_sum(dtype: Any) -> Any:
 def _sum_of(xp: Any, dtype: Any) -> Any:
     if dtype_name(dtype) in ("float16", "bfloat16"):
         return xp.float32
+    name = dtype_name(dtype)
+    if name in ("int2", "int4", "uint2", "uint4"):  # jax moves them and does not add them up
+        return _sum_of(xp, xp.zeros((), dtype=xp.int8 if name.startswith("i") else xp.uint8).dtype)
     if dtype_kind(dtype) in ("bool", "integer"):
         return xp.sum(xp.zeros((1,), dtype=dtype)).dtype
     return native_order(dtype)
@@ -157,6 +213,23 @@ def _sum_of(xp: Any, dtype: Any) -> Any:
 def result_dtype(total: Any, dtype: Any) -> Any:
     """What a sum accumulated in dtype `total` over elements of `dtype` is returned as."""
     return total if dtype_kind(dtype) in ("bool", "integer") else native_order(dtype)
+
+
+def promoted(operation: str, promote: Any, *values: Any) -> Any:
+    """`promote(*values)`, their common dtype; torch has none of uint16, 32 and 64 with another integer.
+
+    Raises
+    ------
+    TypeError
+        Where there is none.
+    """
+    try:
+        return promote(*values)
+    except RuntimeError:
+        dtypes = " and ".join([str(getattr(value, "dtype", value)) for value in values])
+        raise TypeError(
+            f"{operation}: arrays must have a common dtype, torch knows none of {dtypes}"
+        ) from None
 
 
 def native_order(dtype: Any) -> Any:
@@ -190,7 +263,8 @@ def constant(x: Any, values: Any, dtype: Any = None) -> Any:
     """Host numbers as an array of the library and device of `x`; int64 positions by default."""
     dtype = position_dtype(x) if dtype is None else dtype
     if hasattr(x, "new_tensor"):
-        return x.new_tensor(np.asarray(values), dtype=dtype)
+        # x.new_tensor would fail for a negated or conjugated view.
+        return sys.modules["torch"].tensor(np.asarray(values), dtype=dtype, device=x.device)
     if isinstance(x, np.ndarray):
         return np.asarray(values).astype(dtype)
     return x.__array_namespace__().asarray(np.asarray(values), dtype=dtype)

@@ -257,12 +257,17 @@ def max_unpool(values: Any, taps: Any, plan: Plan, duplicates: str, out: Any) ->
     """Values back to where their switches point; None where one points nowhere."""
     values, taps = _ready(values), _ready(taps)
     target = _target(out, plan.output_shape, values.dtype)
-    rule = _RULES.get(duplicates, _LAST)
-    if rule != _LAST and plan.tiles:  # nothing meets: all four are the same
-        rule = _LAST
-    code = values.itemsize if rule == _LAST else _code(values.dtype)
+    rule, code = unpool_rule(plan, duplicates, values.dtype)
     good = _native.unpool(_compiled(plan), values, taps, target, code, taps.itemsize, rule)
     return placed(target, out) if good else None
+
+
+def unpool_rule(plan: Plan, duplicates: str, dtype: np.dtype[Any]) -> tuple[int, int]:
+    """What becomes of values that meet, and what the kernel for it is told about their dtype."""
+    rule = _RULES.get(duplicates, _LAST)
+    if rule == _LAST or plan.tiles:  # nothing meets: all four are the same
+        return _LAST, dtype.itemsize
+    return rule, _code(dtype)
 
 
 def max_gather(x: Any, taps: Any, plan: Plan, out: Any) -> Any:

@@ -116,7 +116,7 @@ def _multiply(
     if compiled is None:
         return None
     source, kernel, start, memory = _bits(dtype, source, kernel, start, target)
-    if type(weight) is PackedWeight and not weight.flags.writeable:
+    if type(weight) is PackedWeight and weight.is_fixed:
         compiled.run(source, weight.for_kernel(compiled, kernel), start, memory, packed=True)
     else:
         compiled.run(source, kernel, start, memory)
@@ -154,6 +154,17 @@ def contiguous(transposed: bool, plan: Plan, groups: int, dtype: Any, tier: str)
     channels = (shapes[0][-plan.rank - 1], shapes[1][-plan.rank - 1])
     strides = [c_strides(shape, dtype.itemsize) for shape in shapes]
     return _compiled(_native.Conv, transposed, plan, groups, dtype, channels, *strides, tier)
+
+
+@lru_cache(maxsize=1024)
+def contiguous_weight_grad(plan: Plan, groups: int, dtype: Any, tier: str) -> Any:
+    """`conv_weight_grad` on the C++ side, for arrays in C order, whose addresses it takes too."""
+    if _element(dtype) < 0 or len(plan.windows) > _MAX_RANK:
+        return None
+    channels = (plan.output_shape[1] * groups, plan.output_shape[0])
+    coarse = (*plan.input_shape[: -plan.rank - 1], channels[1], *plan.coarse)
+    strides = [c_strides(shape, dtype.itemsize) for shape in (plan.input_shape, coarse)]
+    return _compiled(_native.WeightGrad, False, plan, groups, dtype, channels, *strides, tier)
 
 
 def c_strides(shape: tuple[int, ...], itemsize: int = 1) -> tuple[int, ...]:

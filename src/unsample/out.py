@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from unsample.arrays import COPIES, ArrayT, dtype_name, has_values, namespace
+from unsample.arrays import COPIES, ArrayT, dtype_name, has_values, memory_of, namespace
 from unsample.geometry.arguments import describe
 from unsample.geometry.errors import ShapeError
 
@@ -92,25 +92,32 @@ def _meets_itself(out: Any) -> bool:
 
 
 def _share_memory(out: Any, x: Any) -> bool:
-    if isinstance(out, np.ndarray):
-        if not np.may_share_memory(out, x):
-            return False
-        try:
-            return np.shares_memory(out, x, max_work=10_000)  # type: ignore[arg-type]  # any int is meant
-        except np.exceptions.TooHardError:
-            return True
+    """Whether an element of one lies where one of the other does; True where that takes long to tell."""
+    if out is x:
+        return True
     if hasattr(out, "untyped_storage"):
-        if out.untyped_storage().data_ptr() != x.untyped_storage().data_ptr():
+        if out.device != x.device or not _spans_meet(out, x):
             return False
-        some = out.numel() > 0 and x.numel() > 0
-        return some and _first_byte(out) <= _last_byte(x) and _first_byte(x) <= _last_byte(out)
-    return out is x
+        if out.device.type != "cpu":
+            return True
+        out, x = (memory_of(each, np.dtype(f"V{each.element_size()}")) for each in (out, x))
+    if not isinstance(out, np.ndarray) or not np.may_share_memory(out, x):
+        return False
+    try:
+        return np.shares_memory(out, x, max_work=10_000)  # type: ignore[arg-type]  # any int is meant
+    except np.exceptions.TooHardError:
+        return True
 
 
-def _first_byte(x: Any) -> int:
-    return int(x.data_ptr())  # torch strides are never negative
-
-
-def _last_byte(x: Any) -> int:
-    span = sum(stride * (size - 1) for stride, size in zip(x.stride(), x.shape, strict=True))
-    return int(_first_byte(x) + (span + 1) * x.element_size() - 1)
+def _spans_meet(a: Any, b: Any) -> bool:
+    """Whether the bytes from first to last element of two tensors meet, whatever their storages."""
+    spans = []
+    for x in (a, b):
+        first = x.data_ptr()
+        if first == 0 or x.numel() == 0:
+            return False
+        # torch strides are never negative
+        span = sum([step * (size - 1) for step, size in zip(x.stride(), x.shape, strict=True)])
+        spans.append((first, first + (span + 1) * x.element_size()))
+    (first, end), (other, other_end) = spans
+    return bool(first < other_end and other < end)

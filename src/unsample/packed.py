@@ -17,15 +17,24 @@ class PackedWeight(np.ndarray[Any, Any]):
     def __array_finalize__(self, source: Any) -> None:
         self.kept = {}  # of this array alone; its slices and copies begin anew
 
+    @property
+    def is_fixed(self) -> bool:
+        """Whether the elements lie in bytes, which nobody can write; those of a copy do not."""
+        owner: Any = self
+        while isinstance(owner, np.ndarray):
+            owner = owner.base
+        return type(owner) is bytes
+
     def for_kernel(self, compiled: Any, kernel: Any) -> Any:
         """The elements of `kernel`, this weight in the dtype of the call, as `compiled` reads them."""
-        found = self.kept.get(compiled)
+        key = compiled, self.dtype, self.strides  # NumPy lets the last two be set
+        found = self.kept.get(key)
         if found is None:
             found = empty((compiled.packed_bytes,), np.dtype(np.uint8))
             compiled.pack(kernel, found)
             while len(self.kept) >= _MOST:
-                self.kept.pop(list(self.kept)[0], None)  # a copy: other threads add
-            self.kept[compiled] = found
+                self.kept.pop(next(iter(list(self.kept))), None)  # a copy: other threads add
+            self.kept[key] = found
         return found
 
 
@@ -44,12 +53,13 @@ def pack_weight(weight: Any) -> PackedWeight:
     Returns
     -------
     PackedWeight
-        A read-only array of the same elements. It keeps the last 8 layouts, each about as large as itself.
+        An array of the same elements, in memory that cannot be made writable. It keeps the last 8 layouts,
+        each about as large as itself.
 
     Raises
     ------
     TypeError
-        `weight` is no NumPy array.
+        `weight` is no NumPy array, or one of objects.
 
     Examples
     --------
@@ -60,6 +70,6 @@ def pack_weight(weight: Any) -> PackedWeight:
     """
     if not isinstance(weight, np.ndarray):
         raise TypeError(f"pack_weight: weight must be a numpy.ndarray, got {type(weight).__name__}")
-    packed = np.array(weight, order="C", subok=False).view(PackedWeight)
-    packed.flags.writeable = False
-    return packed
+    if weight.dtype.hasobject:
+        raise TypeError(f"pack_weight: weight must hold numbers, got dtype {weight.dtype}")
+    return PackedWeight(weight.shape, weight.dtype, weight.tobytes())

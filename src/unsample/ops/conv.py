@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from unsample import native_conv
-from unsample.arrays import SUMS, ArrayT, as_one, namespace, result_dtype, sum_dtype, zeros
+from unsample.arrays import SUMS, ArrayT, as_one, namespace, promoted, result_dtype, sum_dtype, zeros
 from unsample.geometry.arguments import (
     PADDING_MODES,
     Pads,
@@ -277,7 +277,7 @@ def conv(
         groups=groups,
         padding_mode=padding_mode,
     )
-    dtype, total = _dtypes(xp, x, weight, bias)
+    dtype, total = _dtypes("conv", xp, x, weight, bias)
     if out is not None:
         check_out("conv", out, plan.output_shape, result_dtype(total, dtype), x=x, weight=weight, bias=bias)
     compiled = native_conv.conv(x, weight, bias, plan, groups, dtype, out)
@@ -289,7 +289,7 @@ def conv(
 def conv_definition(x: Any, weight: Any, bias: Any, plan: Plan, groups: int) -> Any:
     """Tap by tap: its matrix times what it reads."""
     xp = namespace("conv", SUMS, x=x)
-    dtype, total = _dtypes(xp, x, weight, bias)
+    dtype, total = _dtypes("conv", xp, x, weight, bias)
     source = _batched(xp.astype(x, total), plan.rank)
     matrices = _matrices(xp, xp.astype(weight, total), groups)
     done = zeros(source, (source.shape[0], weight.shape[0], *plan.coarse))
@@ -386,7 +386,7 @@ def conv_transpose(
         groups=groups,
         padding_mode=padding_mode,
     )
-    dtype, total = _dtypes(xp, y, weight, bias)
+    dtype, total = _dtypes("conv_transpose", xp, y, weight, bias)
     if out is not None:
         check_out(
             "conv_transpose",
@@ -406,7 +406,7 @@ def conv_transpose(
 def conv_transpose_definition(y: Any, weight: Any, bias: Any, plan: Plan, groups: int) -> Any:
     """Tap by tap: its matrix, transposed, stamped."""
     xp = namespace("conv_transpose", SUMS, y=y)
-    dtype, total = _dtypes(xp, y, weight, bias)
+    dtype, total = _dtypes("conv_transpose", xp, y, weight, bias)
     source = _batched(xp.astype(y, total), plan.rank)
     matrices = _matrices(xp, xp.astype(weight, total), groups)
     done = zeros(source, (source.shape[0], weight.shape[1] * groups, *plan.fine))
@@ -477,7 +477,7 @@ def conv_weight_grad(
         groups=groups,
         padding_mode=padding_mode,
     )
-    dtype, total = _dtypes(xp, x, y)
+    dtype, total = _dtypes("conv_weight_grad", xp, x, y)
     if out is not None:
         check_out("conv_weight_grad", out, plan.output_shape, result_dtype(total, dtype), x=x, y=y)
     compiled = native_conv.conv_weight_grad(x, y, plan, groups, dtype, out)
@@ -489,7 +489,7 @@ def conv_weight_grad(
 def weight_grad_definition(x: Any, y: Any, plan: Plan, groups: int) -> Any:
     """Tap by tap: how what it reads meets what it makes."""
     xp = namespace("conv_weight_grad", SUMS, x=x)
-    dtype, total = _dtypes(xp, x, y)
+    dtype, total = _dtypes("conv_weight_grad", xp, x, y)
     fine = _batched(xp.astype(x, total), plan.rank)
     coarse = _batched(xp.astype(y, total), plan.rank)
     c_y, c_x = plan.output_shape[:2]
@@ -503,11 +503,11 @@ def weight_grad_definition(x: Any, y: Any, plan: Plan, groups: int) -> Any:
     return xp.astype(done, result_dtype(total, dtype))
 
 
-def _dtypes(xp: Any, *arrays: Any) -> tuple[Any, Any]:
+def _dtypes(operation: str, xp: Any, *arrays: Any) -> tuple[Any, Any]:
     """The common dtype of the arguments, and the one sums are taken in."""
     if xp is np:
         return _numpy_dtypes(*(array.dtype for array in arrays if array is not None))
-    dtype = xp.result_type(*(array for array in arrays if array is not None))
+    dtype = promoted(operation, xp.result_type, *(array for array in arrays if array is not None))
     return dtype, sum_dtype(xp, dtype)
 
 

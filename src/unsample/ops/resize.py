@@ -211,8 +211,7 @@ def resize(
     array([[1, 1, 2, 2],
            [3, 3, 4, 4]])
     """
-    kinds = COPIES if method == "nearest" else SUMS
-    xp = namespace("resize", kinds, x=x)
+    xp = resized_namespace(x, method)
     plan = kept(
         plan_resize,
         (x.shape,),
@@ -223,11 +222,6 @@ def resize(
         antialias=antialias,
     )
     dtype, whole = native_order(x.dtype), dtype_kind(x.dtype) == "integer"
-    if whole and method != "nearest" and xp.iinfo(x.dtype).bits > 16:
-        raise TypeError(
-            f"resize: x must be real, complex or an integer of up to 16 bits for method {method!r}, "
-            f"got dtype {x.dtype}"
-        )
     if out is not None:
         check_out("resize", out, plan.output_shape, dtype, x=x)
     if method == "nearest":
@@ -291,8 +285,7 @@ def resize_transpose(
     >>> us.resize_transpose(np.array([0.0, 4.0, 0.0, 0.0]), (2,))
     array([3., 1.])
     """
-    kinds = COPIES if method == "nearest" else ("real", "complex")
-    xp = namespace("resize_transpose", kinds, y=y)
+    xp = transposed_namespace(y, method)
     plan = kept(
         plan_resize_transpose,
         (y.shape,),
@@ -309,6 +302,22 @@ def resize_transpose(
     terms = cast(xp, y, total)
     done = _walk(terms, plan, up=False, copy=method == "nearest", out=last)
     return placed(_apart(xp, cast(xp, done, dtype), y), out)
+
+
+def resized_namespace(x: Any, method: str) -> Any:
+    """The namespace of what `resize` takes."""
+    xp = namespace("resize", COPIES if method == "nearest" else SUMS, x=x)
+    if method != "nearest" and dtype_kind(x.dtype) == "integer" and xp.iinfo(x.dtype).bits > 16:
+        raise TypeError(
+            f"resize: x must be real, complex or an integer of up to 16 bits for method {method!r}, "
+            f"got dtype {x.dtype}"
+        )
+    return xp
+
+
+def transposed_namespace(y: Any, method: str) -> Any:
+    """The namespace of what `resize_transpose` takes."""
+    return namespace("resize_transpose", COPIES if method == "nearest" else ("real", "complex"), y=y)
 
 
 def _apart(xp: Any, done: Any, x: Any) -> Any:

@@ -43,7 +43,7 @@ def observed() -> bool:
 
 
 def takes(dtypes: frozenset[torch.dtype], *tensors: Any) -> bool:
-    """Whether kernels may have these tensors as they lie: nobody looks on, and no gradient is wanted."""
+    """Whether kernels may have the memory of these tensors: nobody looks on, and no gradient is wanted."""
     if not COMPILED or torch.compiler.is_compiling() or observed():
         return False
     recorded = torch.is_grad_enabled()
@@ -54,6 +54,8 @@ def takes(dtypes: frozenset[torch.dtype], *tensors: Any) -> bool:
             return False
         if (recorded and x.requires_grad) or not x.is_contiguous() or x.is_neg() or x.is_conj():
             return False
+        if not _lies(x):
+            return False
     first = tensors[0]
     # Axes of one element let a tensor be contiguous and channels_last at once; results are then the latter.
     return not (
@@ -61,6 +63,18 @@ def takes(dtypes: frozenset[torch.dtype], *tensors: Any) -> bool:
         and first.stride(1) <= first.stride(2)
         and suggest_memory_format(first) is not torch.contiguous_format
     )
+
+
+def _lies(x: Tensor) -> bool:
+    """Whether a contiguous tensor has its elements in memory, each at a multiple of its size.
+
+    A zero tensor has none, nor has one whose storage was freed: both have the address 0. A storage may also
+    have been made too small. Empty tensors may have the address 0 too; the long way takes them.
+    """
+    width, address = x.dtype.itemsize, x.data_ptr()
+    if not address or address % width:
+        return False
+    return (x.storage_offset() + x.numel()) * width <= len(x.untyped_storage())
 
 
 def on_torchs_threads(function: Callable[P, R]) -> Callable[P, R]:
@@ -82,31 +96,20 @@ def on_torchs_threads(function: Callable[P, R]) -> Callable[P, R]:
     return following
 
 
-def _view(x: Tensor) -> np.ndarray[Any, Any]:
-    if x.requires_grad:
-        x = x.detach()
-    if x.dtype is torch.bfloat16:
-        x = x.view(torch.int16)
-    view: np.ndarray[Any, Any] = x.numpy()
-    return view
-
-
 NUMPY = {dtype: np.dtype(str(dtype).removeprefix("torch.")) for dtype in ORDERED}
 
 
-def addresses(*tensors: Tensor) -> tuple[int, ...]:
-    """Of the first elements, a sixth of what arrays cost; none where kernels cannot read it as it lies."""
-    found = []
-    for x in tensors:
-        address = x.data_ptr()
-        if address % x.element_size() or not x.is_contiguous():
-            return ()
-        found.append(address)
-    return tuple(found)
+def _target(out: Tensor | None, plan: Plan, dtype: torch.dtype) -> Tensor:
+    """Where a kernel writes: `out` itself where it is in C order."""
+    fresh = out is None or not out.is_contiguous() or out.is_neg() or out.is_conj()
+    if out is None or fresh or out.data_ptr() % dtype.itemsize:
+        return torch.empty(plan.output_shape, dtype=dtype)
+    return out
 
 
-def _result(out: Tensor | None, plan: Plan, dtype: torch.dtype) -> Tensor:
-    return torch.empty(plan.output_shape, dtype=dtype) if out is None else out
+def _placed(result: Tensor, out: Tensor | None) -> Tensor:
+    """`result`, in `out` where there is one."""
+    return result if out is None or out is result else out.copy_(result)
 
 
 @on_torchs_threads
@@ -114,70 +117,78 @@ def move(
     kernel: str, x: Tensor, plan: Plan, out: Tensor | None, channels: int = 0, blocks: bool = False
 ) -> Tensor:
     """`native.move`."""
-    result = _result(out, plan, x.dtype)
-    native.move(kernel, _view(x), plan, _view(result), channels, blocks)
-    return result
+    target = _target(out, plan, x.dtype)
+    compiled = native._compiled(plan, channels, blocks)
+    getattr(native._native, kernel)(compiled, x.data_ptr(), target.data_ptr(), x.dtype.itemsize)
+    return _placed(target, out)
 
 
 @on_torchs_threads
 def window_sum(y: Tensor, plan: Plan, out: Tensor | None) -> Tensor:
     """`native.window_sum`, of FLOATS."""
-    result = _result(out, plan, y.dtype)
-    view = _view(result)
-    native.window_sum(_view(y), plan, view.dtype, view)
-    return result
+    target = _target(out, plan, y.dtype)
+    where = y.data_ptr(), target.data_ptr()
+    native._native.window_sum(native._compiled(plan), *where, _code(y.dtype), y.dtype.itemsize)
+    return _placed(target, out)
+
+
+def _code(dtype: torch.dtype) -> int:
+    return native._code(NUMPY[dtype])
 
 
 @lru_cache(maxsize=1024)
-def of_taps(plan: Plan) -> tuple[torch.dtype, np.dtype[Any]]:
-    """The dtype of a pooling's switches, as both libraries have it."""
-    name = switch_dtype(plan.windows)
-    return getattr(torch, name), np.dtype(name)
+def of_taps(plan: Plan) -> torch.dtype:
+    """The dtype of a pooling's switches."""
+    dtype: torch.dtype = getattr(torch, switch_dtype(plan.windows))
+    return dtype
 
 
 @on_torchs_threads
 def pool(x: Tensor, plan: Plan, remember: bool, out: tuple[Tensor | None, Tensor | None]) -> Any:
     """`native.max_pool`, of ORDERED: values, and the taps or None."""
-    values = _result(out[0], plan, x.dtype)
-    if remember and out[1] is None:
-        dtype, taps_dtype = of_taps(plan)
-        taps = torch.empty(plan.output_shape, dtype=dtype)
-        where = addresses(x, values, taps)
-        if where:
-            compiled, code = native._compiled(plan, 0), native._code(NUMPY[x.dtype])
-            native._native.pool(compiled, *where, code, taps_dtype.itemsize)
-            return values, taps
+    values = _target(out[0], plan, x.dtype)
+    compiled, code = native._compiled(plan), _code(x.dtype)
     if not remember:
-        native.max_pool(_view(x), plan, None, (_view(values), None))
-        return values, None
-    dtype, taps_dtype = of_taps(plan)
-    taps = _result(out[1], plan, dtype)
-    native.max_pool(_view(x), plan, taps_dtype, (_view(values), _view(taps)))
-    return values, taps
+        native._native.pool(compiled, x.data_ptr(), values.data_ptr(), None, code, 1)
+        return _placed(values, out[0]), None
+    dtype = of_taps(plan)
+    taps = _target(out[1], plan, dtype)
+    where = x.data_ptr(), values.data_ptr(), taps.data_ptr()
+    native._native.pool(compiled, *where, code, dtype.itemsize)
+    return _placed(values, out[0]), _placed(taps, out[1])
 
 
 @on_torchs_threads
 def unpool(values: Tensor, taps: Tensor, plan: Plan, duplicates: str, out: Tensor | None) -> Tensor | None:
     """`native.max_unpool`; None where a switch points nowhere, `out` then half written."""
-    result = _result(out, plan, values.dtype)
-    done = native.max_unpool(_view(values), _view(taps), plan, duplicates, _view(result))
-    return None if done is None else result
+    target = _target(out, plan, values.dtype)
+    rule, code = native.unpool_rule(plan, duplicates, NUMPY[values.dtype])
+    where = values.data_ptr(), taps.data_ptr(), target.data_ptr()
+    good = native._native.unpool(native._compiled(plan), *where, code, taps.dtype.itemsize, rule)
+    return _placed(target, out) if good else None
 
 
 @on_torchs_threads
 def gather(x: Tensor, taps: Tensor, plan: Plan, out: Tensor | None) -> Tensor | None:
     """`native.max_gather`; None where a switch points nowhere, `out` then half written."""
-    result = _result(out, plan, x.dtype)
-    done = native.max_gather(_view(x), _view(taps), plan, _view(result))
-    return None if done is None else result
+    target = _target(out, plan, x.dtype)
+    where = x.data_ptr(), taps.data_ptr(), target.data_ptr()
+    good = native._native.gather(native._compiled(plan), *where, x.dtype.itemsize, taps.dtype.itemsize)
+    return _placed(target, out) if good else None
 
 
 @on_torchs_threads
 def resize(x: Tensor, plan: Plan, up: bool, copy: bool, out: Tensor | None) -> Tensor:
     """`native.resize`, of float32 and float64."""
-    result = _result(out, plan, x.dtype)
-    native.resize(_view(x), plan, up, copy, _view(result))
-    return result
+    target, width = _target(out, plan, x.dtype), x.dtype.itemsize
+    passes = native._passes(plan, up)
+    if not passes:
+        target.copy_(x)
+    for i, (terms, shape, outer, inner) in enumerate(passes, 1):
+        fresh = target if i == len(passes) else torch.empty(shape, dtype=x.dtype)
+        native._native.resize(terms, x.data_ptr(), fresh.data_ptr(), outer, inner, width, copy and up)
+        x = fresh
+    return _placed(target, out)
 
 
 @on_torchs_threads
@@ -190,25 +201,23 @@ def multiply(
     groups: int,
     out: Tensor | None,
 ) -> Tensor | None:
-    """`native_conv.conv` or `conv_transpose`, of one dtype of FLOATS; None where it has no kernel."""
-    result = _result(out, plan, x.dtype)
-    dtype = NUMPY[x.dtype]
-    compiled = native_conv.contiguous(transposed, plan, groups, dtype, native._native.tier())
-    where = addresses(x, weight, result, *(() if bias is None else (bias,)))
-    if compiled is not None and where:
-        compiled.run(where[0], where[1], None if bias is None else where[3], where[2])
-        return result
-    kernel = native_conv.conv_transpose if transposed else native_conv.conv
-    view = _view(result)
-    start = None if bias is None else _view(bias)
-    done = kernel(_view(x), _view(weight), start, plan, groups, view.dtype, view)
-    return None if done is None else result
+    """`native_conv.conv` or `conv_transpose`, of one dtype of FLOATS; None where it has no such kernel."""
+    tier = native._native.tier()
+    compiled = native_conv.contiguous(transposed, plan, groups, NUMPY[x.dtype], tier)
+    if compiled is None:
+        return None
+    target = _target(out, plan, x.dtype)
+    start = None if bias is None else bias.data_ptr()
+    compiled.run(x.data_ptr(), weight.data_ptr(), start, target.data_ptr())
+    return _placed(target, out)
 
 
 @on_torchs_threads
 def multiply_weights(x: Tensor, y: Tensor, plan: Plan, groups: int, out: Tensor | None) -> Tensor | None:
     """`native_conv.conv_weight_grad`, of one dtype of FLOATS; None where it has no kernel."""
-    result = _result(out, plan, x.dtype)
-    view = _view(result)
-    done = native_conv.conv_weight_grad(_view(x), _view(y), plan, groups, view.dtype, view)
-    return None if done is None else result
+    compiled = native_conv.contiguous_weight_grad(plan, groups, NUMPY[x.dtype], native._native.tier())
+    if compiled is None:
+        return None
+    target = _target(out, plan, x.dtype)
+    compiled.run(x.data_ptr(), y.data_ptr(), target.data_ptr())
+    return _placed(target, out)

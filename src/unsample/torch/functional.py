@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from unsample.arrays import check_dense
 from unsample.geometry.arguments import describe
 from unsample.geometry.errors import ShapeError
 from unsample.geometry.plan import Plan, kept
@@ -38,6 +39,8 @@ def call(operation: str, tensors: dict[str, Any], arguments: Callable[[], Sequen
     for name, x in tensors.items():
         if not isinstance(x, Tensor) and not (x is None and name == "bias"):
             raise TypeError(f"{operation}: {name} must be a torch.Tensor, got {describe(x)}")
+        if x is not None:
+            check_dense(operation, name, x)
     given = tuple(tensors.values())
     try:
         lowered = arguments()
@@ -62,7 +65,7 @@ def straight(tensors: Sequence[Any]) -> bool:
             continue
         if type(x) not in (Tensor, torch.nn.Parameter) or x.device.type != "cpu":
             return False
-        if recorded and x.requires_grad:
+        if (recorded and x.requires_grad) or x._is_zerotensor():
             return False
     return True
 
@@ -341,7 +344,7 @@ def _pooled(x: Tensor, plan: Plan, remember: bool, out: Any) -> Any:
     if out is not None:
         operation, shape = plan.operation, plan.output_shape
         values, taps = check_pair(operation, out) if remember else (out, None)
-        dtype, _ = direct.of_taps(plan)
+        dtype = direct.of_taps(plan)
         values = _fit(operation, values, shape, x.dtype, x=x)
         where = values, _fit(operation, taps, shape, dtype, "out[1]", x=x, values=values)
     values, taps = direct.pool(x, plan, bool(remember), where)
@@ -351,6 +354,9 @@ def _pooled(x: Tensor, plan: Plan, remember: bool, out: Any) -> Any:
 def _pair(operation: str, x: Tensor, values: Tensor, switches: Switches, remember: bool, out: Any) -> Any:
     """The same from the long way."""
     into, taps = check_pair(operation, out) if remember else (out, None)
+    _fit(operation, into, values.shape, values.dtype, x=x)
+    if remember:
+        _fit(operation, taps, switches.taps.shape, switches.taps.dtype, "out[1]", x=x, values=into)
     values = _into(operation, into, values, x=x)
     if not remember:
         return values

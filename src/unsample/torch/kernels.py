@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 import unsample as us
+from unsample.arrays import SUMS, dtype_kind, memory_of, promoted
 from unsample.torch.direct import COMPILED, on_torchs_threads
 from unsample.torch.layout import laid_out
 from unsample.torch.lowering import pairs
@@ -26,7 +27,8 @@ def compute(
     empty: Callable[[], Any],
     tensors: Sequence[Tensor | None],
     *,
-    copies: bool,
+    copies: bool = False,
+    sums: bool = False,
     keep_format: bool = True,
 ) -> Any:
     """`call(*tensors, out)`, a tensor or several.
@@ -40,12 +42,15 @@ def compute(
     tensors : sequence of tensors or None
     copies : bool
         Whether elements are moved and nothing is computed, so that bfloat16 may be read as int16.
+    sums : bool
+        Whether the dtype of the result is that of a sum: of unsigned integers int64 in torch and uint64 in
+        NumPy, whose bits are the same.
     keep_format : bool
         Whether the result has the memory format of the first tensor, or is contiguous.
     """
     given = [each for each in tensors if each is not None]
     if COMPILED and all(_on_host(each) for each in given):
-        return _on_views(call, empty(), tensors, copies)
+        return _on_views(call, empty(), tensors, copies, sums)
     result = call(*tensors, None)
     if not keep_format:
         return result.contiguous()
@@ -56,20 +61,21 @@ def compute(
 
 def _on_host(x: Tensor) -> bool:
     plain = type(x) in (Tensor, torch.nn.Parameter) and x.layout is torch.strided
-    return plain and x.device.type == "cpu" and x.dtype in _NUMPY
+    return plain and x.device.type == "cpu" and (x.dtype in _NUMPY or x.dtype == torch.bfloat16)
 
 
-_NUMPY = frozenset(
-    {
+_NUMPY = {
+    dtype: np.dtype(str(dtype).removeprefix("torch."))
+    for dtype in (
         *(torch.bool, torch.uint8, torch.int8, torch.int16, torch.uint16, torch.int32, torch.uint32),
-        *(torch.int64, torch.uint64, torch.float16, torch.bfloat16, torch.float32, torch.float64),
+        *(torch.int64, torch.uint64, torch.float16, torch.float32, torch.float64),
         *(torch.complex64, torch.complex128),
-    }
-)
+    )
+}
 
 
 @on_torchs_threads
-def _on_views(call: Call, out: Any, tensors: Sequence[Tensor | None], copies: bool) -> Any:
+def _on_views(call: Call, out: Any, tensors: Sequence[Tensor | None], copies: bool, sums: bool) -> Any:
     views = [None if each is None else _view(each, copies) for each in tensors]
     several = out if isinstance(out, tuple) else (out,)
     if not copies and any(each.dtype == torch.bfloat16 for each in several):
@@ -80,6 +86,8 @@ def _on_views(call: Call, out: Any, tensors: Sequence[Tensor | None], copies: bo
             each.copy_(torch.from_numpy(values))
         return out
     targets = tuple(_view(each, copies) for each in several)
+    if sums and all(view is None or view.dtype.kind == "u" for view in views):
+        targets = tuple(target.view(np.uint64) for target in targets)
     call(*views, targets if isinstance(out, tuple) else targets[0])
     return out
 
@@ -87,10 +95,11 @@ def _on_views(call: Call, out: Any, tensors: Sequence[Tensor | None], copies: bo
 def _view(x: Tensor, copies: bool) -> np.ndarray[Any, Any]:
     """`x` as NumPy sees it: its own memory; of bfloat16, its bits where they are moved, else its values."""
     x = x.detach().resolve_conj().resolve_neg()
+    if x._is_zerotensor():
+        x = torch.zeros(x.shape, dtype=x.dtype)
     if x.dtype == torch.bfloat16:
         x = x.view(torch.int16) if copies else x.float()
-    view: np.ndarray[Any, Any] = x.numpy()
-    return view
+    return memory_of(x, _NUMPY[x.dtype])
 
 
 def _call(operation: Call, *args: Any, out: Any, **kwargs: Any) -> Any:
@@ -105,7 +114,7 @@ def nearest(x: Tensor, factor: Sequence[int], empty: Call) -> Any:
 
 def window_sum(y: Tensor, factor: Sequence[int], empty: Call) -> Any:
     """`unsample.window_sum`."""
-    return compute(lambda a, out: _call(us.window_sum, a, tuple(factor), out=out), empty, [y], copies=False)
+    return compute(lambda a, out: _call(us.window_sum, a, tuple(factor), out=out), empty, [y], sums=True)
 
 
 def bed_of_nails(
@@ -167,7 +176,7 @@ def resize_transpose(
         lambda a, out: _call(us.resize_transpose, a, tuple(input_size), **words, out=out),
         empty,
         [y],
-        copies=False,
+        sums=True,
     )
 
 
@@ -192,7 +201,7 @@ def max_pool(
         values, switches = _call(us.max_pool, a, tuple(kernel_size), **words, out=out)
         return values, switches.taps
 
-    return compute(call, empty, [x], copies=False)
+    return compute(call, empty, [x])
 
 
 def adaptive_max_pool(x: Tensor, output_size: Sequence[int], empty: Call) -> Any:
@@ -202,7 +211,7 @@ def adaptive_max_pool(x: Tensor, output_size: Sequence[int], empty: Call) -> Any
         values, switches = _call(us.adaptive_max_pool, a, tuple(output_size), out=out)
         return values, switches.taps
 
-    return compute(call, empty, [x], copies=False)
+    return compute(call, empty, [x])
 
 
 def max_unpool(values: Tensor, switches: Tensor, windows: Sequence[int], duplicates: str, empty: Call) -> Any:
@@ -255,8 +264,8 @@ def conv(
     return compute(
         lambda a, w, b, out: _call(us.conv, a, w, b, **words, out=out),
         empty,
-        _promoted(x, weight, bias),
-        copies=False,
+        _promoted("conv", x, weight, bias),
+        sums=True,
     )
 
 
@@ -278,8 +287,8 @@ def conv_transpose(
     return compute(
         lambda a, w, b, out: _call(us.conv_transpose, a, w, b, **words, out=out),
         empty,
-        _promoted(y, weight, bias),
-        copies=False,
+        _promoted("conv_transpose", y, weight, bias),
+        sums=True,
     )
 
 
@@ -299,19 +308,19 @@ def conv_weight_grad(
     return compute(
         lambda a, b, out: _call(us.conv_weight_grad, a, b, tuple(kernel_size), **words, out=out),
         empty,
-        _promoted(x, y),
-        copies=False,
+        _promoted("conv_weight_grad", x, y),
+        sums=True,
         keep_format=False,
     )
 
 
-def _promoted(*tensors: Tensor | None) -> list[Tensor | None]:
+def _promoted(operation: str, *tensors: Tensor | None) -> list[Tensor | None]:
     """All in the common dtype as torch has it: int64 with float32 is float32, where NumPy's is float64."""
     first, *others = [each.dtype for each in tensors if each is not None]
-    if all(dtype == first for dtype in others) or torch.bool in (first, *others):
+    if all(dtype == first for dtype in others) or any(dtype_kind(d) not in SUMS for d in (first, *others)):
         return list(tensors)  # a bool is refused, and not to be hidden in a sum
     for dtype in others:
-        first = torch.promote_types(first, dtype)
+        first = promoted(operation, torch.promote_types, first, dtype)
     return [None if each is None else each.to(first) for each in tensors]
 
 

@@ -5,11 +5,13 @@ before, after, before, after, ..., and windows as `windows.py` writes them. `fun
 of what users write. Lists of sizes are SymInt[], so that compiled and exported graphs keep them as symbols.
 """
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
 import torch
 
+from unsample.arrays import check_memory
 from unsample.torch import batching, derivatives, kernels, shapes
 
 SCHEMAS: dict[str, str] = {
@@ -56,8 +58,12 @@ _library = torch.library.Library("unsample", "DEF")
 def computed(name: str) -> Callable[..., Any]:
     """The operator's kernel: on every device, below autograd."""
     compute, fake = getattr(kernels, name), getattr(shapes, name)
+    names = list(inspect.signature(fake).parameters)
 
     def kernel(*arguments: Any) -> Any:
+        for argument, x in zip(names, arguments, strict=False):
+            if isinstance(x, torch.Tensor):
+                check_memory(name, argument, x)
         return compute(*arguments, lambda: fake(*arguments))
 
     return kernel

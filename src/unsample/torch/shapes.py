@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from unsample.arrays import dtype_kind
+from unsample.arrays import ORDERED, SUMS, dtype_kind, namespace, promoted
 from unsample.geometry.plan import Plan
 from unsample.geometry.sizes import windows_over
 from unsample.geometry.window import AdaptiveWindow, AnyWindow
@@ -92,6 +92,7 @@ def pixel_unshuffle(y: Tensor, factor: Ints, order: str) -> Tensor:
 
 def resize(x: Tensor, output_size: Ints, method: str, convention: str, antialias: bool) -> Tensor:
     """Of `resize`."""
+    resize_ops.resized_namespace(x, method)
     if not symbolic(x.shape, output_size):
         words = {"method": method, "convention": convention, "antialias": antialias}
         planned(resize_ops.plan_resize, x.shape, tuple(output_size), **words)
@@ -100,6 +101,7 @@ def resize(x: Tensor, output_size: Ints, method: str, convention: str, antialias
 
 def resize_transpose(y: Tensor, input_size: Ints, method: str, convention: str, antialias: bool) -> Tensor:
     """Of `resize_transpose`."""
+    resize_ops.transposed_namespace(y, method)
     if not symbolic(y.shape, input_size):
         words = {"method": method, "convention": convention, "antialias": antialias}
         planned(resize_ops.plan_resize_transpose, y.shape, tuple(input_size), **words)
@@ -143,11 +145,13 @@ def max_pool(
     x: Tensor, kernel_size: Ints, stride: Ints, padding: Ints, dilation: Ints, ceil_mode: bool
 ) -> tuple[Tensor, Tensor]:
     """Of `max_pool`: values and taps."""
+    namespace("max_pool", ORDERED, x=x)
     return _pooled(x, pool_windows(x.shape, kernel_size, stride, padding, dilation, ceil_mode))
 
 
 def adaptive_max_pool(x: Tensor, output_size: Ints) -> tuple[Tensor, Tensor]:
     """Of `adaptive_max_pool`: values and taps."""
+    namespace("adaptive_max_pool", ORDERED, x=x)
     return _pooled(x, adaptive_windows(x.shape, output_size))
 
 
@@ -176,6 +180,12 @@ def _common(*tensors: Tensor | None) -> torch.dtype:
     for dtype in others:
         first = torch.promote_types(first, dtype)
     return _summed(first)
+
+
+def _multiplied(operation: str, **tensors: Tensor | None) -> torch.dtype:
+    namespace(operation, SUMS, **tensors)
+    dtype: torch.dtype = promoted(operation, _common, *(x for x in tensors.values() if x is not None))
+    return dtype
 
 
 def _conv_plan(plan: Any, shape: Ints, other: Any, *args: Any) -> Plan:
@@ -212,7 +222,9 @@ def conv(
         fine = x.shape[-len(stride) :]
         windows = windows_over("conv", fine, weight.shape[2:], stride, pairs(padding), dilation, padding_mode)
         size = [w.coarse for w in windows]
-    return allocated(x, _spatial(x, size, [weight.shape[0]]), _common(x, weight, bias))
+    return allocated(
+        x, _spatial(x, size, [weight.shape[0]]), _multiplied("conv", x=x, weight=weight, bias=bias)
+    )
 
 
 def conv_transpose(
@@ -240,7 +252,11 @@ def conv_transpose(
             groups=groups,
             padding_mode=padding_mode,
         )
-    return allocated(y, _spatial(y, output_size, [weight.shape[1] * groups]), _common(y, weight, bias))
+    return allocated(
+        y,
+        _spatial(y, output_size, [weight.shape[1] * groups]),
+        _multiplied("conv_transpose", y=y, weight=weight, bias=bias),
+    )
 
 
 def conv_weight_grad(
@@ -259,7 +275,7 @@ def conv_weight_grad(
         _conv_plan(convs.plan_conv_weight_grad, x.shape, tuple(y.shape), tuple(kernel_size), *steps)
     channel = -len(kernel_size) - 1
     shape = (y.shape[channel], x.shape[channel] // groups, *kernel_size)
-    return torch.empty(shape, dtype=_common(x, y), device=x.device)
+    return torch.empty(shape, dtype=_multiplied("conv_weight_grad", x=x, y=y), device=x.device)
 
 
 def _product(numbers: Ints) -> int:
