@@ -224,6 +224,6 @@ def folded(done: Any, plan: Plan, kept: Callable[[Any], Any] = lambda x: x) -> A
         for tap in fold.axis_taps():
             before, after = (None,) * axis, (None,) * (plan.rank - axis - 1)
             value = slice_tap(done, (*before, tap.coarse, *after))
-            fresh = kept(add_tap(fresh, (*before, tap.fine, *after), value))
+            fresh = kept(add_tap(fresh, (*before, tap.fine, *after), value, tap.repeats))
         done = fresh
     return done

@@ -101,8 +101,12 @@ def _reach(grid: Grid, size: int, meetings: Sequence[tuple[Any, Any]]) -> tuple[
     """Hulls of the outputs: output `to[i]` depends on what element `of[i]` depends on."""
     low, high = _nothing(size)
     for of, to in meetings:
-        low[to] = np.minimum(low[to], grid.low[of])
-        high[to] = np.maximum(high[to], grid.high[of])
+        if isinstance(to, slice):
+            low[to] = np.minimum(low[to], grid.low[of])
+            high[to] = np.maximum(high[to], grid.high[of])
+        else:  # outputs may repeat
+            np.minimum.at(low, to, grid.low[of])
+            np.maximum.at(high, to, grid.high[of])
     return low, high
 
 
@@ -197,8 +201,7 @@ def padded(grid: Grid, before: int, after: int, mode: str) -> Grid:
     size = grid.size + before + after
     if mode == "zeros":
         return sliced(grid, -before, 1, size)
-    fold = Window(grid.size, 1, 1, mode=mode).fold
-    at = np.array([fold(p) for p in range(-before, grid.size + after)], np.int64)
+    at = Window(grid.size, 1, 1, mode=mode).fold(np.arange(-before, grid.size + after))
     return replace(
         grid, offset=grid.offset - grid.scale * before, low=grid.low[at], high=grid.high[at], whole=None
     )
