@@ -2,7 +2,7 @@
 
 What has the size of a plan, a few hundred bytes, is kept by `functools.lru_cache`, which bounds the number.
 What grows with the sizes of arrays or kernels (tables of positions and weights, and compiled plans that hold
-such tables) is kept here, all of it together within `MOST` bytes: what was used least recently goes first, and
+such tables) is kept here, all of it together within `MOST` bytes. What was used least recently goes first;
 what takes more than `LARGEST` alone is made anew at every call.
 """
 
@@ -15,7 +15,7 @@ MOST = 64_000_000
 LARGEST = MOST // 4
 _ENTRY = 1000  # bytes of a key, a plan and what holds them
 
-# Key -> when it was used last, its bytes, the result. Looking up takes no lock: a dict is whole at any moment.
+# Key -> when it was used last, its bytes, the result. Looking up takes no lock: a dict is always whole.
 _entries: dict[Any, list[Any]] = {}
 _clock = itertools.count()
 _lock = threading.Lock()

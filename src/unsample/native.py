@@ -19,7 +19,7 @@ from unsample.arrays import ArrayT
 from unsample.geometry.arguments import listed
 from unsample.geometry.plan import Plan
 from unsample.geometry.resample import Resample
-from unsample.geometry.window import AdaptiveWindow, AnyWindow
+from unsample.geometry.window import AdaptiveWindow, AnyWindow, Window
 from unsample.memory import empty
 from unsample.out import placed
 from unsample.packed import PackedWeight
@@ -183,10 +183,22 @@ def _target(out: Any, shape: tuple[int, ...], dtype: Any) -> Any:
 # -- which plans -------------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=1024)  # of the size of a plan: those with tables are kept apart
 def _compiled(plan: Plan, channels: int = 0, blocks: bool = False) -> Any:
     """The plan on the C++ side."""
     return _native.Plan(*plan_arguments(plan, channels, blocks))
+
+
+def _compiled_pool(plan: Plan) -> Any:
+    """The same of a pooling, whose windows may have tables: two numbers of eight bytes each."""
+    if type(plan.windows[-1]) is Window:  # then all are
+        return _compiled(plan, 0)
+    key = _compiled_pool, plan
+    found = kept.find(key)
+    if found is None:
+        found = _native.Plan(*plan_arguments(plan))
+        kept.keep(key, found, 16 * sum(plan.coarse))
+    return found
 
 
 def plan_arguments(plan: Plan, channels: int = 0, blocks: bool = False) -> tuple[Any, ...]:
@@ -244,7 +256,7 @@ def max_pool(x: Any, plan: Plan, taps_dtype: Any, out: tuple[Any, Any]) -> tuple
     values = _target(out[0], plan.output_shape, x.dtype)
     taps = None if taps_dtype is None else _target(out[1], plan.output_shape, taps_dtype)
     width = 1 if taps is None else taps.itemsize
-    _native.pool(_compiled(plan), x, values, taps, _code(x.dtype), width)
+    _native.pool(_compiled_pool(plan), x, values, taps, _code(x.dtype), width)
     return placed(values, out[0]), placed(taps, out[1])
 
 
@@ -261,7 +273,7 @@ def max_unpool(values: Any, taps: Any, plan: Plan, duplicates: str, out: Any) ->
     if rule != _LAST and plan.tiles:  # nothing meets: all four are the same
         rule = _LAST
     code = values.itemsize if rule == _LAST else _code(values.dtype)
-    good = _native.unpool(_compiled(plan), values, taps, target, code, taps.itemsize, rule)
+    good = _native.unpool(_compiled_pool(plan), values, taps, target, code, taps.itemsize, rule)
     return placed(target, out) if good else None
 
 
@@ -269,7 +281,7 @@ def max_gather(x: Any, taps: Any, plan: Plan, out: Any) -> Any:
     """The elements that switches point to; None where one points nowhere."""
     x, taps = _ready(x), _ready(taps)
     target = _target(out, plan.output_shape, x.dtype)
-    good = _native.gather(_compiled(plan), x, taps, target, x.itemsize, taps.itemsize)
+    good = _native.gather(_compiled_pool(plan), x, taps, target, x.itemsize, taps.itemsize)
     return placed(target, out) if good else None
 
 
@@ -341,7 +353,8 @@ def _passes(plan: Plan, up: bool) -> list[tuple[Any, tuple[int, ...], int, int]]
         found, size = [], 0
         for axis, *rest in resize_passes(plan, up):
             blocks = list(itertools.islice(axis.blocks(up), 2))
-            found.append((_terms(axis, up, *blocks[0]) if len(blocks) == 1 else axis, *rest))
+            terms: Any = _terms(axis, up, *blocks[0]) if len(blocks) == 1 else axis
+            found.append((terms, *rest))
             size += _terms_bytes(axis.slots * axis.target, max(axis.source, axis.target)) * (len(blocks) == 1)
         kept.keep(key, found, size)
     return found

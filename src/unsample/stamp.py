@@ -6,7 +6,7 @@ and stamps the fine one, with the same taps. Stamps that never overlap are place
 (`place_tap`); stamps that do are added (`add_tap`).
 
 `where` holds the positions along the *last* `len(where)` axes; None stands for a whole axis. Positions do not
-repeat within one tap, so plain indexing suffices, and the order of summation is the order of the taps. The one
+repeat within one tap, so plain indexing suffices, and the order of summation is the order of the taps. The
 exception are taps that say so, of padding that repeats an axis many times.
 """
 

@@ -27,7 +27,7 @@ CONVENTIONS = ("half_pixel", "align_corners", "asymmetric", "legacy")
 # Two tables of eight-byte numbers per tap are built for an axis; at this length they take about 4 GiB.
 AXIS_LIMIT = 2**26
 
-# Rows of tables that are made at a time where an axis has more: their memory is then small beside the result's.
+# Rows of tables that are made at a time where an axis has more, so that they stay small beside the result.
 BLOCK = 2**18
 
 # Keys (1981), equation 4: the free parameter a of the cubic. torch's bicubic has -0.75, the
@@ -88,7 +88,7 @@ class Resample:
         return {"nearest": 1, "linear": 2}.get(self.method, 4)
 
     def blocks(self, up: bool) -> Iterator[tuple[int, int]]:
-        """Runs (begin, end) of outputs, targets (up) or sources, whose terms fill about `BLOCK` rows of tables."""
+        """Runs (begin, end) of outputs, targets (up) or sources, of about `BLOCK` terms each."""
         outputs, inputs = (self.target, self.source) if up else (self.source, self.target)
         if outputs == 0:
             return
@@ -117,11 +117,13 @@ class Resample:
 
     def _first(self, reached: Callable[[Ints], bool]) -> int:
         """The first target whose sources, which ascend with the targets, have reached a place."""
-        return bisect_left(range(self.target), True, key=lambda o: bool(reached(_table(self, o, o + 1)[0][0])))
+        return bisect_left(
+            range(self.target), True, key=lambda o: bool(reached(_table(self, o, o + 1)[0][0]))
+        )
 
     def meetings(self) -> int:
         """How many weights are not 0."""
-        return sum(np.count_nonzero(_table(self, *block)[1]) for block in self.blocks(up=True))
+        return sum(int(np.count_nonzero(_table(self, *block)[1])) for block in self.blocks(up=True))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,7 +137,6 @@ class ResampleTap:
     source: Positions
     target: Positions
     weights: Floats
-
 
     @property
     def nbytes(self) -> int:

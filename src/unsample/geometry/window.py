@@ -87,7 +87,7 @@ class Window:
 
     def starts(self) -> Ints:
         """`start` of every window."""
-        return np.arange(self.coarse) * self.stride - self.before
+        return np.asarray(np.arange(self.coarse) * self.stride - self.before, np.int64)
 
     def lengths(self) -> Ints:
         """`length` of every window."""
@@ -208,8 +208,8 @@ class AdaptiveWindow:
         """Taps of the longest window."""
         if self.coarse == 0:
             return 0
-        # Windows are fine / coarse = whole + rest / coarse elements wide. One that begins between two elements
-        # also holds the one it begins in, and the one it ends in unless it ends with that.
+        # Windows are fine / coarse = whole + rest / coarse elements wide. One that begins inside an element
+        # also holds that, and the one it ends in unless it ends with it.
         whole, rest = divmod(self.fine, self.coarse)
         return whole if rest == 0 else whole + 1 if self.coarse % rest == 0 else whole + 2
 
@@ -243,7 +243,7 @@ class AdaptiveWindow:
         ends = np.append(starts[1:], self.fine)[: self.coarse]
         o = np.arange(1, self.coarse + 1)
         shared = (o % (self.coarse // math.gcd(self.fine, self.coarse)) != 0) if self.coarse else o != o
-        return ends + shared - starts
+        return np.asarray(ends + shared - starts, np.int64)
 
     def whole_taps(self) -> Iterator["AxisTap"]:
         """As `axis_taps`, but for ways down: an element may occur in several windows of one tap."""

@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unsample.geometry.resample import Resample
-from unsample.geometry.window import AdaptiveWindow, AnyWindow, Window, cached_axis_taps
+from unsample.geometry.window import AdaptiveWindow, AnyWindow, Positions, Window, cached_axis_taps
 
 Ints = NDArray[np.int64]
 NOTHING = np.iinfo(np.int64).max // 2  # low of an element that depends on no input; its high is -NOTHING
@@ -110,7 +110,7 @@ def _reach(grid: Grid, size: int, meetings: Sequence[tuple[Any, Any]]) -> tuple[
     return low, high
 
 
-def _index(positions: Sequence[int]) -> Any:
+def _index(positions: Positions) -> Any:
     if isinstance(positions, range):
         return slice(positions.start, positions.stop, positions.step)
     return np.asarray(positions, np.int64)

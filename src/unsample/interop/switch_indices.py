@@ -94,7 +94,7 @@ def _first_empty(window: Window) -> int:
     early = min(window.coarse, -(-window.before // window.stride))  # windows that begin before the axis
 
     def over(windows: int) -> int:
-        """Of the first `windows`, those of which no tap position, all alike modulo the dilation, is on the axis."""
+        """Of the first `windows`, those whose taps, all alike modulo the dilation, miss the axis."""
         line = windows, window.dilation, window.stride
         return windows - floor_sum(*line, -window.before) + floor_sum(*line, -window.before - window.fine)
 

@@ -144,7 +144,7 @@ def pool(x: Tensor, plan: Plan, remember: bool, out: tuple[Tensor | None, Tensor
         taps = torch.empty(plan.output_shape, dtype=dtype)
         where = addresses(x, values, taps)
         if where:
-            compiled, code = native._compiled(plan, 0), native._code(NUMPY[x.dtype])
+            compiled, code = native._compiled_pool(plan), native._code(NUMPY[x.dtype])
             native._native.pool(compiled, *where, code, taps_dtype.itemsize)
             return values, taps
     if not remember:
