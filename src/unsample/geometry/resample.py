@@ -28,7 +28,7 @@ CONVENTIONS = ("half_pixel", "align_corners", "asymmetric", "legacy")
 AXIS_LIMIT = 2**26
 
 # Rows of tables that are made at a time where an axis has more, so that they stay small beside the result.
-BLOCK = 2**18
+BLOCK = 320_000  # about as many as `kept` keeps
 
 # Keys (1981), equation 4: the free parameter a of the cubic. torch's bicubic has -0.75, the
 # third-order accurate Catmull-Rom spline -0.5 (TensorFlow, PIL, torch with antialias).
