@@ -4,9 +4,9 @@ Each function here ends an operation as its definition would: a plan and arrays 
 `takes` says no, or where nothing is compiled, the definition in `ops/` runs instead.
 """
 
+import itertools
 import os
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from unsample import memory, thread_count
+from unsample import kept, memory, thread_count
 from unsample.arrays import ArrayT
 from unsample.geometry.arguments import listed
 from unsample.geometry.plan import Plan
 from unsample.geometry.resample import Resample
-from unsample.geometry.window import AdaptiveWindow, AnyWindow
+from unsample.geometry.window import AdaptiveWindow, AnyWindow, Window
 from unsample.memory import empty
 from unsample.out import placed
 from unsample.packed import PackedWeight
@@ -183,10 +183,22 @@ def _target(out: Any, shape: tuple[int, ...], dtype: Any) -> Any:
 # -- which plans -------------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=1024)  # of the size of a plan: those with tables are kept apart
 def _compiled(plan: Plan, channels: int = 0, blocks: bool = False) -> Any:
     """The plan on the C++ side."""
     return _native.Plan(*plan_arguments(plan, channels, blocks))
+
+
+def _compiled_pool(plan: Plan) -> Any:
+    """The same of a pooling, whose windows may have tables: two numbers of eight bytes each."""
+    if type(plan.windows[-1]) is Window:  # then all are
+        return _compiled(plan, 0)
+    key = _compiled_pool, plan
+    found = kept.find(key)
+    if found is None:
+        found = _native.Plan(*plan_arguments(plan))
+        kept.keep(key, found, 16 * sum(plan.coarse))
+    return found
 
 
 def plan_arguments(plan: Plan, channels: int = 0, blocks: bool = False) -> tuple[Any, ...]:
@@ -212,9 +224,9 @@ def _axis(window: AnyWindow) -> list[int]:
     n, m = window.fine, window.coarse
     if m and n % m == 0:
         return [n, m, n // m, n // m, 1, 0]
-    starts = [window.start(o) for o in range(m)]
-    lengths = [window.length(o) for o in range(m)]
-    return [n, m, max(window.size, 1), 1, 1, 0, *starts, *lengths]
+    # A list of Python's numbers takes 40 bytes for each: too many fail here, at once, and not bit by bit.
+    np.empty(80 * m, np.uint8)
+    return [n, m, max(window.size, 1), 1, 1, 0, *window.starts().tolist(), *window.lengths().tolist()]
 
 
 # -- the operations ----------------------------------------------------------------------------------------
@@ -244,7 +256,7 @@ def max_pool(x: Any, plan: Plan, taps_dtype: Any, out: tuple[Any, Any]) -> tuple
     values = _target(out[0], plan.output_shape, x.dtype)
     taps = None if taps_dtype is None else _target(out[1], plan.output_shape, taps_dtype)
     width = 1 if taps is None else taps.itemsize
-    _native.pool(_compiled(plan), x, values, taps, _code(x.dtype), width)
+    _native.pool(_compiled_pool(plan), x, values, taps, _code(x.dtype), width)
     return placed(values, out[0]), placed(taps, out[1])
 
 
@@ -258,7 +270,7 @@ def max_unpool(values: Any, taps: Any, plan: Plan, duplicates: str, out: Any) ->
     values, taps = _ready(values), _ready(taps)
     target = _target(out, plan.output_shape, values.dtype)
     rule, code = unpool_rule(plan, duplicates, values.dtype)
-    good = _native.unpool(_compiled(plan), values, taps, target, code, taps.itemsize, rule)
+    good = _native.unpool(_compiled_pool(plan), values, taps, target, code, taps.itemsize, rule)
     return placed(target, out) if good else None
 
 
@@ -274,30 +286,32 @@ def max_gather(x: Any, taps: Any, plan: Plan, out: Any) -> Any:
     """The elements that switches point to; None where one points nowhere."""
     x, taps = _ready(x), _ready(taps)
     target = _target(out, plan.output_shape, x.dtype)
-    good = _native.gather(_compiled(plan), x, taps, target, x.itemsize, taps.itemsize)
+    good = _native.gather(_compiled_pool(plan), x, taps, target, x.itemsize, taps.itemsize)
     return placed(target, out) if good else None
 
 
-@lru_cache(maxsize=64)
-def _terms(axis: Resample, up: bool) -> Any:
-    """What every output element of an axis is made of, on the C++ side."""
-    n, m, *lists = terms_arguments(axis, up)
-    return _native.Terms(n, m, *(each.tolist() for each in lists))
+def _terms(axis: Resample, up: bool, begin: int, end: int) -> Any:
+    """What outputs [begin, end) of an axis are made of, on the C++ side; kept where that is a whole axis."""
+    key = _terms, axis, up, begin, end
+    found = kept.find(key)
+    if found is None:
+        n, outputs = (axis.source, axis.target) if up else (axis.target, axis.source)
+        first, source, weights = axis.terms(up, begin, end)
+        found = _native.Terms(n, end - begin, first.tolist(), source.tolist(), weights.tolist())
+        if end - begin == outputs:
+            kept.keep(key, found, _terms_bytes(len(weights), outputs))
+    return found
+
+
+def _terms_bytes(terms: int, outputs: int) -> int:
+    """Of `Terms` in native/calls.h: sources and weights, in two orders, the latter in two widths."""
+    return 40 * terms + 8 * outputs
 
 
 def terms_arguments(axis: Resample, up: bool) -> tuple[Any, ...]:
-    """The same in numbers: both sizes, where terms begin, their sources and weights, in the order of taps."""
+    """The same of a whole axis in numbers: both sizes, where terms begin, their sources and weights."""
     n, m = (axis.source, axis.target) if up else (axis.target, axis.source)
-    parts = [np.broadcast_arrays(*map(_listed, (tap.source, tap.target, tap.weights))) for tap in axis.taps()]
-    source, target, weights = (np.concatenate([part[i] for part in parts]) for i in range(3))
-    here, there = (source, target) if up else (target, source)
-    order = np.argsort(there, kind="stable")
-    first = np.searchsorted(there[order], np.arange(m + 1))
-    return n, m, first, here[order], weights[order]
-
-
-def _listed(values: Sequence[int] | np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    return np.asarray(values)
+    return n, m, *axis.terms(up, 0, m)
 
 
 def resizes(x: Any, copy: bool, up: bool) -> bool:
@@ -311,17 +325,44 @@ _RESIZED = frozenset((np.dtype(np.float32), np.dtype(np.float64)))
 def resize(x: Any, plan: Plan, up: bool, copy: bool, out: Any) -> Any:
     """One axis after the other, of those that change; the last into `out`."""
     passes = _passes(plan, up)
-    for i, (terms, shape, outer, inner) in enumerate(passes, 1):
+    for i, (blocks, shape, outer, inner) in enumerate(passes, 1):
         source = _ready(x)
         x = _target(out if i == len(passes) else None, shape, source.dtype)
-        _native.resize(terms, source, x, outer, inner, source.itemsize, copy and up)
+        if isinstance(blocks, Resample):
+            _resize_long(blocks, up, copy, source, x, outer, inner)
+        else:
+            _native.resize(blocks, source, x, outer, inner, source.itemsize, copy and up)
     return placed(x, out)
 
 
-@lru_cache(maxsize=256)
+def _resize_long(
+    axis: Resample, up: bool, copy: bool, source: Any, target: Any, outer: int, inner: int
+) -> None:
+    """A block of outputs after the other: the terms of all would be many times as large as the result."""
+    n, m = (axis.source, axis.target) if up else (axis.target, axis.source)
+    rows, made = source.reshape(outer, n * inner), target.reshape(outer, m * inner)
+    if made.size == 0:
+        return
+    for begin, end in axis.blocks(up):
+        terms = _terms(axis, up, begin, end)
+        for row, out in zip(rows, made, strict=True):
+            here = out[begin * inner : end * inner]
+            _native.resize(terms, row, here, 1, inner, source.itemsize, copy and up)
+
+
 def _passes(plan: Plan, up: bool) -> list[tuple[Any, tuple[int, ...], int, int]]:
-    """What each pass needs to know, in the order of the axes."""
-    return [(_terms(resample, up), *rest) for resample, *rest in resize_passes(plan, up)]
+    """What each pass needs to know, in the order of the axes: its terms, or the axis where they are many."""
+    key = _passes, plan, up
+    found: list[tuple[Any, tuple[int, ...], int, int]] | None = kept.find(key)
+    if found is None:
+        found, size = [], 0
+        for axis, *rest in resize_passes(plan, up):
+            blocks = list(itertools.islice(axis.blocks(up), 2))
+            terms: Any = _terms(axis, up, *blocks[0]) if len(blocks) == 1 else axis
+            found.append((terms, *rest))
+            size += _terms_bytes(axis.slots * axis.target, max(axis.source, axis.target)) * (len(blocks) == 1)
+        kept.keep(key, found, size)
+    return found
 
 
 def resize_passes(plan: Plan, up: bool) -> list[tuple[Resample, tuple[int, ...], int, int]]:

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from unsample import kept as bounded
 from unsample import native
 from unsample.arrays import zeros
 from unsample.geometry.plan import Plan
@@ -140,12 +141,18 @@ def _source(x: Any, dtype: Any) -> Any:
     return x if x.flags.aligned else x.copy()
 
 
-@lru_cache(maxsize=1024)
 def contiguous(transposed: bool, plan: Plan, groups: int, dtype: Any, tier: str) -> Any:
     """`conv` or `conv_transpose` on the C++ side, for arrays in C order, whose addresses it takes too.
 
     None where there is none, or where more than this one call makes the result.
     """
+    found = _contiguous(transposed, plan, groups, dtype, tier)
+    return _compiled(*found) if type(found) is tuple else found
+
+
+@lru_cache(maxsize=1024)
+def _contiguous(transposed: bool, plan: Plan, groups: int, dtype: Any, tier: str) -> Any:
+    """The same, or where its tables are large the arguments of `_compiled`, which bounds their bytes."""
     if _element(dtype) < 0 or len(plan.windows) > _MAX_RANK:
         return None
     if transposed and _folds(plan):
@@ -153,7 +160,8 @@ def contiguous(transposed: bool, plan: Plan, groups: int, dtype: Any, tier: str)
     shapes = (plan.input_shape, plan.output_shape)
     channels = (shapes[0][-plan.rank - 1], shapes[1][-plan.rank - 1])
     strides = [c_strides(shape, dtype.itemsize) for shape in shapes]
-    return _compiled(_native.Conv, transposed, plan, groups, dtype, channels, *strides, tier)
+    key = (_native.Conv, transposed, plan, groups, dtype, channels, *strides, tier)
+    return key if _table_bytes(plan) > _SMALL else _compiled(*key)
 
 
 @lru_cache(maxsize=1024)
@@ -172,8 +180,36 @@ def c_strides(shape: tuple[int, ...], itemsize: int = 1) -> tuple[int, ...]:
     return tuple(prod(shape[i + 1 :]) * itemsize for i in range(len(shape)))
 
 
+_SMALL = 50_000  # bytes of tables that the 1024 plans used last may have each
+_LARGE = object()
+
+
+def _table_bytes(plan: Plan) -> int:
+    """About what a plan takes on the C++ side: its taps, its phases, and the meetings along each axis."""
+    windows = _windows(plan)
+    taps, phases = prod(w.size for w in windows), prod(min(w.stride, w.fine) for w in windows)
+    return 64 * (taps + phases) + 16 * sum(max(w.fine, w.coarse) * w.size // w.stride for w in windows)
+
+
+def _compiled(*key: Any) -> Any:
+    """The plan on the C++ side, for arrays of these strides in bytes; None where it has none."""
+    found = _small(*key)
+    if found is not _LARGE:
+        return found
+    found = bounded.find((_compiled, *key))
+    if found is None:
+        found = _made(*key)
+        bounded.keep((_compiled, *key), found, _table_bytes(key[2]))
+    return found
+
+
 @lru_cache(maxsize=1024)
-def _compiled(
+def _small(*key: Any) -> Any:
+    """The same where its tables are small; those that are large are kept by their bytes."""
+    return _LARGE if _table_bytes(key[2]) > _SMALL else _made(*key)
+
+
+def _made(
     kind: Any,
     transposed: bool,
     plan: Plan,
@@ -184,7 +220,6 @@ def _compiled(
     target: tuple[int, ...],
     tier: str,
 ) -> Any:
-    """The plan on the C++ side, for arrays of these strides in bytes; None where it has none."""
     batch, axes = axes_arguments(plan, transposed)
     unbatched = () if len(plan.input_shape) == plan.rank + 2 else (0,)
     strides = [
@@ -235,6 +270,6 @@ def folded(done: Any, plan: Plan, kept: Callable[[Any], Any] = lambda x: x) -> A
         for tap in fold.axis_taps():
             before, after = (None,) * axis, (None,) * (plan.rank - axis - 1)
             value = slice_tap(done, (*before, tap.coarse, *after))
-            fresh = kept(add_tap(fresh, (*before, tap.fine, *after), value))
+            fresh = kept(add_tap(fresh, (*before, tap.fine, *after), value, tap.repeats))
         done = fresh
     return done

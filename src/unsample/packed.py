@@ -6,7 +6,9 @@ import numpy as np
 
 from unsample.memory import empty
 
-_MOST = 8  # layouts kept of one weight: it depends on the sizes, the dtype and the instructions
+# Layouts kept of one weight, each about as large as it and for as long as it lives: a layout depends on the
+# sizes, the dtype and the instructions.
+_MOST = 8
 
 
 class PackedWeight(np.ndarray[Any, Any]):

@@ -5,8 +5,9 @@ stamp. A way down slices the fine side and stamps the coarse one; its way up sli
 and stamps the fine one, with the same taps. Stamps that never overlap are placed bit for bit
 (`place_tap`); stamps that do are added (`add_tap`).
 
-`where` holds the positions along the *last* `len(where)` axes; None stands for a whole axis. Positions never
-repeat within one tap, so plain indexing suffices, and the order of summation is the order of the taps.
+`where` holds the positions along the *last* `len(where)` axes; None stands for a whole axis. Positions do not
+repeat within one tap, so plain indexing suffices, and the order of summation is the order of the taps. The
+exception are taps that say so, of padding that repeats an axis many times.
 """
 
 import sys
@@ -47,8 +48,10 @@ def place_tap(out: Any, where: Where, value: Any) -> Any:
     return out
 
 
-def add_tap(out: Any, where: Where, value: Any) -> Any:
+def add_tap(out: Any, where: Where, value: Any, repeats: bool = False) -> Any:
     """`out` with `value` added at the positions of one tap; overlaps of several taps add up.
+
+    Where the positions of the tap repeat, so do its own, one after the other.
 
     Examples
     --------
@@ -58,8 +61,13 @@ def add_tap(out: Any, where: Where, value: Any) -> Any:
     if hasattr(out, "at"):
         if _sliced(where):
             return out + _between_zeros(value, out.shape, where)
-        return out.at[_index(out, where)].add(value, unique_indices=True)
-    if _sliced(where):
+        return out.at[_index(out, where)].add(value, unique_indices=not repeats)
+    if repeats and isinstance(out, np.ndarray):
+        np.add.at(out, _index(out, where), value)
+    elif repeats:  # torch
+        mesh = np.ix_(*(np.arange(size) for size in out.shape[: out.ndim - len(where)]), *_all(out, where))
+        out.index_put_(tuple(constant(out, each) for each in mesh), value, accumulate=True)
+    elif _sliced(where):
         view = out[_index(out, where)]
         view += value
     else:
@@ -89,29 +97,31 @@ def along(axis: int, positions: Positions, rank: int) -> Where:
 
 
 def _sliced(where: Where) -> bool:
-    return not any(isinstance(each, tuple) for each in where)
+    return all(each is None or isinstance(each, range) for each in where)
 
 
 def _index(x: Any, where: Where) -> tuple[Any, ...]:
-    """`where` as an index: slices for ranges; index arrays, as an open mesh, where a tuple asks for it."""
-    scattered = [axis for axis, each in enumerate(where) if isinstance(each, tuple)]
+    """`where` as an index: slices for ranges; index arrays, as an open mesh, where an array asks for it."""
+    scattered = [axis for axis, each in enumerate(where) if isinstance(each, np.ndarray)]
     if not scattered:
         return (..., *(_slice(each) for each in where))
     if len(scattered) == 1:
         (axis,) = scattered
         array = constant(x, where[axis])
         return (..., *(array if i == axis else _slice(each) for i, each in enumerate(where)))
-    mesh = np.ix_(*(list(_whole(x, where, axis)) for axis in range(len(where))))
-    return (..., *(constant(x, each) for each in mesh))
+    return (..., *(constant(x, each) for each in np.ix_(*_all(x, where))))
 
 
 def _slice(each: Positions | None) -> slice:
     if each is None:
         return slice(None)
-    assert isinstance(each, range)  # tuples become index arrays
+    assert isinstance(each, range)  # arrays are indices themselves
     return slice(each.start, each.stop, each.step)
 
 
-def _whole(x: Any, where: Where, axis: int) -> Positions:
-    each = where[axis]
-    return range(x.shape[axis - len(where)]) if each is None else each
+def _all(x: Any, where: Where) -> list[Any]:
+    """The positions along every axis of `where`, as arrays."""
+    return [
+        np.arange(size) if each is None else np.asarray(each)
+        for size, each in zip(x.shape[x.ndim - len(where) :], where, strict=True)
+    ]

@@ -9,7 +9,7 @@ from typing import Any
 
 from unsample.geometry.arguments import check_allocation
 from unsample.geometry.resample import Resample
-from unsample.geometry.window import AdaptiveWindow, AnyWindow, Tap, Window, cached_axis_taps, taps
+from unsample.geometry.window import AdaptiveWindow, AnyWindow, Tap, Window, taps
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +26,8 @@ class Plan:
         One per spatial axis; empty for a resize.
     resamples : tuple of Resample
         One per spatial axis of a resize.
-    multiply_adds : int
-        Multiplications of an element by a weight, those that meet padding left out.
+    products : int
+        Multiplications wherever a tap meets an element: batch, times the channels of both sides.
     """
 
     operation: str
@@ -35,7 +35,7 @@ class Plan:
     output_shape: tuple[int, ...]
     windows: tuple[AnyWindow, ...] = ()
     resamples: tuple[Resample, ...] = ()
-    multiply_adds: int = 0
+    products: int = 0
 
     def __hash__(self) -> int:
         """Of the shapes, which tell most plans apart: hashing the windows takes 1 us more."""
@@ -68,6 +68,24 @@ class Plan:
     def tiles(self) -> bool:
         """Whether the stamps do not overlap, so that they may be copied instead of added."""
         return all(window.tiles for window in self.windows)
+
+    @property
+    def multiply_adds(self) -> int:
+        """Multiplications of an element by a weight, those that meet padding left out."""
+        if self.resamples:
+            return self._resize_cost()
+        return self.products * meetings(self.windows) if self.products else 0
+
+    def _resize_cost(self) -> int:
+        """Of the axes one after the other, from the sources to the targets."""
+        lines = math.prod(self.input_shape[: len(self.input_shape) - self.rank])
+        cost = 0
+        for axis, resample in enumerate(self.resamples):
+            if resample.method != "nearest" and resample.source != resample.target:
+                others = [a.target for a in self.resamples[:axis]]
+                others += [a.source for a in self.resamples[axis + 1 :]]
+                cost += lines * math.prod(others) * resample.meetings()
+        return cost
 
     def taps(self) -> Iterator[Tap]:
         """Every tap with the elements it meets, in C order."""
@@ -135,4 +153,4 @@ def meetings(windows: Sequence[AnyWindow]) -> int:
     >>> meetings([Window(fine=4, coarse=4, size=3, before=1, after=1)])  # 12 less the 2 outside
     10
     """
-    return math.prod([sum([len(tap.fine) for tap in cached_axis_taps(w)]) for w in windows])
+    return math.prod([window.meetings for window in windows])

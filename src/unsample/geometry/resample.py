@@ -11,25 +11,29 @@ stand in for Python's because an axis may have millions of positions; `AXIS_LIMI
 below 2**63.
 """
 
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unsample.geometry.window import AdaptiveWindow, Positions
+from unsample import kept
+from unsample.geometry.window import AdaptiveWindow, Ints, Positions, positions
 
 METHODS = ("nearest", "linear", "cubic", "catmull_rom", "area")
 CONVENTIONS = ("half_pixel", "align_corners", "asymmetric", "legacy")
 # Two tables of eight-byte numbers per tap are built for an axis; at this length they take about 4 GiB.
 AXIS_LIMIT = 2**26
 
+# Rows of tables that are made at a time where an axis has more, so that they stay small beside the result.
+BLOCK = 320_000  # about as many as `kept` keeps
+
 # Keys (1981), equation 4: the free parameter a of the cubic. torch's bicubic has -0.75, the
 # third-order accurate Catmull-Rom spline -0.5 (TensorFlow, PIL, torch with antialias).
 CUBIC = {"cubic": -0.75, "catmull_rom": -0.5}
 
-Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
@@ -51,7 +55,7 @@ class Resample:
     Doubling 3 elements linearly: inner targets mix two sources 3 : 1.
 
     >>> for tap in Resample(3, 6, "linear", "half_pixel", False).taps():
-    ...     print(list(tap.source), list(tap.target), tap.weights.tolist())
+    ...     print([*map(int, tap.source)], [*map(int, tap.target)], tap.weights.tolist())
     [0, 1, 2] [0, 3, 5] [1.0, 0.75, 1.0]
     [0, 1] [1, 4] [0.75, 0.25]
     [0] [2] [0.25]
@@ -67,7 +71,59 @@ class Resample:
 
     def taps(self) -> tuple["ResampleTap", ...]:
         """Which sources go to which targets with which weights; a fixed order, kept."""
-        return _cached_taps(self)
+        key = _made_taps, self
+        found: tuple[ResampleTap, ...] | None = kept.find(key)
+        if found is None:
+            found = _made_taps(self)
+            kept.keep(key, found, sum(tap.nbytes + 200 for tap in found))
+        return found
+
+    @property
+    def slots(self) -> int:
+        """Columns of the table of sources and weights: the most sources that a target may have."""
+        if self.method == "area":
+            return AdaptiveWindow(self.source, self.target).size
+        if self.antialias:
+            return -(-2 * _support(self.method) * max(self.source, self.target) // self.target) + 1
+        return {"nearest": 1, "linear": 2}.get(self.method, 4)
+
+    def blocks(self, up: bool) -> Iterator[tuple[int, int]]:
+        """Runs (begin, end) of outputs, targets (up) or sources, of about `BLOCK` terms each."""
+        outputs, inputs = (self.target, self.source) if up else (self.source, self.target)
+        if outputs == 0:
+            return
+        terms = self.slots if up else -(-self.slots * inputs // outputs)
+        step = max(1, BLOCK // max(terms, 1))
+        yield from ((begin, min(begin + step, outputs)) for begin in range(0, outputs, step))
+
+    def terms(self, up: bool, begin: int, end: int) -> tuple[Ints, Ints, Floats]:
+        """What outputs [begin, end) are made of: where their terms begin, and of each its input and weight.
+
+        In the order of `taps`, which is the order that sums are taken in.
+        """
+        if up:
+            source, weights = _table(self, begin, end)
+            used = weights != 0
+            return _ends(used.sum(axis=1)), source[used], weights[used]
+        low, high = self._first(lambda row: row[-1] >= begin), self._first(lambda row: row[0] >= end)
+        source, weights = _table(self, low, high)
+        target = np.broadcast_to(np.arange(low, high)[:, None], source.shape)
+        if source.shape[1] <= self.target:  # slot by slot, see `_made_taps`
+            source, weights, target = source.T, weights.T, target.T
+        used = (weights != 0) & (source >= begin) & (source < end)
+        source, weights, target = source[used], weights[used], target[used]
+        order = np.argsort(source, kind="stable")
+        return _ends(np.bincount(source - begin, minlength=end - begin)), target[order], weights[order]
+
+    def _first(self, reached: Callable[[Ints], bool]) -> int:
+        """The first target whose sources, which ascend with the targets, have reached a place."""
+        return bisect_left(
+            range(self.target), True, key=lambda o: bool(reached(_table(self, o, o + 1)[0][0]))
+        )
+
+    def meetings(self) -> int:
+        """How many weights are not 0."""
+        return sum(int(np.count_nonzero(_table(self, *block)[1])) for block in self.blocks(up=True))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,23 +138,29 @@ class ResampleTap:
     target: Positions
     weights: Floats
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the positions and weights."""
+        sides = sum(0 if isinstance(side, range) else side.nbytes for side in (self.source, self.target))
+        return sides + self.weights.nbytes
 
-@lru_cache(maxsize=64)
-def _cached_taps(axis: Resample) -> tuple[ResampleTap, ...]:
+
+def _made_taps(axis: Resample) -> tuple[ResampleTap, ...]:
     if axis.source == 0 or axis.target == 0:
         return ()
-    index, weights = _table(axis)
+    index, weights = _table(axis, 0, axis.target)
     taps = []
     if index.shape[1] > axis.target:
         for o in range(axis.target):
             (used,) = np.nonzero(weights[o])
-            taps.append(ResampleTap(_positions(index[o, used]), range(o, o + 1), weights[o, used]))
+            taps.append(ResampleTap(positions(index[o, used]), range(o, o + 1), weights[o, used]))
         return tuple(taps)
     for slot in range(index.shape[1]):
         used = np.flatnonzero(weights[:, slot])
         found, weight = index[used, slot], weights[used, slot]
         # Within a slot sources ascend, each in a run of repetitions.
-        _, starts, lengths = np.unique(found, return_index=True, return_counts=True)
+        starts = np.flatnonzero(np.diff(found, prepend=-1))
+        lengths = np.diff(starts, append=len(found))
         longest = int(lengths.max(initial=0))
         parts: list[Any]
         if longest > len(starts):  # one tap per source
@@ -108,30 +170,31 @@ def _cached_taps(axis: Resample) -> tuple[ResampleTap, ...]:
             parts = [starts[lengths > r] + r for r in range(longest)]
             sources = [found[part] for part in parts]
         for part, source in zip(parts, sources, strict=True):
-            taps.append(ResampleTap(_positions(source), _positions(used[part]), weight[part]))
+            taps.append(ResampleTap(positions(source), positions(used[part]), weight[part]))
     return tuple(taps)
 
 
-def _positions(values: Ints) -> Positions:
-    step = int(values[1] - values[0]) if len(values) > 1 else 1
-    if step > 0 and bool((np.diff(values) == step).all()):
-        return range(int(values[0]), int(values[-1]) + 1, step)
-    return tuple(values.tolist())
+def _ends(lengths: Ints) -> Ints:
+    """Where each of several runs begins, and where the last ends."""
+    ends = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths, out=ends[1:])
+    return ends
 
 
-def _table(axis: Resample) -> tuple[Ints, Floats]:
-    """(target, slots) source indices, ascending along both axes, and their weights, 0 for none."""
+def _table(axis: Resample, begin: int, end: int) -> tuple[Ints, Floats]:
+    """Of targets [begin, end): (target, slot) sources, ascending along both axes, and weights, 0 for none."""
     source, target, method = axis.source, axis.target, axis.method
+    o = np.arange(begin, end, dtype=np.int64)
     if method == "area":
-        return _area(source, target)
+        return _area(source, target, o)
     if axis.antialias:
-        return _antialiased(source, target, method)
-    numerator, denominator = _position(source, target, axis.convention)
+        return _antialiased(source, target, method, o)
+    numerator, denominator = _position(source, target, axis.convention, o)
     if method == "nearest":
         # "legacy" takes the element before, as torch's mode "nearest" does; the others the nearest, ties up.
         shift = 0 if axis.convention == "legacy" else denominator
         index = (2 * numerator + shift) // (2 * denominator)
-        return np.clip(index, 0, source - 1)[:, None], np.ones((target, 1))
+        return np.clip(index, 0, source - 1)[:, None], np.broadcast_to(1.0, (len(o), 1))
     if method == "linear":
         numerator = np.clip(numerator, 0, (source - 1) * denominator)
     floor = numerator // denominator
@@ -144,9 +207,8 @@ def _table(axis: Resample) -> tuple[Ints, Floats]:
     return _merge(np.clip(index, 0, source - 1), weights)
 
 
-def _position(source: int, target: int, convention: str) -> tuple[Ints, int]:
-    """Numerators and the denominator of the source position of every target element."""
-    o = np.arange(target, dtype=np.int64)
+def _position(source: int, target: int, convention: str, o: Ints) -> tuple[Ints, int]:
+    """Numerators and the denominator of the source positions of targets `o`."""
     if convention == "half_pixel":
         return (2 * o + 1) * source - target, 2 * target
     if convention == "align_corners":
@@ -170,25 +232,29 @@ def _merge(index: Ints, weights: Floats) -> tuple[Ints, Floats]:
     return index, weights
 
 
-def _area(source: int, target: int) -> tuple[Ints, Floats]:
+def _area(source: int, target: int, o: Ints) -> tuple[Ints, Floats]:
     """The mean over the elements of an adaptive window, as torch's "area" has it."""
-    window = AdaptiveWindow(source, target)
-    start = np.arange(target, dtype=np.int64) * source // target
-    length = -(-(np.arange(1, target + 1, dtype=np.int64) * source) // target) - start
-    slots = np.arange(window.size)
+    start = o * source // target
+    length = -(-((o + 1) * source) // target) - start
+    slots = np.arange(AdaptiveWindow(source, target).size)
     inside = slots < length[:, None]
     index = np.minimum(start[:, None] + slots, source - 1)
     return index, np.where(inside, 1.0 / length[:, None], 0.0)
 
 
-def _antialiased(source: int, target: int, method: str) -> tuple[Ints, Floats]:
+def _support(method: str) -> int:
+    """How far the kernel of an antialiased resize reaches to either side."""
+    return 1 if method == "linear" else 2
+
+
+def _antialiased(source: int, target: int, method: str, o: Ints) -> tuple[Ints, Floats]:
     """The kernel, stretched by source / target where that is more than 1, cut off at the border and
     divided by its sum (PIL, torch, jax).
     """
-    support = 1 if method == "linear" else 2
+    support = _support(method)
     wide = max(source, target)
     # Source j lies ((2 j + 1) m - (2 o + 1) n) / (2 max(n, m)) stretched units away from target o.
-    centre = (2 * np.arange(target, dtype=np.int64) + 1) * source
+    centre = (2 * o + 1) * source
     first = np.maximum(0, -(-(centre - target - 2 * wide * support) // (2 * target)))
     index = first[:, None] + np.arange(-(-2 * support * wide // target) + 1)
     distance = np.abs((2 * index + 1) * target - centre[:, None]) / (2 * wide)

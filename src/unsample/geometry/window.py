@@ -13,13 +13,23 @@ on the element it mirrors (the other modes), which is what makes the transpose f
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from typing import Any
 
-# Positions of a tap along one axis. A range is an arithmetic sequence and becomes a slice;
-# a tuple holds positions in any order. No position occurs twice.
-Positions = range | tuple[int, ...]
+import numpy as np
+from numpy.typing import NDArray
+
+from unsample import kept
+
+# Positions of a tap along one axis. A range is an arithmetic sequence and becomes a slice; an array holds
+# positions in any order. No position occurs twice, but where a tap says that it `repeats`.
+Ints = NDArray[np.int64]
+Positions = range | Ints
+
+# Padding that repeats an axis more often than this is added to in one call instead of part by part: a tap
+# then has one part, not as many as one of its elements has windows.
+MOST_PARTS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +85,54 @@ class Window:
         """Taps of window `o`; the same for all."""
         return self.size
 
-    def axis_taps(self) -> Iterator["AxisTap"]:
-        """Every tap with the windows that have it (coarse) and the elements they find (fine)."""
-        for t in range(self.size):
+    def starts(self) -> Ints:
+        """`start` of every window."""
+        return np.asarray(np.arange(self.coarse) * self.stride - self.before, np.int64)
+
+    def lengths(self) -> Ints:
+        """`length` of every window."""
+        return np.full(self.coarse, self.size)
+
+    @property
+    def meetings(self) -> int:
+        """How many (window, tap) pairs find an element."""
+        if self.mode != "zeros":
+            return self.coarse * self.size
+        return self._up_to(self.fine - 1) - self._up_to(-1)
+
+    def _up_to(self, p: int) -> int:
+        """How many (window, tap) pairs lie at position `p` or before."""
+        room = p + self.before
+        if room < 0:
+            return 0
+        last = min(self.coarse - 1, room // self.stride)  # the last window that begins there
+        whole = (room - (self.extent - 1)) // self.stride + 1  # windows that end there
+        whole = min(max(whole, 0), last + 1)
+        # Counted from the last one on, the rest have floor((room - o * stride) / dilation) + 1 taps each.
+        rest = last + 1 - whole
+        cut = floor_sum(rest, self.dilation, self.stride, room - last * self.stride)
+        return whole * self.size + rest + cut
+
+    def taps_that_meet(self) -> Iterator[int]:
+        """The taps that find an element in some window, in order; without folding, few of a large kernel."""
+        if self.mode != "zeros" or 0 in (self.fine, self.coarse):
+            yield from range(self.size if self.coarse else 0)
+            return
+        low = max(0, -(self.start(self.coarse - 1) // self.dilation))
+        high = min(self.size - 1, (self.fine - 1 + self.before) // self.dilation)
+        first = max(0, -((self.extent - 1 - self.before) // self.stride))
+        last = min(self.coarse - 1, (self.fine - 1 + self.before) // self.stride)
+        if self.stride <= self.fine or last - first >= high - low:  # the axis is met without a gap, or by few
+            yield from range(low, high + 1)
+            return
+        for o in range(last, first - 1, -1):
+            start = self.start(o)
+            low = max(0, -(start // self.dilation))
+            yield from range(low, min(self.size - 1, (self.fine - 1 - start) // self.dilation) + 1)
+
+    def whole_taps(self) -> Iterator["AxisTap"]:
+        """As `axis_taps`, but for ways down: an element may occur twice in the padding of one tap."""
+        for t in self.taps_that_meet():
             offset = t * self.dilation - self.before
             first = max(0, -(offset // self.stride))  # the first o with p(o, t) >= 0
             stop = max(first, min(self.coarse, (self.fine - 1 - offset) // self.stride + 1))
@@ -86,28 +141,50 @@ class Window:
                 start = first * self.stride + offset
                 last = (stop - 1) * self.stride + offset
                 yield AxisTap(t, range(start, last + 1, self.stride), inside)
-            if self.mode != "zeros":
-                outside = [*range(min(first, self.coarse)), *range(stop, self.coarse)]
-                pairs = [(o, self.fold(o * self.stride + offset)) for o in outside]
-                for fine, coarse in rounds(pairs):
-                    yield AxisTap(t, fine, coarse)
+            if self.mode != "zeros" and len(inside) < self.coarse:
+                before, after = np.arange(min(first, self.coarse)), np.arange(stop, self.coarse)
+                found = [self._folded(before, offset, 0), self._folded(after, offset, self.fine - 1)]
+                yield AxisTap(t, np.concatenate(found), np.concatenate([before, after]))
 
-    def fold(self, p: int) -> int:
-        """The element that stands for position `p` of the padded axis."""
+    def _folded(self, o: Ints, offset: int, edge: int) -> Ints:
+        """`fold` of the positions o * stride + offset, which lie beyond `edge`."""
+        if self.mode == "replicate":
+            return np.full(len(o), edge)
+        last = self.fine - 1
+        period = self.fine if self.mode == "circular" else 2 * last
+        p = _exactly(o, self.coarse, self.stride % period, offset % period, period) % period
+        return np.asarray(p if self.mode == "circular" else last - np.abs(p - last), np.int64)
+
+    def axis_taps(self) -> Iterator["AxisTap"]:
+        """Every tap with the windows that have it (coarse) and the elements they find (fine)."""
+        for tap in self.whole_taps():
+            if isinstance(tap.fine, range):
+                yield tap
+                continue
+            fine, coarse = tap.fine, np.asarray(tap.coarse)
+            if np.bincount(fine).max() > MOST_PARTS:
+                # Later windows first, as in `rounds`.
+                later = fine[::-1].copy(), coarse[::-1].copy()
+                yield AxisTap(tap.t, *later, repeats=True)
+                continue
+            for part in rounds(fine, coarse):
+                yield AxisTap(tap.t, *part)
+
+    def fold(self, p: Any) -> Any:
+        """The element that stands for position `p`, a number or an array, of the padded axis."""
         last = self.fine - 1
         if self.mode == "circular":
             return p % self.fine
         if self.mode == "replicate":
-            return min(max(p, 0), last)
+            return np.clip(p, 0, last)
         return last - abs(p % (2 * last) - last)  # reflect: the edge itself is not repeated
 
     def overlap(self) -> tuple[int, ...]:
         """How many stamps meet in each element of the fine axis: uneven is a checkerboard."""
-        meets = [0] * self.fine
+        meets = np.zeros(self.fine, np.int64)
         for tap in self.axis_taps():
-            for p in tap.fine:
-                meets[p] += 1
-        return tuple(meets)
+            np.add.at(meets, np.asarray(tap.fine), 1)
+        return tuple(meets.tolist())
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +206,17 @@ class AdaptiveWindow:
     @property
     def size(self) -> int:
         """Taps of the longest window."""
-        return max((self.length(o) for o in range(self.coarse)), default=0)
+        if self.coarse == 0:
+            return 0
+        # Windows are fine / coarse = whole + rest / coarse elements wide. One that begins inside an element
+        # also holds that, and the one it ends in unless it ends with it.
+        whole, rest = divmod(self.fine, self.coarse)
+        return whole if rest == 0 else whole + 1 if self.coarse % rest == 0 else whole + 2
+
+    @property
+    def meetings(self) -> int:
+        """How many (window, tap) pairs find an element: all, and those that two windows share twice."""
+        return self.fine + self.coarse - math.gcd(self.fine, self.coarse) if self.coarse else 0
 
     @property
     def tiles(self) -> bool:
@@ -144,37 +231,60 @@ class AdaptiveWindow:
         """Elements of window `o`."""
         return -(-(o + 1) * self.fine // self.coarse) - self.start(o)
 
+    def starts(self) -> Ints:
+        """`start` of every window."""
+        exact = _exactly(np.arange(self.coarse), self.coarse, self.fine, 0, self.fine)
+        return np.asarray(exact // max(self.coarse, 1), np.int64)
+
+    def lengths(self) -> Ints:
+        """`length` of every window."""
+        starts = self.starts()
+        # A window ends where the next begins, or with the element that both share.
+        ends = np.append(starts[1:], self.fine)[: self.coarse]
+        o = np.arange(1, self.coarse + 1)
+        shared = (o % (self.coarse // math.gcd(self.fine, self.coarse)) != 0) if self.coarse else o != o
+        return np.asarray(ends + shared - starts, np.int64)
+
+    def whole_taps(self) -> Iterator["AxisTap"]:
+        """As `axis_taps`, but for ways down: an element may occur in several windows of one tap."""
+        starts, lengths = self.starts(), self.lengths()
+        for t in range(self.size):
+            coarse = np.flatnonzero(lengths > t)
+            yield AxisTap(t, positions(starts[coarse] + t), positions(coarse))
+
     def axis_taps(self) -> Iterator["AxisTap"]:
         """Every tap with the windows that have it (coarse) and the elements they find (fine)."""
-        for t in range(self.size):
-            pairs = [(o, self.start(o) + t) for o in range(self.coarse) if t < self.length(o)]
-            for fine, coarse in rounds(pairs):
-                yield AxisTap(t, fine, coarse)
+        for tap in self.whole_taps():
+            for fine, coarse in rounds(np.asarray(tap.fine), np.asarray(tap.coarse)):
+                yield AxisTap(tap.t, fine, coarse)
 
 
 AnyWindow = Window | AdaptiveWindow
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class AxisTap:
     """Tap `t` along one axis: window `coarse[i]` meets element `fine[i]`."""
 
     t: int
     fine: Positions
     coarse: Positions
+    repeats: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Tap:
     """A tap of a d-dimensional window: its number in C order, its index, and where it falls.
 
-    Window `coarse[0][i], coarse[1][j], ...` meets element `fine[0][i], fine[1][j], ...`.
+    Window `coarse[0][i], coarse[1][j], ...` meets element `fine[0][i], fine[1][j], ...`. Where the tap
+    `repeats` elements, those of later windows come first.
     """
 
     number: int
     index: tuple[int, ...]
     fine: tuple[Positions, ...]
     coarse: tuple[Positions, ...]
+    repeats: bool = False
 
 
 def taps(windows: Sequence[AnyWindow]) -> Iterator[Tap]:
@@ -200,40 +310,72 @@ def taps(windows: Sequence[AnyWindow]) -> Iterator[Tap]:
             index=tuple(tap.t for tap in axes),
             fine=tuple(tap.fine for tap in axes),
             coarse=tuple(tap.coarse for tap in axes),
+            repeats=any(tap.repeats for tap in axes),
         )
 
 
-@lru_cache(maxsize=1024)
 def cached_axis_taps(window: AnyWindow) -> tuple[AxisTap, ...]:
     """The taps of one axis, kept: a network asks for the same few windows again and again."""
-    return tuple(window.axis_taps())
+    key = cached_axis_taps, window
+    found: tuple[AxisTap, ...] | None = kept.find(key)
+    if found is None:
+        found = tuple(window.axis_taps())
+        sides = [side for tap in found for side in (tap.fine, tap.coarse)]
+        kept.keep(key, found, sum(100 if isinstance(side, range) else side.nbytes + 100 for side in sides))
+    return found
 
 
-def rounds(pairs: Iterable[tuple[int, int]]) -> list[tuple[Positions, Positions]]:
-    """Split (coarse, fine) pairs so that no fine position occurs twice in one part.
+def rounds(fine: Ints, coarse: Ints) -> list[tuple[Positions, Positions]]:
+    """Split pairs of an element and a window so that no element occurs twice in one part.
 
     Only then can a stamp be placed by plain indexing. The later of two windows on one element comes
     in the earlier part, to keep the order that `taps` promises.
 
     Examples
     --------
-    >>> rounds([(0, 0), (1, 0), (2, 1)])
+    >>> rounds(np.array([0, 0, 1]), np.array([0, 1, 2]))
     [(range(0, 1), range(1, 2)), (range(0, 2), range(0, 3, 2))]
     """
-    seen: dict[int, int] = {}
-    parts: list[tuple[list[int], list[int]]] = []
-    for coarse, fine in pairs:
-        part = seen[fine] = seen.get(fine, -1) + 1
-        if part == len(parts):
-            parts.append(([], []))
-        parts[part][0].append(fine)
-        parts[part][1].append(coarse)
-    return [(positions(fine), positions(coarse)) for fine, coarse in reversed(parts)]
+    if len(fine) == 0:
+        return []
+    order = np.argsort(fine, kind="stable")
+    new = np.append(True, np.diff(fine[order]) != 0)  # where the next element begins
+    part = np.empty(len(fine), np.int64)  # of each pair: how many before it have its element
+    part[order] = np.arange(len(fine)) - np.maximum.accumulate(np.where(new, np.arange(len(fine)), 0))
+    by_part = np.argsort(part, kind="stable")
+    ends = np.cumsum(np.bincount(part))
+    parts = [by_part[begin:end] for begin, end in zip([0, *ends[:-1]], ends, strict=True)]
+    return [(positions(fine[each]), positions(coarse[each])) for each in reversed(parts)]
 
 
-def positions(values: Sequence[int]) -> Positions:
-    """A range where the values ascend in equal steps, else a tuple."""
-    step = values[1] - values[0] if len(values) > 1 else 1
-    if step > 0 and all(b - a == step for a, b in itertools.pairwise(values)):
-        return range(values[0], values[-1] + 1, step)
-    return tuple(values)
+def positions(values: Ints) -> Positions:
+    """A range where the values ascend in equal steps, else the array."""
+    step = int(values[1] - values[0]) if len(values) > 1 else 1
+    if step > 0 and bool((np.diff(values) == step).all()):
+        return range(int(values[0]), int(values[-1]) + 1, step) if len(values) else range(0)
+    return values
+
+
+def floor_sum(n: int, m: int, a: int, b: int) -> int:
+    """The sum of floor((a * i + b) / m) over i < n, in as many steps as Euclid's algorithm takes.
+
+    The lattice points under a line, counted by turns from either axis (Graham, Knuth & Patashnik, Concrete
+    Mathematics, section 3.5).
+
+    Examples
+    --------
+    >>> floor_sum(4, 10, 6, 3), sum((6 * i + 3) // 10 for i in range(4))
+    (3, 3)
+    """
+    total = 0
+    while n > 0:
+        total += (a // m) * (n * (n - 1) // 2) + (b // m) * n
+        a, b = a % m, b % m
+        n, b = divmod(a * n + b, m)
+        m, a = a, m
+    return total
+
+
+def _exactly(o: Ints, count: int, factor: int, offset: int, period: int) -> Any:
+    """`o * factor + offset`, of numbers up to `count` and `period`, in integers that hold it."""
+    return (o if (count + 1) * period < 2**63 else o.astype(object)) * factor + offset

@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unsample.geometry.resample import Resample
-from unsample.geometry.window import AdaptiveWindow, AnyWindow, AxisTap, Window, cached_axis_taps
+from unsample.geometry.window import AdaptiveWindow, AnyWindow, AxisTap, Positions, Window, cached_axis_taps
 
 Ints = NDArray[np.int64]
 NOTHING = np.iinfo(np.int64).max // 2  # low of an element that depends on no input; its high is -NOTHING
@@ -101,12 +101,16 @@ def _reach(grid: Grid, size: int, meetings: Iterable[tuple[Any, Any]]) -> tuple[
     """Hulls of the outputs: output `to[i]` depends on what element `of[i]` depends on."""
     low, high = _nothing(size)
     for of, to in meetings:
-        low[to] = np.minimum(low[to], grid.low[of])
-        high[to] = np.maximum(high[to], grid.high[of])
+        if isinstance(to, slice):
+            low[to] = np.minimum(low[to], grid.low[of])
+            high[to] = np.maximum(high[to], grid.high[of])
+        else:  # outputs may repeat
+            np.minimum.at(low, to, grid.low[of])
+            np.maximum.at(high, to, grid.high[of])
     return low, high
 
 
-def _index(positions: Sequence[int]) -> Any:
+def _index(positions: Positions) -> Any:
     if isinstance(positions, range):
         return slice(positions.start, positions.stop, positions.step)
     return np.asarray(positions, np.int64)
@@ -220,8 +224,7 @@ def padded(grid: Grid, before: int, after: int, mode: str) -> Grid:
     size = grid.size + before + after
     if mode == "zeros":
         return sliced(grid, -before, 1, size)
-    fold = Window(grid.size, 1, 1, mode=mode).fold
-    at = np.array([fold(p) for p in range(-before, grid.size + after)], np.int64)
+    at = Window(grid.size, 1, 1, mode=mode).fold(np.arange(-before, grid.size + after))
     return replace(
         grid, offset=grid.offset - grid.scale * before, low=grid.low[at], high=grid.high[at], whole=None
     )

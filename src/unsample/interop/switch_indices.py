@@ -5,6 +5,7 @@ one plane of the input (torch), plane and channel with channels last (TensorFlow
 """
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,7 +22,7 @@ from unsample.geometry.arguments import (
 )
 from unsample.geometry.errors import ShapeError
 from unsample.geometry.sizes import windows_over
-from unsample.geometry.window import AdaptiveWindow, AnyWindow, Window
+from unsample.geometry.window import AdaptiveWindow, AnyWindow, Window, floor_sum
 
 Windows = tuple[AnyWindow, ...]
 
@@ -73,18 +74,33 @@ def _check_pool_window(operation: str, axis: int, window: Window) -> None:
             f"{operation}: padding must be at most half of the {window.extent} elements that a window spans, "
             f"got {(window.before, window.after)} on spatial axis {axis}"
         )
-    # Only windows that start before the axis or end after it can miss every element.
-    for o in range(window.coarse):
-        start = window.start(o)
-        if start < 0 or start + window.extent > window.fine:
-            first = max(0, -(start // window.dilation))
-            if first >= window.size or start + first * window.dilation >= window.fine:
-                raise ShapeError(
-                    f"{operation}: every window must hold an element of the input, "
-                    f"window {o} of spatial axis {axis} holds padding alone "
-                    f"(size {window.fine}, kernel_size {window.size}, "
-                    f"padding {(window.before, window.after)}, dilation {window.dilation})"
-                )
+    empty = _first_empty(window)
+    if empty < window.coarse:
+        raise ShapeError(
+            f"{operation}: every window must hold an element of the input, "
+            f"window {empty} of spatial axis {axis} holds padding alone "
+            f"(size {window.fine}, kernel_size {window.size}, "
+            f"padding {(window.before, window.after)}, dilation {window.dilation})"
+        )
+
+
+def _first_empty(window: Window) -> int:
+    """The first window that meets no element, `coarse` or beyond if there is none.
+
+    No window ends before the axis, as padding is at most half of one. So there are two ways to be empty: to
+    begin behind the axis, and to begin before it with taps so far apart that none falls on it.
+    """
+    behind = -(-(window.fine + window.before) // window.stride)
+    early = min(window.coarse, -(-window.before // window.stride))  # windows that begin before the axis
+
+    def over(windows: int) -> int:
+        """Of the first `windows`, those whose taps, all alike modulo the dilation, miss the axis."""
+        line = windows, window.dilation, window.stride
+        return windows - floor_sum(*line, -window.before) + floor_sum(*line, -window.before - window.fine)
+
+    if window.dilation <= window.fine or early <= 0 or not over(early):
+        return behind
+    return bisect_left(range(early + 1), 1, key=over) - 1
 
 
 # -- taps <-> positions ------------------------------------------------------------------------------
@@ -143,8 +159,7 @@ def _never_outside(window: AnyWindow) -> bool:
 def _per_window(like: Any, windows: Windows, axis: int, what: str) -> Any:
     """`start` or `length` of every window of an axis, shaped to broadcast against the switches."""
     window = windows[axis]
-    of = window.start if what == "start" else window.length
-    values = np.array([of(o) for o in range(window.coarse)], dtype=np.int64)
+    values = window.starts() if what == "start" else window.lengths()
     return constant(like, values.reshape((-1, *(1,) * (len(windows) - axis - 1))))
 
 

@@ -60,8 +60,8 @@ def _conv(x: Any, weight: Any, plan: Plan, groups: int) -> Any:
         after = window.start(window.coarse - 1) + window.extent - window.fine
         before = window.before
         if window.mode != "zeros":  # read the border where the padding mirrors it
-            positions = [window.fold(p) for p in range(-before, window.fine + after)]
-            x, before, after = jnp.take(x, np.array(positions), axis=axis), 0, 0
+            positions = window.fold(np.arange(-before, window.fine + after))
+            x, before, after = jnp.take(x, positions, axis=axis), 0, 0
         paddings.append((before, after))
     windows: Any = plan.windows
     return lax.conv_general_dilated(

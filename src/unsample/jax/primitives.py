@@ -10,7 +10,7 @@ take the arrays; elsewhere the definition, or `portable.py`.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import jax
@@ -18,8 +18,10 @@ import jax.numpy as jnp
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
+from unsample import kept
 from unsample.arrays import dtype_kind, result_dtype, sum_dtype
 from unsample.geometry.plan import Plan
+from unsample.geometry.window import AdaptiveWindow
 from unsample.jax import kernels, portable
 from unsample.ops import conv as convolutions
 from unsample.ops import nails, nearest, pool, resize, shuffle, unpool
@@ -63,9 +65,22 @@ def primitive(name: str, anywhere: Rule, on_cpu: Rule, dtypes: Rule, several: bo
     return made
 
 
-@lru_cache(maxsize=1024)
 def _compiled(made: Primitive, static: tuple[tuple[str, Any], ...]) -> Any:
-    return jax.jit(partial(made.bind, **dict(static)))
+    key = _compiled, made, static
+    found = kept.find(key)
+    if found is None:
+        found = jax.jit(partial(made.bind, **dict(static)))
+        kept.keep(key, found, _PROGRAM + _table_bytes(dict(static)["plan"]))
+    return found
+
+
+_PROGRAM = 50_000  # bytes of a small program of XLA, about
+
+
+def _table_bytes(plan: Plan) -> int:
+    """Of the tables that a program holds: those of its windows, or the terms of its resizes."""
+    windows = [w.coarse for w in plan.windows if isinstance(w, AdaptiveWindow)]
+    return 16 * sum(windows) + sum(24 * r.slots * r.target for r in plan.resamples if r.target)
 
 
 def _same(x: Any, *others: Any, **static: Any) -> list[Any]:

@@ -9,7 +9,7 @@ so the derivatives of any of them, of every order, are the others. One weight la
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -29,7 +29,7 @@ from unsample.geometry.arguments import (
     wanted_size,
 )
 from unsample.geometry.errors import ShapeError
-from unsample.geometry.plan import Plan, kept, meetings
+from unsample.geometry.plan import Plan, kept
 from unsample.geometry.sizes import windows_over, windows_under
 from unsample.geometry.window import Tap
 from unsample.out import check_out, placed
@@ -64,8 +64,7 @@ def plan_conv(
     _check_bias("conv", bias_shape, weight[0])
     windows = windows_over("conv", fine, weight[2:], *steps)
     output = (*leading, weight[0], *(window.coarse for window in windows))
-    cost = math.prod(leading) * weight[0] * weight[1] * meetings(windows)
-    return Plan("conv", shape, output, windows, multiply_adds=cost)
+    return Plan("conv", shape, output, windows, products=math.prod(leading) * weight[0] * weight[1])
 
 
 def plan_conv_transpose(
@@ -109,8 +108,7 @@ def plan_conv_transpose(
                 )
     windows = windows_under(operation, coarse, weight[2:], *steps, extra, size)
     output = (*leading, output_channels, *(window.fine for window in windows))
-    cost = math.prod(leading) * weight[0] * weight[1] * meetings(windows)
-    return Plan(operation, shape, output, windows, multiply_adds=cost)
+    return Plan(operation, shape, output, windows, products=math.prod(leading) * weight[0] * weight[1])
 
 
 def plan_conv_weight_grad(
@@ -149,8 +147,8 @@ def plan_conv_weight_grad(
             f"{operation}: y must have the shape {expected} that conv makes of x, got {y_shape} "
             f"(x is {shape}, kernel_size {kernel})"
         )
-    cost = math.prod(shape[: -rank - 1]) * c_y * (c_x // groups) * meetings(windows)
-    return Plan(operation, shape, (c_y, c_x // groups, *kernel), windows, multiply_adds=cost)
+    products = math.prod(shape[: -rank - 1]) * c_y * (c_x // groups)
+    return Plan(operation, shape, (c_y, c_x // groups, *kernel), windows, products=products)
 
 
 def _weight_rank(operation: str, weight: tuple[int, ...], groups: int) -> tuple[int, int]:
@@ -293,7 +291,7 @@ def conv_definition(x: Any, weight: Any, bias: Any, plan: Plan, groups: int) -> 
     source = _batched(xp.astype(x, total), plan.rank)
     matrices = _matrices(xp, xp.astype(weight, total), groups)
     done = zeros(source, (source.shape[0], weight.shape[0], *plan.coarse))
-    for tap in plan.taps():
+    for tap in _taps(plan, source, weight):
         value = _multiply(xp, matrices(tap), slice_tap(source, tap.fine), groups)
         done = add_tap(done, tap.coarse, value)
     return _finish(xp, done, bias, plan, dtype)
@@ -410,10 +408,10 @@ def conv_transpose_definition(y: Any, weight: Any, bias: Any, plan: Plan, groups
     source = _batched(xp.astype(y, total), plan.rank)
     matrices = _matrices(xp, xp.astype(weight, total), groups)
     done = zeros(source, (source.shape[0], weight.shape[1] * groups, *plan.fine))
-    for tap in plan.taps():
+    for tap in _taps(plan, source, weight):
         transposed = xp.matrix_transpose(matrices(tap))
         value = _multiply(xp, transposed, slice_tap(source, tap.coarse), groups)
-        done = add_tap(done, tap.fine, value)
+        done = add_tap(done, tap.fine, value, tap.repeats)
     return _finish(xp, done, bias, plan, dtype)
 
 
@@ -494,7 +492,7 @@ def weight_grad_definition(x: Any, y: Any, plan: Plan, groups: int) -> Any:
     coarse = _batched(xp.astype(y, total), plan.rank)
     c_y, c_x = plan.output_shape[:2]
     done = zeros(fine, plan.output_shape)
-    for tap in plan.taps():
+    for tap in _taps(plan, fine, coarse):
         columns = _grouped(xp, slice_tap(fine, tap.fine), groups)
         rows = _grouped(xp, slice_tap(coarse, tap.coarse), groups)
         outer = xp.matmul(rows, xp.matrix_transpose(columns))  # (N, groups, C_y / groups, C_x / groups)
@@ -515,6 +513,11 @@ def _dtypes(operation: str, xp: Any, *arrays: Any) -> tuple[Any, Any]:
 def _numpy_dtypes(*dtypes: Any) -> tuple[Any, Any]:
     dtype = np.result_type(*dtypes)
     return dtype, sum_dtype(np, dtype)
+
+
+def _taps(plan: Plan, *arrays: Any) -> Iterator[Tap]:
+    """The taps of a convolution; none where an array has no elements and every sum is 0."""
+    return iter(()) if any(0 in x.shape for x in arrays) else plan.taps()
 
 
 def _batched(x: Any, rank: int) -> Any:

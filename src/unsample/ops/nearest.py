@@ -95,6 +95,8 @@ def nearest(x: ArrayT, factor: int | Sequence[int], *, out: ArrayT | None = None
 
 def nearest_definition(x: Any, plan: Plan) -> Any:
     """Axis by axis, tap by tap."""
+    if 0 in plan.output_shape:
+        return zeros(x, plan.output_shape)
     done = x
     for axis, window, shape in _axis_by_axis(x.shape, plan, up=True):
         fresh = zeros(done, shape)
@@ -155,6 +157,8 @@ def window_sum_definition(y: Any, plan: Plan) -> Any:
     """Axis by axis, tap by tap."""
     xp = namespace("window_sum", y=y)
     total = sum_dtype(xp, y.dtype)
+    if 0 in plan.output_shape:
+        return zeros(y, plan.output_shape, result_dtype(total, y.dtype))
     done = xp.astype(y, total)
     for axis, window, shape in _axis_by_axis(y.shape, plan, up=False):
         fresh = zeros(done, shape)

@@ -240,6 +240,8 @@ def pool_definition(x: Any, plan: Plan, remember: bool) -> tuple[Any, Any]:
     """
     xp = namespace(plan.operation, ORDERED, x=x)
     dtype = _dtype_of(xp, switch_dtype(plan.windows))
+    if 0 in plan.output_shape:
+        return zeros(x, plan.output_shape), zeros(x, plan.output_shape, dtype) if remember else None
     # torch cannot add uint16 and uint32: wide windows count in int64 until the end.
     taps = zeros(x, tuple(x.shape), dtype if dtype == xp.uint8 else position_dtype(x))
     weight = 1
@@ -259,15 +261,16 @@ def _pool_axis(
     if window.coarse == 0:
         return best, winner
     # Start from the first tap that meets the input, so that a window of -inf remembers it.
-    first = [max(0, -(window.start(o) // window.dilation)) for o in range(window.coarse)]
-    begin = positions([window.start(o) + t * window.dilation for o, t in enumerate(first)])
+    starts = window.starts()
+    first = np.maximum(0, -(starts // window.dilation))
+    begin = positions(starts + first * window.dilation)
     everywhere = along(axis, range(window.coarse), rank)
-    column = np.array(first).reshape((-1, *(1,) * (rank - axis - 1))) * weight
+    column = first.reshape((-1, *(1,) * (rank - axis - 1))) * weight
     best = place_tap(best, everywhere, slice_tap(x, along(axis, begin, rank)))
     winner = place_tap(
         winner, everywhere, slice_tap(taps, along(axis, begin, rank)) + constant(taps, column, taps.dtype)
     )
-    for tap in window.axis_taps():
+    for tap in window.whole_taps():  # nothing is added up: elements may be read twice
         fine, coarse = along(axis, tap.fine, rank), along(axis, tap.coarse, rank)
         value, number = slice_tap(x, fine), slice_tap(taps, fine) + tap.t * weight
         old = slice_tap(best, coarse)

@@ -92,18 +92,7 @@ def _plan(
     plan = Plan(operation, shape, leading + (target if up else source))
     check_axis(operation, source + target)
     axes = tuple(Resample(n, m, *words) for n, m in zip(source, target, strict=True))
-    return replace(plan, resamples=axes, multiply_adds=_cost(leading, axes))
-
-
-def _cost(leading: tuple[int, ...], axes: tuple[Resample, ...]) -> int:
-    """Multiplications of the axes one after the other, from the sources to the targets."""
-    cost = 0
-    for axis, resample in enumerate(axes):
-        if resample.method != "nearest" and resample.source != resample.target:
-            others = [a.target for a in axes[:axis]] + [a.source for a in axes[axis + 1 :]]
-            lines = math.prod(leading) * math.prod(others)
-            cost += lines * sum(len(tap.source) for tap in resample.taps())
-    return cost
+    return replace(plan, resamples=axes)
 
 
 def _check_words(operation: str, method: str, convention: str, antialias: bool) -> None:
@@ -340,6 +329,8 @@ def _walk(x: Any, plan: Plan, *, up: bool, copy: bool = False, out: Any = None) 
 def resize_definition(x: Any, plan: Plan, up: bool, copy: bool) -> Any:
     """Axis by axis, tap by tap."""
     xp = namespace(plan.operation, x=x)
+    if 0 in plan.output_shape:
+        return zeros(x, plan.output_shape)
     x = contiguous(x)
     for axis, resample in enumerate(plan.resamples):
         if resample.source == resample.target:

@@ -131,6 +131,8 @@ def shuffle_definition(x: Any, plan: Plan, order: str) -> Any:
     """Every tap from its channels."""
     channels, taps = plan.output_shape[-plan.rank - 1], math.prod(plan.kernel_size)
     done = zeros(x, plan.output_shape)
+    if 0 in done.shape:
+        return done
     for tap in plan.taps():
         group = _group(tap.number, channels, taps, order)
         done = place_tap(done, tap.fine, slice_tap(x, (group, *tap.coarse)))
@@ -188,6 +190,8 @@ def unshuffle_definition(y: Any, plan: Plan, order: str) -> Any:
     """Every tap into its channels."""
     channels, taps = plan.input_shape[-plan.rank - 1], math.prod(plan.kernel_size)
     done = zeros(y, plan.output_shape)
+    if 0 in done.shape:
+        return done
     for tap in plan.taps():
         group = _group(tap.number, channels, taps, order)
         done = place_tap(done, (group, *tap.coarse), slice_tap(y, tap.fine))

@@ -166,6 +166,8 @@ def _refuse_switches(operation: str, switches: Switches) -> NoReturn:
 def unpool_definition(values: Any, taps: Any, plan: Plan, duplicates: str) -> Any:
     """Tap by tap, and what of their values stays where several meet."""
     xp = namespace("max_unpool", values=values)
+    if 0 in plan.input_shape or 0 in plan.output_shape:
+        return zeros(values, plan.output_shape)
     # Backwards through the taps is forwards through the windows, see geometry.window.taps.
     walk = reversed(list(plan.taps()))
     if plan.tiles or duplicates in ("last", "error"):
@@ -271,6 +273,8 @@ def gather_definition(x: Any, taps: Any, plan: Plan) -> Any:
     """Tap by tap, what the switches say."""
     xp = namespace("max_gather", x=x)
     done = zeros(x, plan.output_shape)
+    if 0 in done.shape:
+        return done
     for tap in plan.taps():
         hit = slice_tap(taps, tap.coarse) == tap.number
         value = xp.where(hit, slice_tap(x, tap.fine), slice_tap(done, tap.coarse))

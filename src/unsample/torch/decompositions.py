@@ -12,6 +12,7 @@ adaptive pooling, for sizes that may be symbols. `conv_weight_grad`, a training 
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch.nn import functional as F
 
@@ -129,13 +130,10 @@ def _mixed(x: Tensor, size: Ints, words: Any, transposed: bool) -> Tensor:
                 f"convention {words[1]!r}, antialias {words[2]}"
             )
         source, target = (wanted, own) if transposed else (own, wanted)
-        matrix = torch.zeros(target, source, dtype=torch.float64).tolist()
+        matrix = np.zeros((target, source))
         for tap in Resample(source, target, *words).taps():
-            many = max(len(tap.source), len(tap.target))
-            for i in range(many):
-                place = tap.target[min(i, len(tap.target) - 1)], tap.source[min(i, len(tap.source) - 1)]
-                matrix[place[0]][place[1]] += float(tap.weights[min(i, len(tap.weights) - 1)])
-        weights = torch.tensor(matrix, dtype=x.dtype, device=x.device)
+            matrix[np.asarray(tap.target), np.asarray(tap.source)] += tap.weights
+        weights = torch.tensor(matrix.tolist(), dtype=x.dtype, device=x.device)
         moved = x.movedim(axis - len(size), -1)
         x = torch.matmul(moved, weights if transposed else weights.mT).movedim(-1, axis - len(size))
     return x
@@ -282,7 +280,8 @@ def adaptive_max_pool(x: Tensor, output_size: Ints) -> tuple[Tensor, Tensor]:
     for axis, w in enumerate(windows):
         if not (isinstance(w.fine, int) and isinstance(w.coarse, int)):
             raise TorchShapeError("adaptive_max_pool: sizes must be fixed for the export")
-        places = [w.start(o) + min(t, w.length(o) - 1) for o in range(w.coarse) for t in range(w.size)]
+        taps = np.minimum(np.arange(w.size), w.lengths()[:, None] - 1)
+        places = (w.starts()[:, None] + taps).reshape(-1).tolist()
         index = torch.tensor(places, dtype=torch.int64, device=x.device)
         at = leading + 2 * axis
         x = x.index_select(at, index).unflatten(at, (w.coarse, w.size))

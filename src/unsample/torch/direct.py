@@ -147,7 +147,7 @@ def of_taps(plan: Plan) -> torch.dtype:
 def pool(x: Tensor, plan: Plan, remember: bool, out: tuple[Tensor | None, Tensor | None]) -> Any:
     """`native.max_pool`, of ORDERED: values, and the taps or None."""
     values = _target(out[0], plan, x.dtype)
-    compiled, code = native._compiled(plan), _code(x.dtype)
+    compiled, code = native._compiled_pool(plan), _code(x.dtype)
     if not remember:
         native._native.pool(compiled, x.data_ptr(), values.data_ptr(), None, code, 1)
         return _placed(values, out[0]), None
@@ -164,7 +164,7 @@ def unpool(values: Tensor, taps: Tensor, plan: Plan, duplicates: str, out: Tenso
     target = _target(out, plan, values.dtype)
     rule, code = native.unpool_rule(plan, duplicates, NUMPY[values.dtype])
     where = values.data_ptr(), taps.data_ptr(), target.data_ptr()
-    good = native._native.unpool(native._compiled(plan), *where, code, taps.dtype.itemsize, rule)
+    good = native._native.unpool(native._compiled_pool(plan), *where, code, taps.dtype.itemsize, rule)
     return _placed(target, out) if good else None
 
 
@@ -173,7 +173,7 @@ def gather(x: Tensor, taps: Tensor, plan: Plan, out: Tensor | None) -> Tensor | 
     """`native.max_gather`; None where a switch points nowhere, `out` then half written."""
     target = _target(out, plan, x.dtype)
     where = x.data_ptr(), taps.data_ptr(), target.data_ptr()
-    good = native._native.gather(native._compiled(plan), *where, x.dtype.itemsize, taps.dtype.itemsize)
+    good = native._native.gather(native._compiled_pool(plan), *where, x.dtype.itemsize, taps.dtype.itemsize)
     return _placed(target, out) if good else None
 
 

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 
+from unsample import kept
 from unsample.geometry.arguments import is_sequence
 from unsample.geometry.errors import ShapeError
 from unsample.geometry.window import Window
@@ -191,11 +192,15 @@ def _indices(switches: Switches) -> Tensor:
         return found.add_(starts)
 
 
-@lru_cache(maxsize=64)
 def _places(windows: tuple[Window, ...]) -> tuple[Tensor, Tensor]:
     """Where every window starts, flat in its plane, and how far its taps are from there."""
-    with torch.inference_mode(False):  # they are kept, and used with and without it
-        return _found_places(windows)
+    key = _places, windows
+    found: tuple[Tensor, Tensor] | None = kept.find(key)
+    if found is None:
+        with torch.inference_mode(False):  # they are kept, and used with and without it
+            found = _found_places(windows)
+        kept.keep(key, found, sum(each.nbytes for each in found))
+    return found
 
 
 def _found_places(windows: tuple[Window, ...]) -> tuple[Tensor, Tensor]:
