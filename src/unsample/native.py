@@ -276,8 +276,9 @@ def max_gather(x: Any, taps: Any, plan: Plan, out: Any) -> Any:
 @lru_cache(maxsize=64)
 def _terms(axis: Resample, up: bool) -> Any:
     """What every output element of an axis is made of, on the C++ side."""
-    n, m, *lists = terms_arguments(axis, up)
-    return _native.Terms(n, m, *(each.tolist() for each in lists))
+    n, m, first, source, weights = terms_arguments(axis, up)
+    indices = (np.ascontiguousarray(each, np.int64) for each in (first, source))
+    return _native.Terms(n, m, *indices, np.ascontiguousarray(weights, np.float64))
 
 
 def terms_arguments(axis: Resample, up: bool) -> tuple[Any, ...]:
