@@ -1,11 +1,11 @@
-"""Calls of every kernel while memory runs out; run by `test_failing_memory.py`, each in a process of its own.
+"""Calls of every kernel while memory runs out: run by `test_failing_memory.py`.
 
-    python failing_memory.py nth CALL THREADS     the n-th allocation fails, for n = 1, 2, 3 ... until none does
+    python failing_memory.py nth CALL THREADS     the n-th allocation fails, for n = 1, 2, 3 ...
     python failing_memory.py limit CALL THREADS   the address space is limited, from tight to ample
 
-Every attempt is made by a forked child: its pool has no threads yet, and no thread has memory kept from before.
-It ends with 0 where the result is right, with 1 where MemoryError was raised, the inputs are what they were and
-the same call then works; with a signal where the process died.
+Every attempt is made by a forked child: its pool has no threads yet, and no thread has kept memory. It ends
+with 0 where the result is right; with 1 where MemoryError was raised, the inputs are what they were and the
+same call then works; with a signal where the process died. Printed is how many were right, refused, neither.
 """
 
 import ctypes
@@ -15,6 +15,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,10 @@ def calls() -> dict[str, tuple[Callable[..., Any], tuple[Any, ...]]]:
 
     x = f4(2, 8, 128, 256)
     coarse, switches = us.max_pool(x, 3, stride=2, padding=1)
+
+    def known(taps: Any) -> us.Switches:
+        return us.Switches(taps, switches.windows)
+
     weight, few = f4(32, 8, 3, 3), f4(2, 8, 3, 3)
     last = np.moveaxis(f4(2, 64, 96, 32), -1, 1)  # channels innermost in memory
     return {
@@ -42,8 +47,8 @@ def calls() -> dict[str, tuple[Callable[..., Any], tuple[Any, ...]]]:
         "pixel_shuffle": (lambda x: us.pixel_shuffle(x, 2), (x,)),
         "max_pool": (lambda x: us.max_pool(x, 3, stride=2, padding=1), (x,)),
         "adaptive_max_pool": (lambda x: us.adaptive_max_pool(x, (50, 101)), (x,)),
-        "max_unpool": (lambda y, taps: us.max_unpool(y, us.Switches(taps, switches.windows)), (coarse, switches.taps)),
-        "max_gather": (lambda x, taps: us.max_gather(x, us.Switches(taps, switches.windows)), (x, switches.taps)),
+        "max_unpool": (lambda y, taps: us.max_unpool(y, known(taps)), (coarse, switches.taps)),
+        "max_gather": (lambda x, taps: us.max_gather(x, known(taps)), (x, switches.taps)),
         "window_sum": (lambda x: us.window_sum(x, 2), (x,)),
         "resize": (lambda x: us.resize(x, (200, 401), method="cubic"), (x,)),
         "resize_transpose": (lambda x: us.resize_transpose(x, (77, 211), method="area"), (x,)),
@@ -116,6 +121,7 @@ def main(kind: str, name: str, threads: int) -> None:
         assert allocator.watch() >= 2
         for n in range(1, 1000):
             reached = os.pipe()
+
             # The child tells whether an allocation failed at all.
             def stop(end: int = reached[1]) -> None:
                 os.write(end, bytes([allocator.fired()]))
@@ -131,16 +137,20 @@ def main(kind: str, name: str, threads: int) -> None:
     else:
         _, most = resource.getrlimit(resource.RLIMIT_AS)
         for extra in range(0, 48 << 20, 3 << 19):
+
             def start(extra: int = extra) -> None:
-                us.nearest(np.zeros((4, 8, 128, 256), np.float32), 2)  # threads are there, their memory is not
-                used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+                us.nearest(
+                    np.zeros((4, 8, 128, 256), np.float32), 2
+                )  # threads are there, their memory is not
+                used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
                 resource.setrlimit(resource.RLIMIT_AS, (used + extra, most))
 
             def stop() -> None:
                 resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
             seen[in_a_child(call, arrays, expected, start, stop)] += 1
-    print(*(seen[code] for code in (RIGHT, REFUSED)), sum(n for code, n in seen.items() if code not in (0, 1)))
+    right, refused = seen[RIGHT], seen[REFUSED]
+    sys.stdout.write(f"{right} {refused} {seen.total() - right - refused}\n")
 
 
 if __name__ == "__main__":

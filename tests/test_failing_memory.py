@@ -1,4 +1,4 @@
-"""No memory: a MemoryError, inputs untouched, and the next call works. `failing_memory.py` makes the attempts."""
+"""No memory: MemoryError, inputs untouched, the next call works; the attempts are in `failing_memory.py`."""
 
 import shutil
 import subprocess

@@ -90,6 +90,7 @@ static void pixels(const ConvJob* given, int64_t begin, int64_t end, void* scrat
         int64_t rows = job.batch;
         for (int64_t a = 0; a < inner; ++a) rows *= job.axes[a].out_size;
         Meeting* outer = static_cast<Meeting*>(scratch);
+        int64_t done = 0;
         for (int64_t item = begin; item < end; ++item) {
             const int64_t first = item % pieces * piece;
             const int64_t stop = length - first < piece ? length : first + piece;
@@ -119,6 +120,10 @@ static void pixels(const ConvJob* given, int64_t begin, int64_t end, void* scrat
                 const int64_t all = begins[stop] - begins[first];
                 const int64_t products = (all / (stop - first) + 1) * outers * job.groups;
                 const int64_t some = kLong / (products + 1) + 1;
+                if ((done += products * (stop - first)) > kLong) {
+                    done = 0;
+                    if (stopped()) return;
+                }
                 const bool lines =
                     reinterpret_cast<uintptr_t>(output) % UNSAMPLE_VECTOR_BYTES == 0 &&
                     job.groups % kLanes<E> == 0 && job.out_strides[inner] % kLanes<E> == 0;

@@ -49,10 +49,10 @@ def num_threads_wanted(environment: Any) -> int:
 
 
 def decimal(text: str) -> int | None:
-    """The number that `text` is, at most 2**63 - 1; None where it is none. Python reads 4300 digits at most."""
+    """The number that `text` is, at most 2**63 - 1; None where it is none."""
     if not text.isdecimal():
         return None
-    return min(int(text), 2**63 - 1) if len(text) < 1000 else 2**63 - 1
+    return min(int(text), 2**63 - 1) if len(text) < 1000 else 2**63 - 1  # Python reads 4300 digits
 
 
 def quota(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int | None:
