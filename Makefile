@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 
-.PHONY: help test native sanitize sanitize-all neon fuzz compare bench bench-quick bench-models pictures explore-picture lint types docs-check clean
+.PHONY: help test native sanitize sanitize-all tsan neon fuzz compare bench bench-quick bench-models pictures explore-picture lint types docs-check clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -38,9 +38,17 @@ build/sanitized/.ready: $(READY) $(wildcard native/tests/*)
 
 sanitize: build/sanitized/.ready ## Run the kernels under the address and undefined-behaviour sanitizers
 	build/sanitize/kernels_test 20
+	build/sanitize/threads_test
 	$(SANITIZED) -m pytest -q -n auto tests/test_native_conv.py tests/test_guard.py tests/test_memory.py tests/test_fuzz.py
 
-sanitize-all: build/sanitized/.ready ## The same with every test of the compiled module, about 5 minutes
+# Kernels and pool once more with the thread sanitizer, without Python, which is not built with it.
+tsan: $(READY) ## Run the kernels and their threads under the thread sanitizer
+	cmake -S . -B build/tsan -DUNSAMPLE_TESTS=ON -DUNSAMPLE_SANITIZE=thread
+	cmake --build build/tsan --parallel 2 --target kernels_test threads_test
+	build/tsan/threads_test
+	build/tsan/kernels_test 10
+
+sanitize-all: build/sanitized/.ready tsan ## The same with every test of the compiled module, about 5 minutes
 	$(SANITIZED) -m pytest -q -n auto $(addprefix tests/test_,native.py native_conv.py out.py memory.py threads.py \
 		guard.py fuzz.py pairs.py switches.py pool.py jax_kernels.py torch_operators.py torch_direct.py)
 

@@ -1,18 +1,27 @@
 // The only file that knows Python: arguments in, kernels called, errors out.
+//
+// Numbers come as objects and are read here: nanobind's own casters to std::vector allocate where
+// nothing may be thrown, so that a failed allocation would end the process.
 #include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
-#include <nanobind/stl/string.h>
-#include <nanobind/stl/vector.h>
+#include <string.h>
 
+#include <atomic>
+#include <chrono>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <thread>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include "calls.h"
 #include "memory.h"
 #include "xla.h"
+
+#ifndef _WIN32
+#include <pthread.h>
+#endif
 
 namespace nb = nanobind;
 using namespace unsample;
@@ -54,12 +63,78 @@ struct Memory : Elements {
         : Elements(object, writable, bytes, true) {}
 };
 
+using Numbers = std::vector<int64_t>;
+
+// The elements of an array of T: int64_t or double, in C order.
+template <class T>
+std::vector<T> elements_of(nb::handle object) {
+    Py_buffer view;
+    if (PyObject_GetBuffer(object.ptr(), &view, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS) != 0)
+        throw nb::python_error();
+    const std::unique_ptr<Py_buffer, void (*)(Py_buffer*)> held(&view, PyBuffer_Release);
+    const char* const formats = std::is_same_v<T, double> ? "d" : "lq";
+    if (view.itemsize != sizeof(T) || !view.format || strlen(view.format) != 1 ||
+        !strchr(formats, view.format[0]))
+        throw std::invalid_argument("expected int64 and float64");
+    const T* const first = static_cast<const T*>(view.buf);
+    return std::vector<T>(first, first + view.len / Py_ssize_t(sizeof(T)));
+}
+
+// The integers of a list or tuple.
+Numbers numbers_of(nb::handle object) {
+    Numbers numbers;
+    numbers.reserve(nb::len(object));
+    for (const nb::handle each : nb::cast<nb::sequence>(object)) {
+        const long long number = PyLong_AsLongLong(each.ptr());
+        if (number == -1 && PyErr_Occurred()) throw nb::python_error();
+        numbers.push_back(number);
+    }
+    return numbers;
+}
+
+std::vector<Numbers> lists_of(nb::handle object) {
+    std::vector<Numbers> lists;
+    for (const nb::handle each : nb::cast<nb::sequence>(object)) lists.push_back(numbers_of(each));
+    return lists;
+}
+
 thread_local const char* last_target = "";
 
+// The one thread on which Python handles signals; a forked child goes on with the one that forked.
+std::atomic<unsigned long> signal_thread{0};
+
+#ifndef _WIN32
+void handle_signals_here() { signal_thread.store(PyThread_get_thread_ident()); }
+#endif
+
+// Another thread has nothing to ask. It must not, either: from its wait for Python's lock it never
+// comes back where the interpreter ends meanwhile, and the workers still have its call.
 bool interrupted() {
+    if (PyThread_get_thread_ident() != signal_thread.load(std::memory_order_relaxed)) return false;
     nb::gil_scoped_acquire gil;
     return PyErr_CheckSignals() != 0;  // the exception stays set on this thread
 }
+
+// Without Python's lock for as long as this lives. Nobody gets it back once the interpreter ends:
+// until 3.13 CPython then ends the thread, by unwinding its stack through destructors that need the
+// lock and through nanobind, which lets nothing pass, so that the process would abort. The thread
+// sleeps until the process is gone instead, as 3.14 has it.
+class Unlocked {
+public:
+    Unlocked() : state(PyEval_SaveThread()) {}
+    ~Unlocked() {
+        try {
+            PyEval_RestoreThread(state);
+        } catch (...) {
+            for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
+        }
+    }
+    Unlocked(const Unlocked&) = delete;
+    Unlocked& operator=(const Unlocked&) = delete;
+
+private:
+    PyThreadState* const state;
+};
 
 struct Python {
     using Handle = nb::handle;
@@ -69,7 +144,7 @@ struct Python {
         const int threads = threads_now();
         bool finished;
         {
-            nb::gil_scoped_release nogil;
+            const Unlocked unlocked;
             finished = parallel(kernel, job, items, grain, threads, interrupted);
         }
         if (!finished) throw nb::python_error();
@@ -85,11 +160,19 @@ void convolve(int64_t work, Call call) {
     if (!workers.interrupted) {
         finished = call(workers, &ran);
     } else {
-        nb::gil_scoped_release nogil;
+        const Unlocked unlocked;
         finished = call(workers, &ran);
     }
     if (!finished) throw nb::python_error();
     last_target = ran;
+}
+
+template <class Made>
+void init_convolution(Made* self, int element, bool transposed, int64_t batch, int64_t groups,
+                      int64_t in_channels, int64_t out_channels, nb::handle axes,
+                      nb::handle in_strides, nb::handle out_strides) {
+    new (self) Made(element, transposed, batch, groups, in_channels, out_channels, lists_of(axes),
+                    numbers_of(in_strides), numbers_of(out_strides));
 }
 
 // `packed`: the weight is what `pack` made of one.
@@ -121,14 +204,34 @@ void run_weight_grad_of(const WeightGrad& grad, nb::handle x, nb::handle y, nb::
     });
 }
 
+struct GiveBack {
+    void operator()(Block* block) const {
+        if (block->start) give_back(*block);
+        delete block;
+    }
+};
+
 }  // namespace
 
 NB_MODULE(_native, m) {
+    nb::set_leak_warnings(false);  // a thread that sleeps until the end keeps what it holds
+    const nb::object main_thread = nb::module_::import_("threading").attr("main_thread")();
+    signal_thread.store(nb::cast<unsigned long>(main_thread.attr("ident")));
+#ifndef _WIN32
+    pthread_atfork(nullptr, nullptr, handle_signals_here);
+#endif
+
     nb::class_<Plan>(m, "Plan").def(
-        nb::init<int64_t, const std::vector<std::vector<int64_t>>&, int64_t, bool, bool, bool>());
+        "__init__", [](Plan* self, int64_t planes, nb::handle axes, int64_t channels, bool blocks,
+                       bool inside, bool tiles) {
+            new (self) Plan(planes, lists_of(axes), channels, blocks, inside, tiles);
+        });
     nb::class_<Terms>(m, "Terms")
-        .def(nb::init<int64_t, int64_t, std::vector<int64_t>, std::vector<int64_t>,
-                      std::vector<double>>());
+        .def("__init__", [](Terms* self, int64_t n, int64_t m, nb::handle first, nb::handle source,
+                            nb::handle weights) {
+            new (self) Terms(n, m, elements_of<int64_t>(first), elements_of<int64_t>(source),
+                             elements_of<double>(weights));
+        });
 
     m.def("nearest", &move<Python, &Kernels::nearest, true, false>);
     m.def("nails", &move<Python, &Kernels::nails, true, false>);
@@ -142,10 +245,8 @@ NB_MODULE(_native, m) {
     m.def("window_sum", &window_sum<Python>);
     m.def("resize", &resize<Python>);
 
-    typedef std::vector<int64_t> Numbers;
     nb::class_<Conv>(m, "Conv")
-        .def(nb::init<int, bool, int64_t, int64_t, int64_t, int64_t, const std::vector<Numbers>&,
-                      const Numbers&, const Numbers&>())
+        .def("__init__", &init_convolution<Conv>)
         .def("run", &run_conv_of, nb::arg(), nb::arg(), nb::arg().none(), nb::arg(),
              nb::arg("packed") = false)
         .def("pack", &pack_conv)
@@ -157,8 +258,7 @@ NB_MODULE(_native, m) {
         .def_prop_ro("packed_bytes", [](const Conv& conv) { return conv.plan.packed_bytes; })
         .def_prop_ro("scratch_bytes", [](const Conv& conv) { return conv.plan.job.scratch_bytes; });
     nb::class_<WeightGrad>(m, "WeightGrad")
-        .def(nb::init<int, bool, int64_t, int64_t, int64_t, int64_t, const std::vector<Numbers>&,
-                      const Numbers&, const Numbers&>())
+        .def("__init__", &init_convolution<WeightGrad>)
         .def("run", &run_weight_grad_of)
         .def_prop_ro("scratch_bytes",
                      [](const WeightGrad& grad) { return grad.plan.job.scratch_bytes; });
@@ -175,28 +275,26 @@ NB_MODULE(_native, m) {
     m.def("tiers", [] {
         int count;
         const Kernels* const* found = available(&count);
-        std::vector<std::string> names;
-        for (int i = 0; i < count; ++i) names.push_back(found[i]->name);
+        nb::list names;
+        for (int i = 0; i < count; ++i) names.append(found[i]->name);
         return names;
     });
     m.def("tier", [] { return current()->name; });
     m.def("vector_bytes", [] { return current()->vector; });
-    m.def("use_tier", [](const std::string& name) { return use(name.c_str()); });
+    m.def("use_tier", [](const char* name) { return use(name); });
     m.def("last_tier", [] { return std::exchange(last_target, ""); });  // and forget it
 
     m.def("memory", [](int64_t bytes) -> nb::object {
-        const Block block = take(bytes);
-        if (!block.start) return nb::none();
-        const nb::capsule owner(new Block(block), [](void* p) noexcept {
-            const std::unique_ptr<Block> mine(static_cast<Block*>(p));
-            give_back(*mine);
-        });
-        typedef nb::ndarray<nb::numpy, uint8_t, nb::ndim<1>> Bytes;
-        return nb::cast(Bytes(block.start, {size_t(bytes)}, owner));
+        std::unique_ptr<Block, GiveBack> block(new Block(take(bytes)));
+        if (!block->start) return nb::none();
+        const nb::capsule owner(block.get(),
+                                [](void* p) noexcept { GiveBack()(static_cast<Block*>(p)); });
+        return nb::make_tuple(reinterpret_cast<uintptr_t>(block.release()->start), owner);
     });
     m.def("keep_at_most", &keep_at_most);
     m.def("kept_bytes", &kept_bytes);
 
+    m.def("pauses", &pauses_here);
     m.def("threads", &threads_now);
     m.def("set_threads", [](int n) { threads_everywhere.store(n); });
     m.def("set_threads_here", [](int n) { return std::exchange(threads_here, n); });

@@ -6,6 +6,7 @@
 #pragma once
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -26,14 +27,18 @@ using MemoryOf = typename Caller::Memory;
 // its start: some 50 us, because a second core also fetches what lies in the cache of the first (1
 // MB of nearest: 23 us on one thread, 46 on two). Work is counted in bytes that are only copied;
 // what the slower kernels take more is in their `work`, all measured at 0.25, 0.5 and 1 MB.
-constexpr int64_t SMALL = 1 << 22;
+constexpr double SMALL = 1 << 22;
 // The same for convolutions, in multiply-adds: 64-64 channels, 4 x 4 taps on 8 x 8 take 59 us on
 // one thread, 91 on two.
 constexpr int64_t SMALL_CONV = 6'000'000;
 // A chunk is what one thread takes at a time: long against taking it, short against Ctrl-C.
-constexpr int64_t CHUNK = 1 << 19;
+constexpr double CHUNK = 1 << 19;
 // An output larger than this is not read from the cache again.
 constexpr int64_t STREAM = 1 << 23;
+// A work item stands for no more, unless one element of the output does: a millisecond or two.
+constexpr double PIECE = 1 << 24;
+// Elements that the kernels with vectors along an output row compute at once.
+constexpr int64_t VECTOR = 16;
 constexpr int64_t COLUMNS = 512;  // 16 bytes each fill the room of a row, see kernels/rows.h
 
 // The plan of a call, kept on the C++ side.
@@ -97,21 +102,24 @@ inline Workers workers_for(int64_t work, bool (*interrupted)()) {
 }
 
 // Run a kernel over an output of `elements` elements of `width` bytes in rows of `row`; `work` is
-// how many bytes each of them stands for. False where a switch pointed nowhere.
+// how many bytes each of them stands for. Where that is much a work item is fewer of them, down to
+// `least`. False where a switch pointed nowhere.
 template <class Caller, class AnyJob>
 bool run(Range kernel, AnyJob& job, int64_t elements, int64_t row, int64_t width, int64_t block,
-         int64_t work) {
+         double work, int64_t least = COLUMNS) {
     if (elements == 0) return true;
     Report report{"", 0};
     job.report = &report;
     job.columns = block <= COLUMNS ? COLUMNS / block * block : COLUMNS;  // whole blocks
+    if (work * double(job.columns) > PIECE)
+        job.columns = std::min(job.columns, std::max(least, int64_t(PIECE / work)));
     job.stream = elements * width >= STREAM;
     const int64_t items = elements / row * ((row + job.columns - 1) / job.columns);
-    const int64_t per_item = elements / items * work + 1;
-    if (items * per_item < SMALL) {
+    const double per_item = double(elements / items) * work + 1;
+    if (double(items) * per_item < SMALL) {
         kernel(&job, 0, items);
     } else {
-        const int64_t grain = per_item < CHUNK ? CHUNK / per_item : 1;
+        const int64_t grain = per_item < CHUNK ? int64_t(CHUNK / per_item) : 1;
         Caller::run(kernel, &job, items, grain);
     }
     Caller::ran(report.target);
@@ -146,7 +154,7 @@ void move(const Plan& plan, HandleOf<Caller> x, HandleOf<Caller> out, int64_t by
     const MemoryOf<Caller> from(x, false, few * bytes), to(out, true, many * bytes);
     Job job{nullptr, &g, from.data(), nullptr, to.data()};
     run<Caller>((current()->*TABLE)[width_of(bytes)], job, many, UP ? last.fine : last.coarse,
-                bytes, UP ? last.stride : 1, SHUFFLE ? 2 * bytes : bytes);
+                bytes, UP ? last.stride : 1, double(SHUFFLE ? 2 * bytes : bytes));
 }
 
 template <class Caller>
@@ -156,15 +164,27 @@ void pool(const Plan& plan, HandleOf<Caller> x, HandleOf<Caller> values, HandleO
     const int64_t width = DTYPE_BYTES[dtype_of(dtype)], row = g.axes[g.rank - 1].coarse;
     const MemoryOf<Caller> from(x, false, plan.fine * width), to(values, true, plan.coarse * width);
     Job job{nullptr, &g, from.data(), nullptr, to.data()};
+    const double work = 3.0 * double(width) * double(g.taps);
     if (Caller::absent(taps)) {
-        run<Caller>(current()->pool_values[dtype], job, plan.coarse, row, width, 1,
-                    3 * width * g.taps);
+        run<Caller>(current()->pool_values[dtype], job, plan.coarse, row, width, 1, work, VECTOR);
         return;
     }
     const MemoryOf<Caller> which(taps, true, plan.coarse * tap_bytes);
     job.taps = which.data();
-    run<Caller>(current()->pool[tap_of(tap_bytes)][dtype], job, plan.coarse, row, width, 1,
-                3 * width * g.taps);
+    // Windows of more than 256 taps are pooled one by one.
+    run<Caller>(current()->pool[tap_of(tap_bytes)][dtype], job, plan.coarse, row, width, 1, work,
+                tap_bytes == 1 ? VECTOR : 1);
+}
+
+// Windows that an element of the fine side belongs to, on average, where they overlap much.
+inline double windows_of_one(const Geometry& g) {
+    double windows = 1;
+    for (int i = 0; i < g.rank && !g.tiles; ++i) {
+        const Axis& a = g.axes[i];
+        const double all = double(a.size) * double(a.coarse);
+        windows *= std::max(1.0, std::floor(all / double(std::max<int64_t>(a.fine, 1))));
+    }
+    return windows;
 }
 
 // How unpooled values meet: the last one stays (and `dtype` is a width in bytes), sum, maximum.
@@ -185,7 +205,8 @@ bool unpool(const Plan& plan, HandleOf<Caller> values, HandleOf<Caller> switches
     const Range kernel = rule == LAST  ? k.unpool[tap][width_of(width)]
                          : rule == SUM ? k.unpool_sum[tap][dtype]
                                        : k.unpool_max[tap][dtype];
-    return run<Caller>(kernel, job, plan.fine, last.fine, width, last.stride, 3 * width);
+    return run<Caller>(kernel, job, plan.fine, last.fine, width, last.stride,
+                       3.0 * double(width) * windows_of_one(g));
 }
 
 template <class Caller>
@@ -196,7 +217,7 @@ bool gather(const Plan& plan, HandleOf<Caller> x, HandleOf<Caller> switches, Han
     const MemoryOf<Caller> which(switches, false, plan.coarse * tap_bytes);
     Job job{nullptr, &g, from.data(), which.data(), to.data()};
     return run<Caller>(current()->gather[tap_of(tap_bytes)][width_of(width)], job, plan.coarse,
-                       g.axes[g.rank - 1].coarse, width, 1, 12 * width);
+                       g.axes[g.rank - 1].coarse, width, 1, 12.0 * double(width));
 }
 
 template <class Caller>
@@ -210,7 +231,7 @@ void window_sum(const Plan& plan, HandleOf<Caller> y, HandleOf<Caller> out, int6
         to(out, true, plan.coarse * out_bytes);
     Job job{nullptr, &g, from.data(), nullptr, to.data()};
     run<Caller>(current()->window_sum[dtype], job, plan.coarse, g.axes[g.rank - 1].coarse,
-                out_bytes, 1, 3 * width * g.taps);
+                out_bytes, 1, 3.0 * double(width) * double(g.taps), VECTOR);
 }
 
 // One axis of a resize: which inputs make an output, with what weights; none for copies.
@@ -293,7 +314,8 @@ void resize(const Terms& terms, HandleOf<Caller> x, HandleOf<Caller> out, int64_
         false,
     };
     run<Caller>(kernel, job, outer * terms.m * inner, inner == 1 ? terms.m : inner, width, 1,
-                width * (copy ? 1 : 3 * terms.longest));
+                double(width) * (copy ? 1.0 : 3.0 * double(terms.longest)),
+                inner == 1 ? 1 : VECTOR);
 }
 
 // A planned convolution, of either direction or of its weight's gradient.

@@ -67,6 +67,15 @@ private:
 thread_local Workspace scratch;    // of a work item, at most 4 MB
 thread_local Workspace workspace;  // of a call: the packed weight, or partial sums
 
+// A call's workspace, let go of afterwards where it is large.
+struct Borrowed {
+    void* const memory;
+    explicit Borrowed(int64_t bytes) : memory(bytes ? workspace.at_least(bytes) : nullptr) {}
+    ~Borrowed() { workspace.release_if_large(); }
+    Borrowed(const Borrowed&) = delete;
+    Borrowed& operator=(const Borrowed&) = delete;
+};
+
 template <class AnyJob>
 struct Task {
     void (*range)(const AnyJob*, int64_t, int64_t, void*);
@@ -113,14 +122,12 @@ bool run_conv(const ConvPlan& plan, const ConvArguments& given, Workers workers,
     job.bias = given.bias;
     job.output = given.out;
     job.weight = given.weight;
-    job.packed = given.packed;
     const bool pack = !given.packed && !plan.packs_itself;
-    if (pack) job.packed = workspace.at_least(plan.packed_bytes);
-    const bool done = (!pack || pack_weight(plan, given.weight, job.packed, workers, ran)) &&
-                      run(plan.kernels->multiply[plan.form][int(plan.element)], job, job.items,
-                          job.scratch_bytes, workers);
-    workspace.release_if_large();
-    return done;
+    const Borrowed packed(pack ? plan.packed_bytes : 0);
+    job.packed = pack ? packed.memory : given.packed;
+    return (!pack || pack_weight(plan, given.weight, job.packed, workers, ran)) &&
+           run(plan.kernels->multiply[plan.form][int(plan.element)], job, job.items,
+               job.scratch_bytes, workers);
 }
 
 bool run_weight_grad(const WeightGradPlan& plan, const void* x, const void* y, void* weight,
@@ -130,13 +137,11 @@ bool run_weight_grad(const WeightGradPlan& plan, const void* x, const void* y, v
     job.conv.input = x;
     job.y = y;
     job.weight = weight;
-    job.partial = plan.partial_bytes ? workspace.at_least(plan.partial_bytes) : nullptr;
+    const Borrowed partial(plan.partial_bytes);
+    job.partial = partial.memory;
     const int element = int(plan.element);
-    const bool done =
-        run(plan.kernels->weight_grad[element], job, job.items, job.scratch_bytes, workers) &&
-        run(plan.kernels->add_parts[element], job, plan.reduce_items, 0, workers);
-    workspace.release_if_large();
-    return done;
+    return run(plan.kernels->weight_grad[element], job, job.items, job.scratch_bytes, workers) &&
+           run(plan.kernels->add_parts[element], job, plan.reduce_items, 0, workers);
 }
 
 }  // namespace unsample

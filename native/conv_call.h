@@ -17,7 +17,8 @@ struct Workers {
     bool (*interrupted)();  // asked on the calling thread now and then; null: too short for that
 };
 
-// False where it was interrupted. `ran` gets the name of the target that computed.
+// False where it was interrupted; std::bad_alloc where a thread has no memory to work in. `ran`
+// gets the name of the target that computed.
 bool pack_weight(const ConvPlan& plan, const void* weight, void* packed, Workers workers,
                  const char** ran);
 bool run_conv(const ConvPlan& plan, const ConvArguments& given, Workers workers, const char** ran);

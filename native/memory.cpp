@@ -12,10 +12,14 @@ namespace {
 constexpr int64_t PAGE =
     2 << 20;  // a huge page: 34 MB first touched in 10 ms, in small pages in 53
 
+constexpr size_t MANY = 512;  // blocks that are kept at most
+
 struct Kept {
     std::mutex mutex;
     std::vector<Block> blocks;  // the oldest first
     int64_t bytes = 0, most = int64_t(512) << 20;
+
+    Kept() { blocks.reserve(MANY); }  // freeing must not need memory
 };
 
 // Never destroyed: arrays are freed after everything else.
@@ -29,7 +33,7 @@ using Lock = std::unique_lock<std::mutex>;
 
 void let_go(Kept& all, int64_t most) {
     size_t gone = 0;
-    for (; all.bytes > most; ++gone) {
+    for (; all.bytes > most || all.blocks.size() - gone == MANY; ++gone) {
         all.bytes -= all.blocks[gone].capacity;
         munmap(all.blocks[gone].start, size_t(all.blocks[gone].capacity));
     }

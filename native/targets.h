@@ -68,6 +68,10 @@ struct ResizeJob {
 
 using Range = void (*)(const void* job, int64_t begin, int64_t end);
 
+// Whether to leave the rest of a work item, because the call was interrupted or failed on another
+// thread. Kernels ask within items that may take more than some milliseconds; see threads.cpp.
+bool stopped();
+
 // Elements that are only moved are told apart by width: 1, 2, 4, 8, 16 bytes.
 constexpr int WIDTHS = 5;
 // Elements that are compared or added, by dtype, in this order: float32, float64, float16,

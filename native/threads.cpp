@@ -1,11 +1,13 @@
 #include "threads.h"
 
 #include <atomic>
+#include <cfenv>
 #include <chrono>
 #include <condition_variable>
+#include <exception>
 #include <mutex>
-#include <system_error>
 #include <thread>
+#include <utility>
 
 #ifdef __linux__
 #include <sched.h>
@@ -21,12 +23,35 @@ namespace {
 using Clock = std::chrono::steady_clock;
 constexpr auto POLL = std::chrono::milliseconds(50);
 
+struct Call;
+
+// Asks for an interruption now and then, on the calling thread.
+struct Watch {
+    Call& call;
+    bool (*interrupted)();
+    Clock::time_point last = Clock::now();
+    bool hit = false;
+
+    void look();
+};
+
+// The call whose items this thread computes, null if it is too small for the pool; its watch is
+// the caller's alone.
+struct Here {
+    Call* call;
+    Watch* watch;
+};
+thread_local Here here{nullptr, nullptr};
+thread_local int64_t pauses = 0;
+
 struct Call {
     Range f;
     const void* job;
     int64_t items, grain;
+    std::fenv_t modes{};  // of the caller's arithmetic, if workers take part
     std::atomic<int64_t> next{0};
-    std::atomic<bool> stop{false};
+    std::atomic<bool> stop{false}, failed{false};
+    std::exception_ptr error;  // of who failed first; the caller reads it when all are done
 
     // One more chunk, or false where none is left.
     bool step() {
@@ -36,30 +61,59 @@ struct Call {
         f(job, begin, begin + grain < items ? begin + grain : items);
         return true;
     }
+
+    // Chunks until none is left. What is thrown ends the call on all threads.
+    void work(Watch* watch) noexcept {
+        const Here before = std::exchange(here, {this, watch});
+        try {
+            while (step()) {
+                ++pauses;
+                if (watch) watch->look();
+            }
+        } catch (...) {
+            if (!failed.exchange(true)) error = std::current_exception();
+            stop.store(true, std::memory_order_relaxed);
+        }
+        here = before;
+    }
 };
 
-// Asks for an interruption now and then.
-struct Watch {
-    Call& call;
-    bool (*interrupted)();
-    Clock::time_point last = Clock::now();
-    bool hit = false;
+void Watch::look() {
+    const auto now = Clock::now();
+    if (hit || now - last < POLL) return;
+    // Python's signal handlers run in there, and may call kernels, which are no part of this call.
+    const Here before = std::exchange(here, {nullptr, nullptr});
+    hit = interrupted();
+    here = before;
+    last = Clock::now();
+    if (hit) call.stop.store(true, std::memory_order_relaxed);
+}
 
-    void look() {
-        const auto now = Clock::now();
-        if (hit || now - last < POLL) return;
-        last = now;
-        if (interrupted()) {
-            hit = true;
-            call.stop.store(true, std::memory_order_relaxed);
-        }
+// Signals are for the threads that Python knows: those that start meanwhile get none.
+class SignalsBlocked {
+public:
+#ifdef _WIN32
+    SignalsBlocked() {}
+#else
+    SignalsBlocked() {
+        sigset_t all;
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &before);
     }
+    ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before, nullptr); }
+    SignalsBlocked(const SignalsBlocked&) = delete;
+    SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+
+private:
+    sigset_t before;
+#endif
 };
 
 class Pool {
 public:
     std::mutex busy;  // held by the one call that the workers serve
 
+    // Comes back when no worker has the call any more, whatever happened.
     void run(Call& c, int helpers, Watch& watch) {
         {
             std::lock_guard<std::mutex> lock(mutex);
@@ -68,7 +122,7 @@ public:
             wanted = helpers < workers ? helpers : workers;
         }
         wake.notify_all();
-        while (c.step()) watch.look();
+        c.work(&watch);
         std::unique_lock<std::mutex> lock(mutex);
         wanted = 0;  // who has not come yet need not
         while (active > 0) {
@@ -88,22 +142,16 @@ private:
     int workers = 0, wanted = 0, active = 0;
 
     void spawn(int helpers) {
-#ifndef _WIN32
-        sigset_t all, before;  // signals are for the threads that Python knows
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &before);
-#endif
+        if (workers >= helpers) return;
+        const SignalsBlocked blocked;
         try {
             while (workers < helpers) {
                 std::thread(&Pool::work, this).detach();
                 ++workers;
             }
-        } catch (const std::system_error&) {
-            // No more threads to be had: the call is done by those there are.
+        } catch (const std::exception&) {
+            // No more threads or memory to be had: the call is done by those there are.
         }
-#ifndef _WIN32
-        pthread_sigmask(SIG_SETMASK, &before, nullptr);
-#endif
     }
 
     void work() {
@@ -114,8 +162,9 @@ private:
             ++active;
             Call& c = *call;
             lock.unlock();
-            while (c.step()) {
-            }
+            // Rounding, and whether tiny numbers are flushed to zero, are as on the calling thread.
+            std::fesetenv(&c.modes);
+            c.work(nullptr);
             lock.lock();
             if (--active == 0) idle.notify_one();
         }
@@ -152,18 +201,32 @@ bool parallel(Range f, const void* job, int64_t items, int64_t grain, int thread
     Watch watch{call, interrupted};
     const int64_t chunks = (items + grain - 1) / grain;
     const int helpers = static_cast<int>(chunks < threads ? chunks : threads) - 1;
+    std::unique_lock<std::mutex> mine;
+    Pool* shared = nullptr;
     if (helpers > 0) {
-        Pool& shared = the_pool();
+        shared = &the_pool();
         // Two calls at once: the second one does its work alone instead of waiting for the first.
-        std::unique_lock<std::mutex> mine(shared.busy, std::try_to_lock);
-        if (mine.owns_lock()) {
-            shared.run(call, helpers, watch);
-            return !watch.hit;
-        }
+        mine = std::unique_lock<std::mutex>(shared->busy, std::try_to_lock);
     }
-    while (call.step()) watch.look();
-    return !watch.hit;
+    if (mine.owns_lock()) {
+        std::fegetenv(&call.modes);
+        shared->run(call, helpers, watch);
+    } else {
+        call.work(&watch);
+    }
+    if (watch.hit) return false;
+    if (call.error) std::rethrow_exception(call.error);
+    return true;
 }
+
+bool stopped() {
+    ++pauses;
+    if (!here.call) return false;
+    if (here.watch) here.watch->look();
+    return here.call->stop.load(std::memory_order_relaxed);
+}
+
+int64_t pauses_here() { return pauses; }
 
 int usable_cpus() {
 #ifdef __linux__

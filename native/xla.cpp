@@ -5,6 +5,7 @@
 // on threads of XLA's and never ask for Python's lock, which a thread that waits for them may hold.
 #include "xla.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include <map>
@@ -138,17 +139,47 @@ private:
     size_t at = 0;
 };
 
-// What `make` makes of a key, kept for the next call.
+template <class... Vectors>
+int64_t bytes_of(const Vectors&... vectors) {
+    return (int64_t(vectors.size() * sizeof(vectors[0])) + ...);
+}
+int64_t bytes_of(const Plan& plan) { return bytes_of(plan.tables); }
+int64_t bytes_of(const Terms& t) {
+    return bytes_of(t.first, t.source, t.weights, t.rounded, t.slot_source, t.slot_weights,
+                    t.slot_rounded);
+}
+int64_t bytes_of(const ConvPlan::Tables& t) {
+    return bytes_of(t.segments, t.slices, t.phases, t.tap_rows);
+}
+int64_t bytes_of(const Conv& conv) {
+    const ConvPlan& p = conv.plan;
+    return bytes_of(p.full) + bytes_of(p.tail) +
+           bytes_of(p.columns, p.outer_columns, p.offsets, p.sources, p.meetings, p.meetings_of);
+}
+int64_t bytes_of(const WeightGrad& grad) { return bytes_of(grad.plan.offsets); }
+
+// What `make` makes of a key, kept for the next call: 1024 of a kind and MOST bytes at most.
+constexpr int64_t MOST = 64 << 20;
+
 template <class Made, class Make>
 std::shared_ptr<const Made> kept(const Numbers& key, Make make) {
-    static std::mutex mutex;
-    static auto& known = *new std::map<Numbers, std::shared_ptr<const Made>>;  // never destroyed
-    std::lock_guard<std::mutex> lock(mutex);
-    const auto found = known.find(key);
-    if (found != known.end()) return found->second;
-    if (known.size() >= 1024) known.clear();  // calls that are running hold their own
+    struct Known {
+        std::mutex mutex;
+        std::map<Numbers, std::shared_ptr<const Made>> made;
+        int64_t bytes = 0;
+    };
+    static Known& known = *new Known;  // never destroyed
+    std::lock_guard<std::mutex> lock(known.mutex);
+    const auto found = known.made.find(key);
+    if (found != known.made.end()) return found->second;
     std::shared_ptr<const Made> made = make(key);
-    known.emplace(key, made);
+    const int64_t bytes = bytes_of(*made) + bytes_of(key);
+    if (bytes > MOST) return made;
+    if (known.made.size() >= 1024 || known.bytes + bytes > MOST) {
+        known.made.clear();  // calls that are running hold their own
+        known.bytes = 0;
+    }
+    if (known.made.emplace(key, made).second) known.bytes += bytes;
     return made;
 }
 
@@ -286,8 +317,9 @@ xla::Error* handle(xla::CallFrame* frame) {
     } catch (const std::bad_alloc&) {
         return error(frame, xla::kResourceExhausted, "unsample: no memory for the workspace");
     } catch (const std::exception& caught) {
-        return error(frame, xla::kInvalidArgument,
-                     (std::string("unsample: ") + caught.what()).c_str());
+        char message[256];
+        snprintf(message, sizeof message, "unsample: %s", caught.what());
+        return error(frame, xla::kInvalidArgument, message);
     }
     return nullptr;
 }

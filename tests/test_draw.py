@@ -1041,3 +1041,12 @@ def test_the_package_imports_no_matplotlib_before_it_draws() -> None:
     code = "import sys; from unsample import draw; print(draw.text(draw.example('nearest', 2, factor=2))); print('matplotlib' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.endswith("False\n")
+
+
+@pytest.mark.promise("87")
+def test_a_file_that_is_shorter_than_it_says_is_refused_before_it_is_mapped(tmp_path: Path) -> None:
+    path = tmp_path / "short.npy"
+    np.save(path, np.arange(64.0).reshape(8, 8))
+    os.truncate(path, path.stat().st_size - 8)
+    with pytest.raises(us.ShapeError, match=r"^draw: input cannot be read from .*short\.npy \("):
+        read("input", path)

@@ -154,6 +154,30 @@ def test_the_environment_decides_how_much_is_kept() -> None:
 
     assert run("0").stdout == "0\n"
     assert run("100").stdout == f"{16 * MEGA}\n"
+    for much in ("9999999999999", "9" * 5000):
+        assert run(much).stdout == f"{16 * MEGA}\n"
     failed = run("many")
     assert failed.returncode == 1
     assert "UNSAMPLE_KEEP_MB must be a number of megabytes, got 'many'" in failed.stderr
+
+
+def test_more_than_there_can_be_is_kept_whole() -> None:
+    try:
+        for megabytes in (2**62, 2**70):
+            us.set_kept_memory(megabytes)
+            us.nearest(np.zeros((1, 1024, 1024), np.float32), 2)
+            assert us.show_config().kept_bytes == 16 * MEGA
+    finally:
+        us.set_kept_memory(512)
+
+
+def test_no_more_blocks_are_kept_than_there_is_room_for() -> None:
+    """Freeing needs no memory itself: the list of the kept has its length from the start."""
+    us.set_kept_memory(2**62)
+    try:
+        blocks = [memory.empty((2 * MEGA,), np.dtype(np.uint8)) for _ in range(600)]
+        assert len({block.ctypes.data for block in blocks}) == 600
+        del blocks
+        assert us.show_config().kept_bytes == 511 * 2 * MEGA
+    finally:
+        us.set_kept_memory(512)

@@ -1,5 +1,6 @@
 """Threads: how many, the same bits whatever their number, fork, Ctrl-C."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 
 import unsample as us
 from unsample import native
+from unsample.geometry import Window
 from unsample.thread_count import num_threads_wanted, quota
 
 if native._native is None and "UNSAMPLE_NO_NATIVE" in native._missing:
@@ -131,6 +133,11 @@ def test_what_is_no_number_of_threads(n: Any, error: type[Exception], message: s
         ({"OMP_NUM_THREADS": "3", "UNSAMPLE_NUM_THREADS": "2"}, 2),
         ({"UNSAMPLE_NUM_THREADS": " 7 "}, 7),
         ({"UNSAMPLE_NUM_THREADS": "99999999"}, 1024),
+        ({"UNSAMPLE_NUM_THREADS": "9" * 5000}, 1024),
+        ({"OMP_NUM_THREADS": "9" * 5000}, 1024),
+        ({"OMP_NUM_THREADS": "9" * 20 + ",2"}, 1024),
+        ({"OMP_NUM_THREADS": "0"}, 0),
+        ({"OMP_NUM_THREADS": "-3"}, 0),
     ],
 )
 def test_environment(environment: dict[str, str], wanted: int) -> None:
@@ -143,6 +150,7 @@ def test_environment_that_says_nothing(text: str) -> None:
         num_threads_wanted({"UNSAMPLE_NUM_THREADS": text})
 
 
+@pytest.mark.promise("F31")
 @pytest.mark.parametrize(
     ("files", "groups", "granted"),
     [
@@ -155,6 +163,10 @@ def test_environment_that_says_nothing(text: str) -> None:
         ({"cpu,cpuacct/cpu.cfs_quota_us": "-1", "cpu,cpuacct/cpu.cfs_period_us": "100000"},
          "4:cpu,cpuacct:/", None),
         ({}, "0::/", None),
+        ({"cpu.max": "50000 0"}, "0::/", None),
+        ({"cpu.max": "9" * 400 + " 100000"}, "0::/", None),
+        ({"cpu.max": "9" * 30 + " 100000"}, "0::/", 1024),
+        ({"cpu.max": "nothing"}, "0::/", None),
     ],
 )  # fmt: skip
 def test_quota_of_the_control_group(
@@ -183,6 +195,7 @@ def run(script: str, **environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.promise("F30")
 @pytest.mark.parametrize("tier", [] if native._native is None else native._native.tiers())
 def test_environment_forces_a_tier(tier: str) -> None:
     script = (
@@ -193,6 +206,7 @@ def test_environment_forces_a_tier(tier: str) -> None:
     assert ended.stdout.split() == [tier, tier], ended.stderr
 
 
+@pytest.mark.promise("F30")
 def test_a_tier_that_is_missing_is_an_error() -> None:
     ended = run("import unsample", UNSAMPLE_TIER="avx1024")
     assert ended.returncode != 0
@@ -229,6 +243,7 @@ def test_without_the_compiled_module_it_says_so_once_and_works() -> None:
     assert asked.returncode == 0, asked.stderr
 
 
+@pytest.mark.promise("F31")
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="affinity as Linux has it")
 def test_affinity_is_honoured() -> None:
     script = (
@@ -243,6 +258,7 @@ def test_affinity_is_honoured() -> None:
 # -- fork, many threads, Ctrl-C -----------------------------------------------------------------------------
 
 
+@pytest.mark.promise("F3")
 @posix
 def test_a_forked_child_computes() -> None:
     """F3: after the pool has started; the child has none of its threads."""
@@ -265,6 +281,7 @@ def test_a_forked_child_computes() -> None:
     assert ended.returncode == 0, ended.stderr
 
 
+@pytest.mark.promise("F3")
 @posix
 def test_a_child_forked_while_kernels_run() -> None:
     script = (
@@ -291,6 +308,7 @@ def test_a_child_forked_while_kernels_run() -> None:
     assert ended.returncode == 0, ended.stderr
 
 
+@pytest.mark.promise("F1")
 def test_many_python_threads_at_once() -> None:
     """F1: private arrays, and shared ones that are only read."""
     shared = np.random.default_rng(2).standard_normal((4, 4, 64, 128)).astype(np.float32)
@@ -314,6 +332,7 @@ def test_many_python_threads_at_once() -> None:
     assert not wrong
 
 
+@pytest.mark.promise("F7")
 @posix
 @pytest.mark.parametrize("n", [1, 2])
 def test_f7_ctrl_c_stops_a_long_kernel(n: int) -> None:
@@ -347,6 +366,7 @@ def test_a_call_leaves_no_thread_spinning() -> None:
         assert time.process_time() - before < 0.25
 
 
+@pytest.mark.promise("54")
 def test_row_54_switches_that_change_while_they_are_read() -> None:
     """Another thread scribbles over the switches: a result or an IndexError, never a write elsewhere."""
     x = np.random.default_rng(3).standard_normal((2, 8, 127, 255)).astype(np.float32)
@@ -374,3 +394,195 @@ def test_row_54_switches_that_change_while_they_are_read() -> None:
         stop.set()
         other.join()
     np.testing.assert_array_equal(us.max_gather(x, us.Switches(good, switches.windows)), values)
+
+
+# -- how soon Ctrl-C is seen --------------------------------------------------------------------------------
+
+
+def long_items() -> dict[str, tuple[Callable[[], Any], float]]:
+    """Calls whose output elements take much each, and how many steps they take: vectors of eight for sums."""
+    f4, eight = np.float32, 8
+    x, image = np.zeros((1, 1, 1000, 1127), f4), np.zeros((1, 1, 400, 400), f4)
+    windows = (
+        Window(fine=3000, coarse=1501, size=1500, stride=1),
+        Window(fine=64, coarse=62, size=3, stride=1),
+    )
+    switches = us.Switches(np.zeros((1, 1501, 62), np.uint16), windows)
+    values = np.zeros((1, 1501, 62), f4)
+    deep = np.zeros((1, 512, 28, 28), f4)
+    pixels = np.moveaxis(np.zeros((1, 120, 120, 32), f4), -1, 1)  # channels innermost in memory
+    channels = np.zeros((1, 8, 200, 200), f4)
+    return {
+        "max_pool": (lambda: us.max_pool(x, 1000, stride=1), 128e6),
+        "max_pool, values": (lambda: us.max_pool(x, 1000, stride=1, return_switches=False), 128e6 / eight),
+        "window_sum": (lambda: us.window_sum(np.zeros((1, 1, 4000, 16000), np.uint8), 4000), 64e6),
+        "resize": (lambda: us.resize(np.zeros((1, 1, 40_000, 512), f4), (2, 512), method="area"), 20e6),
+        "max_unpool": (lambda: us.max_unpool(values, switches), 3000 * 750 * 62),
+        "max_unpool, sum": (lambda: us.max_unpool(values, switches, duplicates="sum"), 3000 * 750 * 62),
+        "conv": (lambda: us.conv(deep, np.zeros((512, 512, 5, 5), f4)), 512**2 * 25 * 24**2 / eight),
+        "conv, planes": (lambda: us.conv(image, np.zeros((1, 1, 101, 101), f4)), 101**2 * 300**2 / eight),
+        "conv, pixels": (
+            lambda: us.conv(pixels, np.zeros((32, 1, 99, 99), f4), groups=32),
+            32 * 99**2 * 22**2 / eight,
+        ),
+        "conv_weight_grad": (
+            lambda: us.conv_weight_grad(channels, np.zeros((1, 8, 140, 140), f4), 61),
+            64 * 61**2 * 140**2 / eight,
+        ),
+    }
+
+
+@pytest.mark.promise("F7")
+@pytest.mark.parametrize("name", long_items())
+def test_f7_work_items_are_bounded_by_their_work(name: str) -> None:
+    """Between two moments at which a call can be interrupted lie at most some milliseconds of work."""
+    call, steps = long_items()[name]
+    with us.threads(1):
+        before = native._native.pauses()
+        call()
+    assert steps / (native._native.pauses() - before) < 8e6
+
+
+# -- the end of the process, modes of arithmetic, other people's threads -----------------------------------
+
+ENDINGS = {
+    "nearest": "x = np.ones((4, 16, 128, 256), 'f4'); call = lambda: us.nearest(x, 2)",
+    "conv": (
+        "x, w = np.ones((4, 16, 64, 64), 'f4'), np.ones((32, 16, 3, 3), 'f4')\ncall = lambda: us.conv(x, w)"
+    ),
+    "torch": (
+        "import torch, unsample.torch as ut\n"
+        "x = torch.ones(8, 16, 256, 256); out = torch.empty(8, 16, 512, 512)\n"
+        "call = lambda: ut.nearest(x, 2, out=out)"
+    ),
+}
+
+
+@pytest.mark.promise("F29")
+@pytest.mark.parametrize("name", ENDINGS)
+def test_the_interpreter_ends_while_a_daemon_thread_computes(name: str) -> None:
+    if name == "torch":
+        pytest.importorskip("torch")
+    script = (
+        "import threading, numpy as np, unsample as us\n"
+        f"{ENDINGS[name]}\n"
+        "us.set_num_threads(2); turns = threading.Semaphore(0)\n"
+        "def work():\n"
+        "    while True: call(); turns.release()\n"
+        "for _ in range(2): threading.Thread(target=work, daemon=True).start()\n"
+        "for _ in range(4): turns.acquire()\n"
+    )
+    for _ in range(10 if name != "torch" else 3):
+        ended = run(script)
+        assert (ended.returncode, ended.stderr) == (0, "")
+
+
+@pytest.mark.promise("F29")
+def test_what_runs_at_exit_may_still_compute() -> None:
+    script = (
+        "import atexit\n"
+        "def last():\n"
+        "    import numpy as np, unsample as us\n"
+        "    print(int(us.nearest(np.ones((4, 16, 128, 256), 'f4'), 2).sum()))\n"
+        "atexit.register(last)\n"
+        "import unsample\n"
+    )
+    assert run(script, UNSAMPLE_NUM_THREADS="2").stdout == "8388608\n"
+
+
+@pytest.mark.promise("60")
+def test_tiny_numbers_do_not_depend_on_the_thread() -> None:
+    """Workers flush subnormal numbers to zero where the caller does, and not where it does not."""
+    pytest.importorskip("torch")
+    script = (
+        "import numpy as np, torch, unsample as us\n"
+        "x = np.full((1, 8, 256, 512), 1e-40, 'f4'); y = x[:, :, ::2, ::2].copy()\n"
+        "w, v = np.full((8, 8, 3, 3), 1, 'f4'), np.full((8, 1, 3, 3), 1, 'f4')\n"
+        "_, s = us.max_pool(x, 3, stride=2, padding=1)\n"
+        "calls = {\n"
+        "    'window_sum': lambda: us.window_sum(x, 2),\n"
+        "    'resize': lambda: us.resize(x, (300, 700)),\n"
+        "    'resize_transpose': lambda: us.resize_transpose(x, (100, 200)),\n"
+        "    'conv': lambda: us.conv(x, w), 'planes': lambda: us.conv(x, v, groups=8),\n"
+        "    'conv_transpose': lambda: us.conv_transpose(y, w, stride=2),\n"
+        "    'conv_weight_grad': lambda: us.conv_weight_grad(x, np.ones_like(x), 3, padding=1),\n"
+        "    'max_unpool': lambda: us.max_unpool(y, s, duplicates='sum'),\n"
+        "}\n"
+        "def zeros(name, threads):\n"
+        "    with us.threads(threads): found = calls[name]()\n"
+        "    return int((found.view('u4') == 0).sum())\n"
+        "kept = {name: zeros(name, 4) for name in calls}\n"
+        "torch.set_flush_denormal(True)\n"
+        "for name in calls:\n"
+        "    alone = zeros(name, 1)\n"
+        "    print(name, kept[name] < alone, {zeros(name, n) for n in (2, 3, 4, 4, 4)} == {alone})\n"
+        "torch.set_flush_denormal(False)\n"
+        "print({name: zeros(name, 4) for name in calls} == kept)\n"
+    )
+    ended = run(script)
+    assert ended.returncode == 0, ended.stderr
+    *lines, last = ended.stdout.splitlines()
+    assert last == "True"
+    assert len(lines) == 8
+    assert {line.split(" ", 1)[1] for line in lines} == {"True True"}, lines
+
+
+@pytest.mark.promise("F4")
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_worker_processes_of_every_kind(method: str) -> None:
+    script = (
+        "import multiprocessing, numpy as np, unsample as us\n"
+        "if __name__ == '__main__':\n"
+        "    x = np.random.default_rng(0).standard_normal((2, 8, 128, 256)).astype('f4')\n"
+        "    expected = us.nearest(x, 2)\n"
+        f"    with multiprocessing.get_context({method!r}).Pool(2) as pool:\n"
+        "        found = pool.starmap(us.nearest, [(x, 2)] * 4)\n"
+        "    assert all(np.array_equal(each, expected) for each in found)\n"
+    )
+    if method not in multiprocessing.get_all_start_methods():
+        pytest.skip("not on this system")
+    ended = run(script, UNSAMPLE_NUM_THREADS="2")
+    assert ended.returncode == 0, ended.stderr
+
+
+@pytest.mark.promise("F5", "F20")
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="threads are counted as Linux lists them")
+def test_callers_at_once_share_one_pool() -> None:
+    """However many threads call, the kernels add only those of one call, and no memory stays with them."""
+    script = (
+        "import os, resource, threading, numpy as np, unsample as us\n"
+        "us.set_num_threads(3); us.set_kept_memory(0)\n"
+        "x, small = np.ones((1, 8, 256, 256), 'f4'), np.ones((1, 1, 8, 8), 'f4')\n"
+        "def count(): return len(os.listdir('/proc/self/task'))\n"
+        "def used(): return int(open('/proc/self/statm').read().split()[1]) * resource.getpagesize()\n"
+        "before, seen, gate = count(), [], threading.Barrier(32)\n"
+        "def work():\n"
+        "    gate.wait()\n"
+        "    us.nearest(x, 2); seen.append(count() - 32)\n"
+        "    for _ in range(1500): us.nearest(small, 2)\n"
+        "def round():\n"
+        "    threads = [threading.Thread(target=work) for _ in range(32)]\n"
+        "    [each.start() for each in threads]; [each.join() for each in threads]\n"
+        "    return used()\n"
+        "first, most = round(), max(seen)\n"
+        "last = [round() for _ in range(2)][-1]\n"
+        "print(most - before, last - first)\n"
+    )
+    ended = run(script)
+    assert ended.returncode == 0, ended.stderr
+    most, grown = map(int, ended.stdout.split())
+    assert most <= 2
+    assert grown < 16 << 20
+
+
+@pytest.mark.promise("F28")
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="before, NumPy itself loads there")
+def test_a_sub_interpreter_is_refused() -> None:
+    module = "_interpreters" if sys.version_info >= (3, 13) else "_xxsubinterpreters"
+    script = (
+        f"import {module} as interpreters\n"
+        "code = 'try: import unsample\\nexcept ImportError: print(1, flush=True)'\n"
+        "number = interpreters.create(); interpreters.run_string(number, code)\n"
+    )
+    ended = run(script)
+    assert (ended.returncode, ended.stdout) == (0, "1\n"), ended.stderr

@@ -1,5 +1,6 @@
 // Which part of the output a work item makes.
 #pragma once
+#include "../targets.h"
 #include "conv_job.h"
 #include "conv_vector.h"
 

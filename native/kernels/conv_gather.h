@@ -100,9 +100,9 @@ static void store_rows(const ConvJob& job, const Block& block, const int64_t* si
     }
 }
 
-// All phases of one panel for one block.
+// All phases of one panel for one block; false where the call was stopped.
 template <class E, class T, int NV>
-static void multiply_panel(const ConvJob& job, const Block& block, int64_t column, const T* panel,
+static bool multiply_panel(const ConvJob& job, const Block& block, int64_t column, const T* panel,
                            T* tile, T* sums, Positions& list) {
     constexpr int64_t width = NV * kLanes<T>;
     const int64_t inner = job.rank - 1;
@@ -112,6 +112,7 @@ static void multiply_panel(const ConvJob& job, const Block& block, int64_t colum
         for (int64_t i = 0; i < used; ++i)
             start[i] =
                 widen(static_cast<const E*>(job.bias)[block.group * job.out_channels + column + i]);
+    int64_t done = 0;
     for (int64_t outer = 0; outer < job.outer_phases; ++outer) {
         int64_t phase[kMaxRank], size[kMaxRank], rest = outer;
         for (int64_t a = inner - 1; a >= 0; --a) {
@@ -139,12 +140,17 @@ static void multiply_panel(const ConvJob& job, const Block& block, int64_t colum
                                           slice.count, rows, rows + slice.rows * width,
                                           sums + r * width, c == 0 && s == 0 ? start : nullptr);
                     rows += slice.rows * width;
+                    if ((done += list.count * slice.rows * width) > kLong) {
+                        done = 0;
+                        if (stopped()) return false;
+                    }
                 }
             }
             weights += chunk.rows * width;
         }
         store_rows<E>(job, block, size, phase, sums, width, column, used);
     }
+    return true;
 }
 
 template <class E>
@@ -180,10 +186,11 @@ static void gather(const ConvJob* given, int64_t begin, int64_t end, void* scrat
                         (block.group * job.panels + p) * job.panel_rows * job.panel_width;
             else
                 pack_panel<E>(job, block.group, p, own);
-            if (job.out_channels - column <= kLanes<T>)
-                multiply_panel<E, T, 1>(job, block, column, panel, tile, sums, list);
-            else
-                multiply_panel<E, T, 2>(job, block, column, panel, tile, sums, list);
+            const bool done =
+                job.out_channels - column <= kLanes<T>
+                    ? multiply_panel<E, T, 1>(job, block, column, panel, tile, sums, list)
+                    : multiply_panel<E, T, 2>(job, block, column, panel, tile, sums, list);
+            if (!done) return;
         }
     }
     if (job.stream) finish_streaming();

@@ -159,5 +159,7 @@ struct WeightGradJob {
 };
 
 constexpr int64_t kReduceItem = 4096;
+// Multiply-adds between two looks at the call (`stopped`): a millisecond or two.
+constexpr int64_t kLong = 1 << 25;
 
 }  // namespace unsample

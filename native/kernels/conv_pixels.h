@@ -1,6 +1,7 @@
 // Work items of depthwise conv and conv_transpose where the channels of a pixel lie side by side:
 // the vectors lie along channels, and every output element is written once, from registers.
 #pragma once
+#include "../targets.h"
 #include "conv_element.h"
 #include "conv_job.h"
 
@@ -89,6 +90,7 @@ static void pixels(const ConvJob* given, int64_t begin, int64_t end, void* scrat
         int64_t rows = job.batch;
         for (int64_t a = 0; a < inner; ++a) rows *= job.axes[a].out_size;
         Meeting* outer = static_cast<Meeting*>(scratch);
+        int64_t done = 0;
         for (int64_t item = begin; item < end; ++item) {
             const int64_t first = item % pieces * piece;
             const int64_t stop = length - first < piece ? length : first + piece;
@@ -113,13 +115,26 @@ static void pixels(const ConvJob* given, int64_t begin, int64_t end, void* scrat
                 }
                 const E* input = static_cast<const E*>(job.input) + rest * job.in_batch_stride;
                 output += rest * job.out_batch_stride;
+                // Few positions at a time where they have many taps.
+                const int64_t* begins = job.meetings_of[inner];
+                const int64_t all = begins[stop] - begins[first];
+                const int64_t products = (all / (stop - first) + 1) * outers * job.groups;
+                const int64_t some = kLong / (products + 1) + 1;
+                if ((done += products * (stop - first)) > kLong) {
+                    done = 0;
+                    if (stopped()) return;
+                }
                 const bool lines =
                     reinterpret_cast<uintptr_t>(output) % UNSAMPLE_VECTOR_BYTES == 0 &&
                     job.groups % kLanes<E> == 0 && job.out_strides[inner] % kLanes<E> == 0;
-                if (job.stream && lines)
-                    row_of_pixels<E, true>(job, first, stop, outer, outers, input, output);
-                else
-                    row_of_pixels<E, false>(job, first, stop, outer, outers, input, output);
+                for (int64_t x = first; x < stop; x += some) {
+                    if (x > first && stopped()) return;
+                    const int64_t end_x = stop - x < some ? stop : x + some;
+                    if (job.stream && lines)
+                        row_of_pixels<E, true>(job, x, end_x, outer, outers, input, output);
+                    else
+                        row_of_pixels<E, false>(job, x, end_x, outer, outers, input, output);
+                }
             }
         }
         if (job.stream) finish_streaming();

@@ -209,6 +209,7 @@ static void planes(const ConvJob* given, int64_t begin, int64_t end, void* scrat
     T* stage = reinterpret_cast<T*>(memory + job.tile_bytes + job.sums_bytes);
     const int64_t group_blocks = (job.groups + job.group_block - 1) / job.group_block;
     const int64_t stage_step = job.axes[inner].block * job.inner_phases + 64;
+    int64_t done = 0;
     for (int64_t item = begin; item < end; ++item) {
         Block block = block_of(job, group_blocks, item);
         const int64_t first = block.group;
@@ -240,6 +241,11 @@ static void planes(const ConvJob* given, int64_t begin, int64_t end, void* scrat
                     ColumnsKernel<T>::by_count[columns.count](
                         job, columns, tile + (g - first) * job.in_channels * job.plane,
                         weights + columns.weights, start, to, positions);
+                    if ((done += positions * columns.count * columns.taps * job.in_channels) >
+                        kLong) {
+                        done = 0;
+                        if (stopped()) return;
+                    }
                 }
                 to += job.out_channels * job.inner_phases * job.sums_stride;
             }

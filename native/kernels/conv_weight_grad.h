@@ -70,14 +70,20 @@ static void add_panel(const WeightGradJob& given, const T* tile, const T* y,
                       const Segment* segments, int64_t count, const int32_t* at, const int32_t* to,
                       int64_t combos, T* sums) {
     constexpr int MR = kPixels<NV>, width = NV * kLanes<T>;
+    int64_t done = 0;
     for (int64_t s = 0; s < count;) {
         int64_t first = s, rows = 0;
+        if (done > kLong) {
+            done = 0;
+            if (stopped()) return;
+        }
         do rows += segments[s++].length;
         while (s < count && rows + segments[s].length <= given.slice_rows);
         for (int64_t i = 0; i < combos; i += MR)
             multiply_pixels<T, MR, NV>(tile, 1, at + i, segments + first, s - first, y, sums,
                                        to + i, nullptr);
         y += rows * width;
+        done += rows * width * combos;
     }
 }
 
@@ -171,6 +177,13 @@ static void weight_grad(const WeightGradJob* given, int64_t begin, int64_t end, 
         const int64_t sums_step = job.lines ? combos : (combos + 1) * width;
         memset(sums, 0, size_t((job.lines ? groups * ys : panels) * sums_step) * sizeof(T));
         if (!job.lines) memset(y, 0, size_t(job.y_bytes));
+        int64_t done = 0;
+        // After so many products more: whether the call was stopped.
+        const auto leave = [&](int64_t products) {
+            if ((done += products) <= kLong) return false;
+            done = 0;
+            return stopped();
+        };
         for (int64_t b = part * job.blocks / job.parts; b < (part + 1) * job.blocks / job.parts;
              ++b) {
             Block block = block_of(conv, 1, b);
@@ -182,9 +195,11 @@ static void weight_grad(const WeightGradJob* given, int64_t begin, int64_t end, 
                            groups * xs, block.origin, tile);
             if (job.lines) {
                 pack_y<E>(job, block, group * out, groups * out, true, y, job.positions);
-                for (int64_t i = 0; i < groups * out; ++i)
+                for (int64_t i = 0; i < groups * out; ++i) {
                     add_lines(tile + i / out * conv.in_channels * conv.plane, y + i * job.positions,
                               segments, count, at, combos, sums + i * sums_step);
+                    if (leave(positions * combos)) return;
+                }
                 continue;
             }
             for (int64_t p = 0; p < panels; ++p) {
@@ -197,6 +212,7 @@ static void weight_grad(const WeightGradJob* given, int64_t begin, int64_t end, 
                                                     : add_panel<T, 1>)(job, tile, to_y, segments,
                                                                        count, at, to, combos,
                                                                        sums + p * sums_step);
+                if (leave(positions * combos * width)) return;
             }
         }
         // (channel of y, combo) is the layout of the weight.

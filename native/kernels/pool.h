@@ -134,7 +134,9 @@ void pool_row(const Job& job, const Walk<false>& walk, TapRows& rows, Span span,
     const int64_t from = walk.from(), to = walk.to();
     span = {larger(span.first, from), smaller(span.stop, to)};
     rows.windows_at(walk.plane, walk.at);
+    int batches = 0;
     for (bool begun = false; rows.next(); begun = true) {
+        if (++batches % 16 == 0 && stopped()) return;
         if (span.first < span.stop) {
             Raw* v = values + (span.first - from);
             uint8_t* t = reinterpret_cast<uint8_t*>(taps) + (span.first - from);

@@ -1,7 +1,8 @@
 // Window sum: every block added up, axis after axis, taps in ascending order.
 
-constexpr int SUM_RANK = 8;     // spatial axes; the definition takes what has more
-constexpr int64_t BLOCK = 512;  // elements of a row that are added up at a time
+constexpr int SUM_RANK = 8;        // spatial axes; the definition takes what has more
+constexpr int64_t BLOCK = 512;     // elements of a row that are added up at a time
+constexpr int64_t MUCH = 1 << 21;  // elements that are added between two looks at the call
 
 // level[axis][i] = sum over the taps of axes 0 to `axis`, the others held, of columns i < n.
 template <class D, class Sum>
@@ -29,10 +30,13 @@ void window_sum(const void* untyped, int64_t begin, int64_t end) {
     const Axis& last = g.axes[g.rank - 1];
     Sum level[SUM_RANK][BLOCK], total[BLOCK];
     int64_t stride[SUM_RANK], next = last.fine;  // elements from row to row of each outer axis
+    int64_t rows = 1;                            // of a block
     for (int axis = g.rank - 2; axis >= 0; --axis) {
+        rows *= g.axes[axis].stride;
         stride[axis] = next;
         next *= g.axes[axis].fine;
     }
+    int64_t added = 0;
     Walk<false> walk(job, begin);
     Writer<Out> out(static_cast<Out*>(job.out) + walk.offset(), job.stream);
     for (int64_t item = begin; item < end; ++item, walk.next()) {
@@ -44,6 +48,10 @@ void window_sum(const void* untyped, int64_t begin, int64_t end) {
         for (int64_t i = 0; i < n; ++i) total[i] = Sum{};
         for (int64_t c = 0; c < n * factor; c += BLOCK) {
             const int64_t m = smaller(BLOCK, n * factor - c);
+            if ((added += m * rows) > MUCH) {
+                added = 0;
+                if (stopped()) return;
+            }
             const Sum* row = sum_rows<D>(g, x + c, stride, g.rank - 2, m, level);
             if (factor == 2) {
                 for (int64_t i = 0; i < m / 2; ++i)

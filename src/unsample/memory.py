@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from unsample.geometry.arguments import integer
-from unsample.thread_count import load
+from unsample.thread_count import decimal, load
 
 _native, _ = load(os.environ)
 _LINE, _ALIGNED, _KEPT = 64, 1 << 16, 1 << 20  # bytes; from the second aligned, from the third kept
@@ -27,12 +27,27 @@ def empty(shape: tuple[int, ...], dtype: Any) -> Any:
     size = prod(shape) * dtype.itemsize
     if size < _ALIGNED:
         return np.empty(shape, dtype)
-    found = _native.memory(size) if size >= _KEPT else None
-    if found is None:
+    kept = _native.memory(size) if size >= _KEPT else None
+    if kept is not None:
+        found = np.asarray(_Kept(*kept, size))
+    else:
         found = np.empty(size + _LINE, np.uint8)
         start = -found.ctypes.data % _LINE
         found = found[start : start + size]
     return found.view(dtype).reshape(shape)
+
+
+class _Kept:
+    """Memory of the compiled module, as NumPy asks for it; `owner` gives it back."""
+
+    def __init__(self, address: int, owner: object, size: int) -> None:
+        self.owner = owner
+        self.__array_interface__ = {
+            "data": (address, False),
+            "shape": (size,),
+            "typestr": "|u1",
+            "version": 3,
+        }
 
 
 def set_kept_memory(megabytes: int) -> None:
@@ -58,13 +73,14 @@ def set_kept_memory(megabytes: int) -> None:
     """
     most = integer("set_kept_memory", "megabytes", megabytes, minimum=0)
     if _native is not None:
-        _native.keep_at_most(most * 1_000_000)
+        _native.keep_at_most(min(most * 1_000_000, 2**63 - 1))
 
 
 def start() -> None:
     """What the environment says, told to the allocator."""
     wanted = os.environ.get("UNSAMPLE_KEEP_MB", "").strip()
     if wanted:
-        if not wanted.isdecimal():
+        megabytes = decimal(wanted)
+        if megabytes is None:
             raise ValueError(f"unsample: UNSAMPLE_KEEP_MB must be a number of megabytes, got {wanted!r}")
-        set_kept_memory(int(wanted))
+        set_kept_memory(megabytes)

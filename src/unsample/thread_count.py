@@ -40,11 +40,19 @@ def num_threads_wanted(environment: Any) -> int:
     """
     ours = environment.get("UNSAMPLE_NUM_THREADS", "").strip()
     if ours:
-        if not ours.isdecimal() or int(ours) == 0:
+        count = decimal(ours)
+        if not count:
             raise ValueError(f"unsample: UNSAMPLE_NUM_THREADS must be a positive integer, got {ours!r}")
-        return min(int(ours), LARGEST)
+        return min(count, LARGEST)
     theirs = environment.get("OMP_NUM_THREADS", "").split(",")[0].strip()  # one per nesting level
-    return min(int(theirs), LARGEST) if theirs.isdecimal() else 0
+    return min(decimal(theirs) or 0, LARGEST)
+
+
+def decimal(text: str) -> int | None:
+    """The number that `text` is, at most 2**63 - 1; None where it is none."""
+    if not text.isdecimal():
+        return None
+    return min(int(text), 2**63 - 1) if len(text) < 1000 else 2**63 - 1  # Python reads 4300 digits
 
 
 def quota(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int | None:
@@ -61,10 +69,10 @@ def quota(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgro
                 limits.append(_limit(folder))
                 if folder == base:
                     break
-    except (OSError, ValueError):
+        found = [limit for limit in limits if limit]
+        return min(max(1, ceil(min(found))), LARGEST) if found else None
+    except (OSError, ValueError, ArithmeticError):  # unreadable, or numbers that no kernel writes
         return None
-    found = [limit for limit in limits if limit]
-    return max(1, ceil(min(found))) if found else None
 
 
 def _limit(folder: Path) -> float | None:
