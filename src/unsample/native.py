@@ -296,8 +296,8 @@ def _terms(axis: Resample, up: bool, begin: int, end: int) -> Any:
     found = kept.find(key)
     if found is None:
         n, outputs = (axis.source, axis.target) if up else (axis.target, axis.source)
-        tables = map(np.ascontiguousarray, axis.terms(up, begin, end))
-        found = _native.Terms(n, end - begin, *tables)
+        first, source, weights = map(np.ascontiguousarray, axis.terms(up, begin, end))
+        found = _native.Terms(n, end - begin, first, source, weights)
         if end - begin == outputs:
             kept.keep(key, found, _terms_bytes(len(weights), outputs))
     return found
