@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 import unsample as us
+from unsample import kept
 
 RIGHT, REFUSED, WRONG = 0, 1, 2
 
@@ -78,6 +79,7 @@ def forget_plans() -> None:
         if name.startswith("unsample"):
             for each in vars(module).values():
                 getattr(each, "cache_clear", int)()
+    kept.forget()
 
 
 def attempt(call: Callable[..., Any], arrays: tuple[Any, ...], expected: bytes, start: Any, stop: Any) -> int:
