@@ -266,6 +266,10 @@ COMMANDS = {
 }
 
 
+# With the buffers that streams have where no environment says otherwise.
+BUFFERED = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
+
+
 def call(name: str, folder: Path) -> list[str]:
     words = [str(folder) if word == "FOLDER" else word for word in COMMANDS[name]]
     return [sys.executable, "-m", "unsample.cli", *words]
@@ -276,7 +280,13 @@ def call(name: str, folder: Path) -> list[str]:
 def test_a_full_standard_output_is_one_sentence(name: str, folder: Path, tmp_path: Path) -> None:
     with open("/dev/full", "w") as full:
         done = subprocess.run(
-            call(name, folder), stdout=full, stderr=subprocess.PIPE, text=True, cwd=tmp_path, timeout=300
+            call(name, folder),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=tmp_path,
+            env=BUFFERED,
+            timeout=300,
         )
     assert done.stderr == "unsample: standard output cannot be written (No space left on device)\n"
     assert done.returncode == 1
@@ -289,7 +299,7 @@ def test_closed_streams_and_a_reader_that_is_gone_are_no_traceback(
 ) -> None:
     command = call(name, folder)
     shell = ["sh", "-c", 'exec "$@" >&-', "sh", *command]
-    done = subprocess.run(shell, stderr=subprocess.PIPE, text=True, cwd=tmp_path, timeout=300)
+    done = subprocess.run(shell, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=BUFFERED, timeout=300)
     assert (done.returncode, done.stderr) == (0, "")
     for path in tmp_path.iterdir():
         assert path.stat().st_size > 0
@@ -297,7 +307,7 @@ def test_closed_streams_and_a_reader_that_is_gone_are_no_traceback(
     ours, theirs = os.pipe()
     os.close(ours)
     done = subprocess.run(
-        command, stdout=theirs, stderr=subprocess.PIPE, text=True, cwd=tmp_path, timeout=300
+        command, stdout=theirs, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=BUFFERED, timeout=300
     )
     os.close(theirs)
     assert (done.returncode, done.stderr) == (1, "")
@@ -308,7 +318,9 @@ def test_closed_streams_and_a_reader_that_is_gone_are_no_traceback(
 def test_a_standard_error_that_fails_changes_no_exit_code(shell: str, tmp_path: Path) -> None:
     for words, code in ((("draw", "nearest", "--nope"), 2), (("draw", "nearest", "-i", "2"), 2)):
         command = ["sh", "-c", f'exec "$@" {shell}', "sh", sys.executable, "-m", "unsample.cli", *words]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path, timeout=300)
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, text=True, cwd=tmp_path, env=BUFFERED, timeout=300
+        )
         assert (done.returncode, done.stdout) == (code, "")
 
 

@@ -485,6 +485,22 @@ def test_whatever_is_cut_off_or_changed_is_an_image_or_a_sentence(tmp_path: Path
     assert all("\n" not in each and not each.endswith("()") for each in seen)
 
 
+@pytest.mark.parametrize("error", [KeyError("tag"), TypeError("no"), RecursionError(), MemoryError()])
+@pytest.mark.promise("91")
+def test_whatever_pillow_raises_is_a_sentence(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from unsample.compare import photographs
+
+    def fails(_: Any) -> None:
+        raise error
+
+    Image.new("RGB", (32, 32)).save(tmp_path / "a.png")
+    monkeypatch.setattr(photographs.ImageOps, "exif_transpose", fails)
+    with pytest.raises(BadPhotographs, match=rf"^cannot be read \({str(error) or type(error).__name__}\)$"):
+        photographs._read(tmp_path / "a.png", "a.png")
+
+
 # -- what is printed -------------------------------------------------------------------------------------
 
 
