@@ -118,6 +118,7 @@ NUMBERS: dict[str, Call] = {
     "conv_weight_grad, stride": lambda n: us.conv_weight_grad(ones(1, 1, 5), ones(1, 1, 1), 3, stride=n),
     "max_pool, stride": lambda n: us.max_pool(ones(5), (3,), stride=n),
     "max_pool, kernel": lambda n: us.max_pool(ones(5), (2 * n,), padding=(n,)),
+    "max_pool, kernel that overlaps": lambda n: us.max_pool(ones(5), (2 * n,), stride=1, padding=(n,)),
     "max_pool, dilation": lambda n: us.max_pool(ones(5), (3,), stride=1, padding=(n,), dilation=n),
     "max_unpool, kernel": lambda n: us.max_unpool(ones(1), us.max_pool(ones(5), (2 * n,), padding=(n,))[1]),
     "nearest of nothing": lambda n: us.nearest(zeros(0, 5), (n,)),
