@@ -17,6 +17,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from unsample.geometry.arguments import PADDING_MODES, choice, integer, is_symbol
+
 # Positions of a tap along one axis. A range is an arithmetic sequence and becomes a slice;
 # a tuple holds positions in any order. No position occurs twice.
 Positions = range | tuple[int, ...]
@@ -51,6 +53,11 @@ class Window:
     before: int = 0
     after: int = 0
     mode: str = "zeros"
+
+    def __post_init__(self) -> None:
+        whole_numbers(self, ("fine", "coarse", "size", "stride", "dilation", "before", "after"))
+        if self.mode not in PADDING_MODES:
+            choice("Window", "mode", self.mode, PADDING_MODES)
 
     @property
     def extent(self) -> int:
@@ -126,6 +133,9 @@ class AdaptiveWindow:
 
     dilation = 1
 
+    def __post_init__(self) -> None:
+        whole_numbers(self, ("fine", "coarse"))
+
     @property
     def size(self) -> int:
         """Taps of the longest window."""
@@ -153,6 +163,17 @@ class AdaptiveWindow:
 
 
 AnyWindow = Window | AdaptiveWindow
+
+
+def whole_numbers(window: AnyWindow, names: Sequence[str]) -> None:
+    """Refuse bools, floats and words among the numbers of a window; make those of NumPy Python's.
+
+    Whether they make sense is asked where windows are used: while a framework traces, they may be symbols.
+    """
+    for name in names:
+        value = getattr(window, name)
+        if type(value) is not int and not is_symbol(value):
+            object.__setattr__(window, name, integer(type(window).__name__, name, value))
 
 
 @dataclass(frozen=True, slots=True)
