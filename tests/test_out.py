@@ -177,6 +177,7 @@ def test_refused_in_one_sentence(call: Callable[[], Any], error: type[Exception]
     assert str(caught.value) == message
 
 
+@pytest.mark.promise("55")
 def test_row_55_switches_that_are_the_output() -> None:
     x = np.arange(8, dtype=np.uint8)
     values, switches = us.max_pool(x, (2,), stride=1, padding=1)

@@ -93,6 +93,7 @@ def test_unpooling_returns_to_the_exact_size(
     np.testing.assert_array_equal(library.numpy(switches.to_torch()), flat)
 
 
+@pytest.mark.promise("51")
 def test_row_51_three_levels_down_and_up_again() -> None:
     x = integers((1, 1, 540, 97), 2)
     levels = []
@@ -144,6 +145,7 @@ def test_duplicates_against_a_plain_loop_over_windows(shape: tuple[int, ...], du
     np.testing.assert_array_equal(us.max_unpool(values, switches, duplicates=duplicates), expected)
 
 
+@pytest.mark.promise("46")
 @pytest.mark.parametrize("duplicates", ["last", "sum", "max"])
 def test_row_46_gradient_belongs_to_the_forward(duplicates: str) -> None:
     _, switches = us.max_pool(torch.tensor(integers((1, 2, 5, 6), 5)), 3, stride=1)
@@ -184,6 +186,7 @@ def test_duplicates_error_needs_values() -> None:
         jax.jit(lambda v, s: us.max_unpool(v, s, duplicates="error"))(switches.taps + 0.0, switches)
 
 
+@pytest.mark.promise("45")
 def test_row_45_the_same_winner_a_thousand_times() -> None:
     _, switches = us.max_pool(torch.tensor(integers((2, 3, 17, 19), 6)), 5, stride=2)
     values = torch.randn(switches.shape)
@@ -197,6 +200,7 @@ def test_row_45_the_same_winner_a_thousand_times() -> None:
         torch.set_num_threads(threads)
 
 
+@pytest.mark.promise("53")
 def test_row_53_switches_in_any_memory_layout() -> None:
     x = integers((2, 3, 7, 9), 7)
     values, switches = us.max_pool(x, 3, stride=2)

@@ -347,6 +347,7 @@ def test_a_call_leaves_no_thread_spinning() -> None:
         assert time.process_time() - before < 0.25
 
 
+@pytest.mark.promise("54")
 def test_row_54_switches_that_change_while_they_are_read() -> None:
     """Another thread scribbles over the switches: a result or an IndexError, never a write elsewhere."""
     x = np.random.default_rng(3).standard_normal((2, 8, 127, 255)).astype(np.float32)
