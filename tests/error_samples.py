@@ -1,6 +1,6 @@
 """Calls that must be refused, with the whole message.
 
-`row` is the number of the bad input in the project's reliability list (1-55: geometry arguments and switches); 0 marks
+`row` is the number of the bad input in the project's reliability list (1-55: geometry arguments and switches; 75); 0 marks
 one of our own. `call(A)` makes its arrays with `A`, so that the same call runs on every array library.
 """
 
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 import unsample as us
+from unsample.geometry import AdaptiveWindow, Window
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,35 @@ class ErrorSample:
 
 def zeros(*shape: int) -> np.ndarray:
     return np.zeros(shape)
+
+
+class NumPy2Bool:
+    """What `np.True_` was in NumPy 2.0: it gives an index."""
+
+    dtype = np.dtype(bool)
+
+    def __index__(self) -> int:
+        return 1
+
+
+NO_POOLING = (
+    Window(4, 2, 2, 0),
+    Window(4, 2, 2, -2),
+    Window(4, 2, 0, 2),
+    Window(4, 2, 2, 2, 0),
+    Window(0, 2, 2, 2),
+    Window(-4, 2, 2, 2),
+    Window(9, 2, 2, 2),  # of 4 windows
+    Window(4, 0, 2, 2),
+    Window(3, 2, 2, 2, after=-1),
+    Window(4, 2, 2, 2, mode="circular"),
+    AdaptiveWindow(0, 2),
+    AdaptiveWindow(-4, 2),
+)
+
+
+def hand_made(A: Callable[[Any], Any], window: Window | AdaptiveWindow) -> us.Switches:
+    return us.Switches(A(np.zeros(2, np.uint8)), (window,))
 
 
 X = zeros(1, 2, 5, 7)
@@ -705,6 +735,160 @@ ERROR_SAMPLES: tuple[ErrorSample, ...] = tuple(
             lambda A: us.max_pool(A(zeros(5, 5)), (5, 5))[1].pack(),
             SHAPE,
             "Switches.pack: 4 bits count up to 16 taps, the windows have 25",
+        ),
+        # -- windows made by hand -------------------------------------------------------------------
+        *(
+            (
+                0,
+                lambda A, w=window: us.max_unpool(A(zeros(2)), hand_made(A, w)),
+                SHAPE,
+                f"max_unpool: windows must be such as max pooling makes, got {window} on spatial axis 0",
+            )
+            for window in NO_POOLING
+        ),
+        *(
+            (
+                0,
+                call,
+                SHAPE,
+                f"{name}: windows must be such as max pooling makes, got {NO_POOLING[0]} on spatial axis 0",
+            )
+            for name, call in [
+                ("max_gather", lambda A: us.max_gather(A(zeros(4)), hand_made(A, NO_POOLING[0]))),
+                ("Switches.check", lambda A: hand_made(A, NO_POOLING[0]).check()),
+                ("Switches.positions", lambda A: hand_made(A, NO_POOLING[0]).positions()),
+                ("Switches.to_torch", lambda A: hand_made(A, NO_POOLING[0]).to_torch()),
+                ("Switches.to_tf", lambda A: hand_made(A, NO_POOLING[0]).to_tf()),
+                ("Switches.to_onnx", lambda A: hand_made(A, NO_POOLING[0]).to_onnx()),
+                ("Switches.pack", lambda A: hand_made(A, NO_POOLING[0]).pack()),
+                (
+                    "PackedSwitches.unpack",
+                    lambda A: us.PackedSwitches(A(np.zeros(1, np.uint8)), 2, (2,), (NO_POOLING[0],)).unpack(),
+                ),
+            ]
+        ),
+        (
+            0,
+            lambda A: us.max_unpool(A(zeros(2)), hand_made(A, Window(4, 2, 2, 2, before=-(2**63)))),
+            SHAPE,
+            "max_unpool: the numbers of windows must be ints below 2**60, got others on spatial axis 0",
+        ),
+        (
+            0,
+            lambda A: us.max_unpool(A(zeros(2)), hand_made(A, Window(10**5000, 2, 2, 2))),
+            SHAPE,
+            "max_unpool: the numbers of windows must be ints below 2**60, got others on spatial axis 0",
+        ),
+        (
+            9,
+            lambda A: us.max_unpool(A(zeros(2)), hand_made(A, Window(5, 2, 2, 4, before=2))),
+            SHAPE,
+            "max_unpool: padding must be at most half of the 2 elements that a window spans, got (2, 0) on "
+            "spatial axis 0",
+        ),
+        *(
+            (
+                0,
+                lambda A, w=windows: us.max_unpool(A(zeros(2)), us.Switches(A(np.zeros(2, np.uint8)), w)),
+                TypeError,
+                "max_unpool: windows must be a tuple of Window or AdaptiveWindow, one per spatial axis, got ...",
+            )
+            for windows in ([Window(4, 2, 2, 2)], (), None, (4, 2, 2, 2), "window")
+        ),
+        (20, lambda A: Window(4.0, 2, 2, 2), TypeError, "Window: fine must be an int, got 4.0 (float)"),
+        (20, lambda A: Window(4, 2, 2, True), TypeError, "Window: stride must be an int, got True (bool)"),
+        (
+            20,
+            lambda A: AdaptiveWindow(4, "2"),
+            TypeError,
+            "AdaptiveWindow: coarse must be an int, got '2' (str)",
+        ),
+        (
+            36,
+            lambda A: Window(4, 2, 2, 2, mode="zero"),
+            SHAPE,
+            "Window: mode must be one of 'zeros', 'circular', 'reflect' or 'replicate', got 'zero' "
+            "(did you mean 'zeros'?)",
+        ),
+        *(
+            (
+                0,
+                lambda A, b=bits: us.PackedSwitches(
+                    A(np.zeros(1, np.uint8)), b, (2,), (Window(4, 2, 2, 2),)
+                ).unpack(),
+                SHAPE,
+                f"PackedSwitches.unpack: bits must be 2 or 4, got {bits}",
+            )
+            for bits in (0, 8, -2)
+        ),
+        (
+            0,
+            lambda A: us.PackedSwitches(A(np.zeros(1, np.int8)), 2, (2,), (Window(4, 2, 2, 2),)).unpack(),
+            TypeError,
+            "PackedSwitches.unpack: data must be uint8, got dtype ...int8",
+        ),
+        (
+            43,
+            lambda A: us.PackedSwitches(A(np.zeros(1, np.uint8)), 2, (3,), (Window(4, 2, 2, 2),)).unpack(),
+            SHAPE,
+            "PackedSwitches.unpack: switches must end in the (2,) windows they belong to, got shape (3,)",
+        ),
+        # -- numbers that no 64 bits hold, and bools of other libraries -------------------------------
+        (
+            3,
+            lambda A: us.conv_transpose(A(zeros(1, 5)), A(zeros(1, 1, 3)), padding=2**62, dilation=2**62),
+            SHAPE,
+            "conv_transpose: windows must span less than 2**60 elements, all other axes counted, "
+            "got 18446744073709551626 times 1 on spatial axis 0",
+        ),
+        (
+            7,
+            lambda A: us.max_pool(A(X), 3, dilation=2**58, padding=2**58),
+            SHAPE,
+            "max_pool: windows must span less than 2**60 elements, all other axes counted, got ... times ... on "
+            "spatial axis 0",
+        ),
+        (
+            0,
+            lambda A: us.max_pool(A(X), (2**32 + 2, 1), padding=(2**31, 0)),
+            SHAPE,
+            "max_pool: a window must have at most 2**32 taps, got 4294967298",
+        ),
+        (
+            75,
+            lambda A: us.nearest(A(zeros(0, 4, 4)), (2**29, 2**29)),
+            SHAPE,
+            "nearest: the axes of an array must make less than 2**60 elements, those of length 0 counted as 1, "
+            "got shape (0, 2147483648, 2147483648)",
+        ),
+        (
+            0,
+            lambda A: us.nearest(A(zeros(0, 0)), (2**30, 2**30)),
+            SHAPE,
+            "nearest: a window must have less than 2**60 taps, got 1152921504606846976",
+        ),
+        (
+            21,
+            lambda A: us.nearest(A(X), 10**5000),
+            OverflowError,
+            "nearest: factor must be below 2**63, got (over 4300 digits)",
+        ),
+        (
+            21,
+            lambda A: us.resize(A(X), factor=10**5000),
+            OverflowError,
+            "resize: an output axis of (over 4300 digits) elements is beyond 2**63",
+        ),
+        *(
+            (20, lambda A, c=call: c(A), TypeError, f"{name} must be {kind}, got ...")
+            for name, kind, call in [
+                ("nearest: factor", "an int", lambda A: us.nearest(A(X), A(np.array(True)))),
+                ("conv: stride", "an int", lambda A: us.conv(A(X), A(W), stride=(2, A(np.array(True))))),
+                ("conv: padding", "an int", lambda A: us.conv(A(X), A(W), padding=NumPy2Bool())),
+                ("max_pool: kernel_size", "an int", lambda A: us.max_pool(A(X), NumPy2Bool())),
+                ("resize: factor", "a number", lambda A: us.resize(A(X), factor=A(np.array(True)))),
+                ("resize: factor", "a number", lambda A: us.resize(A(X), factor=NumPy2Bool())),
+            ]
         ),
         (
             52,

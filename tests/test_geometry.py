@@ -9,6 +9,7 @@ import unsample as us
 from unsample.geometry import AdaptiveWindow, Setting, Step, Window, sizes_that_work, solve
 
 
+@pytest.mark.promise("38")
 @pytest.mark.parametrize("n", range(1, 12))
 @pytest.mark.parametrize("stride", [1, 2, 3])
 def test_same_makes_ceil_size_over_stride_windows(n: int, stride: int) -> None:
@@ -22,6 +23,7 @@ def test_same_makes_ceil_size_over_stride_windows(n: int, stride: int) -> None:
         assert back.shape == (1, n)
 
 
+@pytest.mark.promise("39")
 def test_every_legal_output_size_comes_back() -> None:
     for kernel, stride, dilation, before, after in itertools.product(
         [1, 2, 3, 5], [1, 2, 3], [1, 2], [0, 1, -1], [0, 2]
@@ -74,6 +76,7 @@ def test_borders_are_numpy_pads_borders(mode: str, n: int) -> None:
         np.testing.assert_array_equal(identity[0], np.pad(x, (before, after), mode=numpy_mode)[::stride])
 
 
+@pytest.mark.promise("11")
 def test_solve_is_complete_and_right() -> None:
     for n, m in [(4, 8), (5, 11), (7, 7), (3, 16), (1, 4)]:
         found = solve(n, m, kernel_sizes=range(1, 6), strides=range(1, 5))

@@ -1,13 +1,19 @@
 """Switches in and out of other libraries' conventions, and packed."""
 
+import pickle
+from dataclasses import replace
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
 
 import unsample as us
+import unsample.torch as ut
 from backends import JAX, NUMPY, TORCH, Backend
+from error_samples import NO_POOLING
 from samples import integers
 
 every_library = pytest.mark.parametrize("library", [NUMPY, TORCH, JAX], ids=lambda each: each.name)
@@ -48,6 +54,7 @@ CONVENTIONS: list[tuple[str, dict[str, Any], np.ndarray]] = [
 ]
 
 
+@pytest.mark.promise("47", "48", "49")
 @every_library
 @pytest.mark.parametrize(("name", "options", "indices"), CONVENTIONS, ids=str)
 def test_published_conventions_both_ways(
@@ -67,6 +74,7 @@ def test_published_conventions_both_ways(
         np.testing.assert_array_equal(library.numpy(back.taps), TAPS)
 
 
+@pytest.mark.promise("50")
 @pytest.mark.parametrize(
     "pooling",
     [
@@ -133,6 +141,41 @@ def test_packed_data_of_the_wrong_length() -> None:
     assert str(caught.value) == (
         "PackedSwitches.unpack: data must be 2 bytes for switches of shape (1, 1, 5), got shape (1,)"
     )
+
+
+@pytest.mark.promise("52")
+@pytest.mark.parametrize("window", NO_POOLING, ids=str)
+def test_windows_of_no_pooling_reach_no_kernel(window: Any) -> None:
+    """Along the other ways: operators that autograd sees, conversions, compiled jax, unpickled windows."""
+    taps, indices, numpy = (
+        torch.zeros(2, dtype=torch.uint8),
+        torch.zeros(2, dtype=torch.int64),
+        np.zeros(2, "u1"),
+    )
+    recorded = torch.ones(2, requires_grad=True)
+    again = pickle.loads(pickle.dumps(us.Switches(numpy, (window,))))
+    for call in (
+        lambda: ut.max_unpool(torch.ones(2), us.Switches(taps, (window,))),
+        lambda: ut.max_unpool(recorded, us.Switches(taps, (window,))),
+        lambda: ut.max_gather(torch.ones(4, requires_grad=True), us.Switches(taps, (window,))),
+        lambda: ut.switches_to_indices(us.Switches(taps, (window,))),
+        lambda: ut.indices_to_switches(indices, (window,)),
+        lambda: jax.jit(lambda v, t: us.max_unpool(v, us.Switches(t, (window,))))(
+            jnp.ones(2), jnp.asarray(numpy)
+        ),
+        lambda: us.max_unpool(np.ones(2), again),
+        lambda: us.max_unpool(np.ones(2), replace(again, taps=numpy.copy())),
+    ):
+        with pytest.raises(us.ShapeError, match="windows must be such as max pooling makes"):
+            call()
+
+
+def test_windows_of_one_pooling_are_the_same_everywhere() -> None:
+    """A stride that nobody takes is left out, by `from_torch` as by the pooling."""
+    _, switches = us.max_pool(np.arange(5.0), (3,), stride=2**40)
+    assert switches.windows[0].stride == 1
+    assert us.Switches.from_torch(switches.to_torch(), (5,), (3,), stride=2**40).windows == switches.windows
+    assert us.Switches.from_torch(switches.to_torch(), (5,), (3,), stride=7).windows == switches.windows
 
 
 def test_size_of_switches() -> None:

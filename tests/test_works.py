@@ -16,10 +16,12 @@ from samples import integers
 every_library = pytest.mark.parametrize("library", [NUMPY, TORCH, JAX], ids=lambda each: each.name)
 
 
+@pytest.mark.promise("5")
 def test_row_5_kernel_larger_than_input_is_fine_the_other_way() -> None:
     assert us.conv_transpose(np.ones((1, 1, 2)), np.ones((1, 1, 7))).shape == (1, 1, 8)
 
 
+@pytest.mark.promise("11")
 def test_row_11_output_padding_below_the_stride() -> None:
     y, w = integers((1, 2, 3), 1), integers((2, 1, 2), 2)
     out = us.conv_transpose(y, w, stride=4, output_padding=3)
@@ -29,6 +31,7 @@ def test_row_11_output_padding_below_the_stride() -> None:
     np.testing.assert_array_equal(out, expected)
 
 
+@pytest.mark.promise("13")
 def test_row_13_dilation_with_output_padding_backward() -> None:
     checks.gradients(
         lambda y, w: us.conv_transpose(y, w, stride=2, dilation=3, output_padding=(2, 1)),
@@ -36,6 +39,7 @@ def test_row_13_dilation_with_output_padding_backward() -> None:
     )
 
 
+@pytest.mark.promise("20")
 @pytest.mark.parametrize("two", [2, np.int64(2), np.uint8(2), np.array(2), torch.tensor(2)])
 def test_row_20_whatever_is_an_index(two: Any) -> None:
     x = integers((1, 1, 4), 1)
@@ -45,6 +49,7 @@ def test_row_20_whatever_is_an_index(two: Any) -> None:
     np.testing.assert_array_equal(us.max_pool(x, two)[0], us.max_pool(x, 2)[0])
 
 
+@pytest.mark.promise("24")
 @pytest.mark.parametrize("method", ["nearest", "linear", "cubic", "catmull_rom", "area"])
 @pytest.mark.parametrize("size", [{"factor": 1.0}, {"output_size": (5, 7)}], ids=str)
 def test_row_24_the_same_size_is_bitwise_identity(method: str, size: dict[str, Any]) -> None:
@@ -55,6 +60,7 @@ def test_row_24_the_same_size_is_bitwise_identity(method: str, size: dict[str, A
     assert not np.shares_memory(out, x)
 
 
+@pytest.mark.promise("25")
 def test_row_25_a_factor_is_rounded_down_exactly() -> None:
     x = np.ones((1, 1, 10))
     assert us.resize(x, factor=1 / 3).shape == (1, 1, 3)
@@ -62,6 +68,7 @@ def test_row_25_a_factor_is_rounded_down_exactly() -> None:
     assert us.resize(us.resize(x, factor=0.5), factor=3).shape == (1, 1, 15)
 
 
+@pytest.mark.promise("29")
 @pytest.mark.parametrize("method", ["nearest", "linear", "cubic"])
 @pytest.mark.parametrize("convention", ["half_pixel", "align_corners", "asymmetric"])
 def test_row_29_an_output_of_one_element(method: str, convention: str) -> None:
@@ -71,6 +78,7 @@ def test_row_29_an_output_of_one_element(method: str, convention: str) -> None:
     np.testing.assert_array_equal(out, [[[expected]]])
 
 
+@pytest.mark.promise("30", "31")
 @pytest.mark.parametrize("source", [1, 3, 7, 2**20 + 1])
 @pytest.mark.parametrize("target", [1, 5, 2**20 - 1])
 @pytest.mark.parametrize("convention", ["half_pixel", "align_corners", "asymmetric", "legacy"])
@@ -90,11 +98,13 @@ def test_rows_30_and_31_no_position_outside(source: int, target: int, convention
     np.testing.assert_array_equal(out[:: max(1, target // 997)], np.clip(exact, 0, source - 1))
 
 
+@pytest.mark.promise("31")
 def test_row_31_a_million_fold() -> None:
     np.testing.assert_array_equal(us.resize(np.full((1, 1, 1), 7.0), factor=10**6), 7.0)
     np.testing.assert_array_equal(us.resize_transpose(np.ones((1, 1, 10**6)), 1), [[[10**6]]])
 
 
+@pytest.mark.promise("37")
 def test_row_37_ceil_mode_windows_start_inside() -> None:
     # kernel 1, stride 2: ceil((3 - 1) / 2) + 1 = 2 windows; of 4 elements the third would start at the end.
     assert us.max_pool(np.zeros(4), (1,), stride=2, ceil_mode=True)[0].shape == (2,)
@@ -105,6 +115,7 @@ def test_row_37_ceil_mode_windows_start_inside() -> None:
         torch.testing.assert_close(ours, theirs)
 
 
+@pytest.mark.promise("38")
 def test_row_38_the_odd_element_of_same_goes_after() -> None:
     x = np.array([[1.0, 2, 3, 4]])
     w = np.array([[[1.0, 10]]])
@@ -113,6 +124,7 @@ def test_row_38_the_odd_element_of_same_goes_after() -> None:
     np.testing.assert_array_equal(us.conv(x, w, padding=((1, 0),)), [[10, 21, 32, 43]])
 
 
+@pytest.mark.promise("40")
 @pytest.mark.parametrize(
     "form", [(6, 8), [6, 8], torch.Size([6, 8]), (np.int64(6), np.int64(8)), (1, 2, 6, 8)]
 )

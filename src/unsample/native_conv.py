@@ -37,8 +37,8 @@ def conv_transpose(y: Any, weight: Any, bias: Any, plan: Plan, groups: int, dtyp
     """`unsample.conv_transpose` as planned."""
     if not _folds(plan):
         return _multiply(True, y, weight, bias, plan, groups, dtype, out)
-    if not _takes(plan, dtype, y, weight, bias):
-        return None
+    if 0 in plan.output_shape or not _takes(plan, dtype, y, weight, bias):
+        return None  # padding of an axis without elements folds onto nothing
     # With the padding kept, which is then folded back; sums of float16 stay in float32 until then.
     total = np.promote_types(dtype, np.float32)
     y, weight = _cast(y, total), _cast(weight, total)

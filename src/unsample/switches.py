@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from unsample.arrays import has_values, namespace, zeros
-from unsample.geometry.arguments import count
+from unsample.arrays import dtype_name, has_values, namespace, zeros
+from unsample.geometry.arguments import count, integer, integers
 from unsample.geometry.errors import ShapeError
 from unsample.geometry.window import AnyWindow
 from unsample.interop import switch_indices
@@ -26,7 +26,8 @@ def switch_dtype(windows: tuple[AnyWindow, ...]) -> str:
 
 
 def check_windows(operation: str, shape: tuple[int, ...], windows: tuple[AnyWindow, ...]) -> None:
-    """Refuse switches that are not as many as their windows."""
+    """Refuse windows that no max pooling makes, and switches that are not as many as their windows."""
+    switch_indices.check_pooled(operation, windows)
     coarse = tuple(window.coarse for window in windows)
     if len(shape) < len(coarse) or shape[len(shape) - len(coarse) :] != coarse:
         raise ShapeError(
@@ -103,6 +104,7 @@ class Switches:
         >>> [p.tolist() for p in switches.positions()]
         [[[0], [1]], [[0], [1]]]
         """
+        check_windows("Switches.positions", self.shape, self.windows)
         return switch_indices.positions_of_taps(self.taps, self.windows)
 
     def check(self, operation: str = "Switches.check") -> None:
@@ -292,13 +294,26 @@ class PackedSwitches:
     windows: tuple[AnyWindow, ...]
 
     def unpack(self) -> Switches:
-        """The switches again, one byte each."""
+        """The switches again, one byte each.
+
+        Raises
+        ------
+        ShapeError, TypeError
+            Where bits, shape, windows and data do not belong together.
+        """
+        operation = "PackedSwitches.unpack"
+        if integer(operation, "bits", self.bits) not in (2, 4):
+            raise ShapeError(f"{operation}: bits must be 2 or 4, got {self.bits}")
+        check_windows(operation, integers(operation, "shape", self.shape, minimum=0), self.windows)
+        namespace(operation, data=self.data)
+        if dtype_name(self.data.dtype) != "uint8":
+            raise TypeError(f"{operation}: data must be uint8, got dtype {self.data.dtype}")
         number = math.prod(self.shape)
         per_byte = 8 // self.bits
         expected = -(-number // per_byte)
         if tuple(self.data.shape) != (expected,):
             raise ShapeError(
-                f"PackedSwitches.unpack: data must be {count(expected, 'byte')} for switches of shape "
+                f"{operation}: data must be {count(expected, 'byte')} for switches of shape "
                 f"{self.shape}, got shape {tuple(self.data.shape)}"
             )
         flat = zeros(self.data, (number,))
@@ -306,7 +321,7 @@ class PackedSwitches:
             where = range(j, number, per_byte)
             piece = self.data[: len(where)] // 2 ** (j * self.bits) % 2**self.bits
             flat = place_tap(flat, (where,), piece)
-        xp = namespace("PackedSwitches.unpack", data=self.data)
+        xp = namespace(operation, data=self.data)
         return Switches(xp.reshape(flat, self.shape), self.windows)
 
     def __repr__(self) -> str:

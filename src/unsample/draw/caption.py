@@ -1,9 +1,11 @@
 """What stands around a drawing in words: the call, and its size formula with the numbers in it."""
 
 from dataclasses import replace
+from typing import Any
 
 from unsample.draw.example import Example
 from unsample.geometry import AdaptiveWindow, Window
+from unsample.geometry.arguments import per_axis
 from unsample.geometry.resample import Resample
 from unsample.geometry.window import AnyWindow
 
@@ -67,10 +69,36 @@ def formula(example: Example) -> str:
     if plan.resamples:
         axes = [_resample(axis, up=name == "resize") for axis in plan.resamples]
     else:
-        axes = [axis_formula(name, window) for window in plan.windows]
+        axes = [axis_formula(name, window) for window in _as_written(example)]
     if len(set(axes)) == 1:
         return f"{axes[0]} on every axis" if len(axes) > 1 else axes[0]
     return ";  ".join(axes)
+
+
+def _as_written(example: Example) -> tuple[AnyWindow, ...]:
+    """The windows with the steps of the call: a plan leaves out those that nobody takes.
+
+    Examples
+    --------
+    >>> from unsample.draw import example
+    >>> formula(example("conv_transpose", 1, 3, stride=2))
+    '(1 − 1) × 2 + 3 = 3'
+    """
+    settings, windows = example.settings, example.plan.windows
+    pooled = settings.get("kernel_size") if example.operation.startswith("max_") else None
+    stride = settings.get("stride", settings.get("factor", pooled))
+    steps = {"stride": stride, "dilation": settings.get("dilation")}
+    given: dict[str, Any] = {
+        name: per_axis("draw", name, value, len(windows))
+        for name, value in steps.items()
+        if value is not None
+    }
+    return tuple(
+        replace(window, **{name: values[axis] for name, values in given.items()})
+        if isinstance(window, Window)
+        else window
+        for axis, window in enumerate(windows)
+    )
 
 
 def axis_formula(operation: str, window: AnyWindow) -> str:
@@ -144,21 +172,22 @@ def evenness(example: Example) -> str:
     >>> evenness(example("conv_transpose", 4, 4, stride=2))
     'even away from the border: 2 everywhere'
     """
-    if not all(isinstance(window, Window) for window in example.plan.windows) or not example.plan.windows:
+    windows = _as_written(example)
+    if not all(isinstance(window, Window) for window in windows) or not windows:
         return ""
     if example.operation not in ("conv", "conv_transpose", "nearest", "window_sum"):
         return ""
-    per_axis = [phases(window) for window in example.plan.windows if isinstance(window, Window)]
+    counts = [phases(window) for window in windows if isinstance(window, Window)]
     channels = example.fine.ndim > example.rank and example.kernel is not None
     each = " of each channel" if channels else ""
-    if all(len(set(axis)) == 1 for axis in per_axis):
+    if all(len(set(axis)) == 1 for axis in counts):
         everywhere = 1
-        for axis in per_axis:
+        for axis in counts:
             everywhere *= axis[0]
         return f"even away from the border: {everywhere}{each} everywhere"
-    worst = max(per_axis, key=lambda axis: max(axis) - min(axis))
+    worst = max(counts, key=lambda axis: max(axis) - min(axis))
     shown = " ".join(map(str, (worst * 2)[: max(4, len(worst))]))
-    along = "" if len(per_axis) == 1 else " along an axis"
+    along = "" if len(counts) == 1 else " along an axis"
     return f"uneven away from the border too, {shown} …{each}{along}: a checkerboard"
 
 

@@ -6,6 +6,7 @@ computed here holds for NumPy, PyTorch and JAX alike, before any memory is alloc
 - `errors.py`     `ShapeError`
 - `arguments.py`  ints, tuples, paddings and choices as the user writes them -> one normal form
 - `window.py`     one axis: which taps of which windows meet which elements
+- `reach.py`      how far windows may reach, so that nothing that is counted leaves 64 bits
 - `sizes.py`      the windows over an axis, and the axis under windows: the size formulas
 - `plan.py`       one call: shapes, windows, multiply-adds
 - `solve.py`      the questions backwards: which settings, which sizes

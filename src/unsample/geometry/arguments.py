@@ -20,14 +20,14 @@ Pads = tuple[tuple[int, int], ...]
 
 def integer(operation: str, name: str, value: Any, minimum: int | None = None) -> int:
     """`value` as a Python int; bools, floats and strings are refused, NumPy integers welcome."""
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
+    if is_bool(value) or not hasattr(value, "__index__"):
         raise TypeError(f"{operation}: {name} must be an int, got {describe(value)}")
     try:
         number = operator.index(value)
-    except TypeError:  # arrays and NumPy bools have __index__ and refuse to use it
+    except TypeError:  # arrays have __index__ and refuse to use it
         raise TypeError(f"{operation}: {name} must be an int, got {describe(value)}") from None
     if abs(number) > LARGEST:
-        raise OverflowError(f"{operation}: {name} must be below 2**63, got {number}")
+        raise OverflowError(f"{operation}: {name} must be below 2**63, got {shown(number)}")
     if minimum is not None and number < minimum:
         raise ShapeError(f"{operation}: {name} must be at least {minimum}, got {number}")
     return number
@@ -37,7 +37,7 @@ def integers(operation: str, name: str, value: Any, minimum: int | None = None) 
     """A sequence of ints of any length but 0."""
     values = sequence(operation, name, value)
     if not values:
-        raise ShapeError(f"{operation}: {name} must hold at least one int, got {value!r}")
+        raise ShapeError(f"{operation}: {name} must hold at least one int, got {shown(value)}")
     return tuple(integer(operation, name, each, minimum) for each in values)
 
 
@@ -48,7 +48,7 @@ def per_axis(operation: str, name: str, value: Any, rank: int, minimum: int | No
         if len(numbers) != rank:
             raise ShapeError(
                 f"{operation}: {name} must be an int or {count(rank, 'int')}, "
-                f"one per spatial axis, got {value!r}"
+                f"one per spatial axis, got {shown(value)}"
             )
         return numbers
     return (integer(operation, name, value, minimum),) * rank
@@ -61,14 +61,14 @@ def rank_of(operation: str, name: str, value: Any, shape: Sequence[int], array: 
         if rank == 0 or rank > len(shape):
             raise ShapeError(
                 f"{operation}: {name} must hold at least one number and at most one per axis of {array}, "
-                f"got {value!r} for {array} of shape {tuple(shape)}"
+                f"got {shown(value)} for {array} of shape {tuple(shape)}"
             )
         return rank
     if len(shape) < 3:
         raise ShapeError(
             f"{operation}: {array} must be (N, C, *spatial) where {name} is a single number, "
             f"or {name} a tuple with one number per spatial axis, "
-            f"got {array} of shape {tuple(shape)} and {name}={value!r}"
+            f"got {array} of shape {tuple(shape)} and {name}={shown(value)}"
         )
     return len(shape) - 2
 
@@ -84,14 +84,15 @@ def paddings(
     if len(value) != rank:
         raise ShapeError(
             f"{operation}: padding must be an int, {count(rank, 'int')} or {count(rank, 'pair')} "
-            f"(before, after), one per spatial axis, or one of {listed(words)}, got {value!r}"
+            f"(before, after), one per spatial axis, or one of {listed(words)}, got {shown(value)}"
         )
     pads = []
     for each in value:
         pair = tuple(each) if is_sequence(each) else (each, each)
         if len(pair) != 2:
             raise ShapeError(
-                f"{operation}: padding of one axis must be an int or a pair (before, after), got {each!r}"
+                f"{operation}: padding of one axis must be an int or a pair (before, after), "
+                f"got {shown(each)}"
             )
         before, after = (integer(operation, "padding", side, minimum) for side in pair)
         pads.append((before, after))
@@ -126,7 +127,7 @@ def spatial_size(
         return sizes[len(leading) :]
     raise ShapeError(
         f"{operation}: {name} must be an int, {count(rank, 'int')} or the full shape "
-        f"({', '.join([*map(str, leading), *['*'] * rank])}), got {value!r}"
+        f"({', '.join([*map(str, leading), *['*'] * rank])}), got {shown(value)}"
     )
 
 
@@ -160,7 +161,7 @@ def check_allocation(operation: str, shape: Sequence[int]) -> None:
     elements = 1
     for size in shape:
         if size > LARGEST:
-            raise OverflowError(f"{operation}: an output axis of {size} elements is beyond 2**63")
+            raise OverflowError(f"{operation}: an output axis of {shown(size)} elements is beyond 2**63")
         elements *= size
     if elements > ADDRESS_SPACE:
         raise OverflowError(
@@ -181,12 +182,32 @@ def sequence(operation: str, name: str, value: Any) -> tuple[Any, ...]:
     return tuple(value)
 
 
+def is_bool(value: Any) -> bool:
+    """Whether `value` is a bool of any library; those of NumPy 2.0, torch and JAX pass for integers."""
+    if type(value) is int:
+        return False
+    return isinstance(value, bool) or str(getattr(value, "dtype", "")).rpartition(".")[2] == "bool"
+
+
+def is_symbol(value: Any) -> bool:
+    """Whether `value` stands for a size that is not known yet, while torch or JAX traces."""
+    return type(value).__name__ in ("SymInt", "_DimExpr")
+
+
 def describe(value: Any) -> str:
     """A value as an error shows it: short, with its type."""
     kind = type(value)
     named = kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
-    text = repr(value)
+    text = shown(value)
     return named if len(text) > 40 or "\n" in text else f"{text} ({named})"
+
+
+def shown(value: Any) -> str:
+    """`repr(value)`, which Python refuses to write for ints of thousands of digits."""
+    try:
+        return repr(value)
+    except ValueError:
+        return "(over 4300 digits)"
 
 
 def listed(words: Sequence[str]) -> str:

@@ -7,7 +7,8 @@ from functools import lru_cache
 from operator import is_
 from typing import Any
 
-from unsample.geometry.arguments import check_allocation
+from unsample.geometry.arguments import check_allocation, is_symbol
+from unsample.geometry.reach import check_elements, check_reach
 from unsample.geometry.resample import Resample
 from unsample.geometry.window import AdaptiveWindow, AnyWindow, Tap, Window, taps
 
@@ -43,6 +44,17 @@ class Plan:
 
     def __post_init__(self) -> None:
         check_allocation(self.operation, self.output_shape)
+        before, after = self.input_shape, self.output_shape
+        if any(map(is_symbol, (*before, *after, *self.fine, *self.coarse))):
+            return
+        check_elements(self.operation, before)
+        check_elements(self.operation, after)
+        if self.windows:
+            rank = len(self.windows)
+            leading = before[: len(before) - rank], after[: len(after) - rank]
+            check_reach(self.operation, leading, self.windows)
+        for axis in range(len(before) - len(self.resamples), len(before)):  # one after the other
+            check_elements(self.operation, (*after[:axis], *before[axis:]))
 
     @property
     def rank(self) -> int:

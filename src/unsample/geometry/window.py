@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unsample import kept
+from unsample.geometry.arguments import PADDING_MODES, choice, integer, is_symbol
 
 # Positions of a tap along one axis. A range is an arithmetic sequence and becomes a slice; an array holds
 # positions in any order. No position occurs twice, but where a tap says that it `repeats`.
@@ -61,6 +62,11 @@ class Window:
     before: int = 0
     after: int = 0
     mode: str = "zeros"
+
+    def __post_init__(self) -> None:
+        whole_numbers(self, ("fine", "coarse", "size", "stride", "dilation", "before", "after"))
+        if self.mode not in PADDING_MODES:
+            choice("Window", "mode", self.mode, PADDING_MODES)
 
     @property
     def extent(self) -> int:
@@ -203,6 +209,9 @@ class AdaptiveWindow:
 
     dilation = 1
 
+    def __post_init__(self) -> None:
+        whole_numbers(self, ("fine", "coarse"))
+
     @property
     def size(self) -> int:
         """Taps of the longest window."""
@@ -260,6 +269,17 @@ class AdaptiveWindow:
 
 
 AnyWindow = Window | AdaptiveWindow
+
+
+def whole_numbers(window: AnyWindow, names: Sequence[str]) -> None:
+    """Refuse bools, floats and words among the numbers of a window; make those of NumPy Python's.
+
+    Whether they make sense is asked where windows are used: while a framework traces, they may be symbols.
+    """
+    for name in names:
+        value = getattr(window, name)
+        if type(value) is not int and not is_symbol(value):
+            object.__setattr__(window, name, integer(type(window).__name__, name, value))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -17,10 +17,12 @@ from unsample.geometry.arguments import (
     describe,
     integer,
     integers,
+    is_symbol,
     paddings,
     per_axis,
 )
 from unsample.geometry.errors import ShapeError
+from unsample.geometry.reach import REACH, check_tap_count, settled
 from unsample.geometry.sizes import windows_over
 from unsample.geometry.window import AdaptiveWindow, AnyWindow, Window, floor_sum
 
@@ -54,7 +56,9 @@ def pool_windows(
                     f"{operation}: output_size must be 0 on an axis without elements, "
                     f"got {wanted} for an input of size {size}"
                 )
-        return tuple(AdaptiveWindow(n, m) for n, m in zip(size, wanted, strict=True))
+        adaptive = tuple(AdaptiveWindow(n, m) for n, m in zip(size, wanted, strict=True))
+        check_tap_count(operation, adaptive)
+        return adaptive
     kernel = per_axis(operation, "kernel_size", kernel_size, rank, minimum=1)
     steps = per_axis(operation, "stride", kernel if stride is None else stride, rank, minimum=1)
     spread = per_axis(operation, "dilation", dilation, rank, minimum=1)
@@ -65,7 +69,56 @@ def pool_windows(
     windows = windows_over(operation, size, kernel, steps, pads, spread, ceil_mode=bool(ceil_mode))
     for axis, window in enumerate(windows):
         _check_pool_window(operation, axis, window)
-    return windows
+    check_tap_count(operation, windows)
+    return settled(windows)
+
+
+def check_pooled(operation: str, windows: Any) -> None:
+    """Refuse windows that no max pooling makes: Switches may be made by hand, of any numbers."""
+    if type(windows) is not tuple or not windows or not {type(each) for each in windows} <= _WINDOWS.keys():
+        raise TypeError(
+            f"{operation}: windows must be a tuple of Window or AdaptiveWindow, one per spatial axis, "
+            f"got {describe(windows)}"
+        )
+    numbers = [[getattr(window, name) for name in _WINDOWS[type(window)]] for window in windows]
+    if any(is_symbol(number) for each in numbers for number in each):
+        return
+    for axis, (window, each) in enumerate(zip(windows, numbers, strict=True)):
+        if not all(type(number) is int and -REACH < number < REACH for number in each):
+            raise ShapeError(
+                f"{operation}: the numbers of windows must be ints below 2**60, "
+                f"got others on spatial axis {axis}"
+            )
+        if not _is_pooled(window):
+            raise ShapeError(
+                f"{operation}: windows must be such as max pooling makes, got {window} on spatial axis {axis}"
+            )
+        if isinstance(window, Window):
+            _check_pool_window(operation, axis, window)
+    check_tap_count(operation, windows)
+
+
+_WINDOWS = {
+    Window: ("fine", "coarse", "size", "stride", "dilation", "before", "after"),
+    AdaptiveWindow: ("fine", "coarse"),
+}
+
+
+def _is_pooled(window: AnyWindow) -> bool:
+    """Whether there is a pooling with these windows, with or without `ceil_mode`."""
+    n, m = window.fine, window.coarse
+    if n < 0 or m < 0 or (n == 0 and m > 0):
+        return False
+    if isinstance(window, AdaptiveWindow):
+        return True
+    if min(window.size, window.stride, window.dilation) < 1 or min(window.before, window.after) < 0:
+        return False
+    if window.mode != "zeros" or (m == 0) != (n == 0):
+        return False
+    room = n + window.before + window.after - window.extent
+    if m <= 1:  # of any stride
+        return m == 0 or room >= 0
+    return m - 1 in (room // window.stride, -(-room // window.stride))
 
 
 def _check_pool_window(operation: str, axis: int, window: Window) -> None:

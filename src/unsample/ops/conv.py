@@ -26,10 +26,12 @@ from unsample.geometry.arguments import (
     is_sequence,
     paddings,
     per_axis,
+    shown,
     wanted_size,
 )
 from unsample.geometry.errors import ShapeError
 from unsample.geometry.plan import Plan, kept
+from unsample.geometry.reach import check_reach, settled
 from unsample.geometry.sizes import windows_over, windows_under
 from unsample.geometry.window import Tap
 from unsample.out import check_out, placed
@@ -62,7 +64,7 @@ def plan_conv(
             f"(x is {shape}, weight is {weight}, groups {groups})"
         )
     _check_bias("conv", bias_shape, weight[0])
-    windows = windows_over("conv", fine, weight[2:], *steps)
+    windows = settled(windows_over("conv", fine, weight[2:], *steps))
     output = (*leading, weight[0], *(window.coarse for window in windows))
     return Plan("conv", shape, output, windows, products=math.prod(leading) * weight[0] * weight[1])
 
@@ -106,7 +108,7 @@ def plan_conv_transpose(
                     f"{operation}: output_padding must be smaller than stride or dilation, "
                     f"got output_padding {extra}, stride {steps[0]}, dilation {steps[2]}"
                 )
-    windows = windows_under(operation, coarse, weight[2:], *steps, extra, size)
+    windows = settled(windows_under(operation, coarse, weight[2:], *steps, extra, size))
     output = (*leading, output_channels, *(window.fine for window in windows))
     return Plan(operation, shape, output, windows, products=math.prod(leading) * weight[0] * weight[1])
 
@@ -130,7 +132,7 @@ def plan_conv_weight_grad(
         raise ShapeError(
             f"{operation}: x and y must both be (N, C, *spatial), or both (C, *spatial) with one "
             f"kernel_size per spatial axis, got x of shape {shape}, y of shape {y_shape} "
-            f"and kernel_size {kernel_size!r}"
+            f"and kernel_size {shown(kernel_size)}"
         )
     kernel = per_axis(operation, "kernel_size", kernel_size, rank, minimum=1)
     groups = integer(operation, "groups", groups, minimum=1)
@@ -140,13 +142,14 @@ def plan_conv_weight_grad(
         raise ShapeError(
             f"{operation}: groups must divide the channels of x and y, got {groups} for {c_x} and {c_y}"
         )
-    windows = windows_over(operation, shape[-rank:], kernel, *steps)
+    windows = settled(windows_over(operation, shape[-rank:], kernel, *steps))
     expected = (*shape[: -rank - 1], c_y, *(window.coarse for window in windows))
     if y_shape != expected:
         raise ShapeError(
             f"{operation}: y must have the shape {expected} that conv makes of x, got {y_shape} "
             f"(x is {shape}, kernel_size {kernel})"
         )
+    check_reach(operation, [y_shape[:-rank]], windows)  # y is neither the input nor the output of the plan
     products = math.prod(shape[: -rank - 1]) * c_y * (c_x // groups)
     return Plan(operation, shape, (c_y, c_x // groups, *kernel), windows, products=products)
 

@@ -59,8 +59,12 @@ def plan_decimate(shape: Sequence[int], factor: int | Sequence[int], *, at: At =
 
 
 def _window(fine: int, coarse: int, factor: int, nail: int) -> Window:
-    """One tap every `factor` elements, the first at `nail`: a negative padding of `nail` before."""
-    return Window(fine, coarse, size=1, stride=factor, before=-nail, after=0)
+    """One tap every `factor` elements, the first at `nail`: a negative padding of `nail` before.
+
+    A block that is the only one need not be longer than the axis.
+    """
+    stride = factor if coarse > 1 else min(factor, max(fine, 1))
+    return Window(fine, coarse, size=1, stride=stride, before=-nail, after=0)
 
 
 def _nails(operation: str, at: At, factors: tuple[int, ...]) -> tuple[int, ...]:

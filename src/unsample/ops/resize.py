@@ -24,7 +24,7 @@ from unsample.arrays import (
     sum_dtype,
     zeros,
 )
-from unsample.geometry.arguments import choice, describe, is_sequence, per_axis, rank_of
+from unsample.geometry.arguments import choice, describe, is_bool, is_sequence, per_axis, rank_of, shown
 from unsample.geometry.errors import ShapeError
 from unsample.geometry.plan import Plan, kept
 from unsample.geometry.resample import CONVENTIONS, METHODS, Resample, check_axis
@@ -122,13 +122,16 @@ def _last(shape: tuple[int, ...], rank: int) -> tuple[int, ...]:
 
 def _rational(factor: Any) -> Fraction:
     """A factor as the rational number it is; positive and finite."""
-    if isinstance(factor, bool) or not isinstance(factor, Rational | float | SupportsIndex):
+    if is_bool(factor) or not isinstance(factor, Rational | float | SupportsIndex):
         raise TypeError(f"resize: factor must be a number, got {describe(factor)}")
     if isinstance(factor, float) and not math.isfinite(factor):
         raise ShapeError(f"resize: factor must be positive and finite, got {factor}")
-    exact = Fraction(factor) if isinstance(factor, Rational | float) else Fraction(index(factor))
+    try:
+        exact = Fraction(factor) if isinstance(factor, Rational | float) else Fraction(index(factor))
+    except TypeError:  # arrays have __index__ and refuse to use it
+        raise TypeError(f"resize: factor must be a number, got {describe(factor)}") from None
     if exact <= 0:
-        raise ShapeError(f"resize: factor must be positive and finite, got {factor}")
+        raise ShapeError(f"resize: factor must be positive and finite, got {shown(factor)}")
     return exact
 
 

@@ -22,6 +22,7 @@ from unsample.arrays import (
 from unsample.geometry.arguments import choice
 from unsample.geometry.errors import ShapeError
 from unsample.geometry.plan import Plan, kept
+from unsample.geometry.reach import settled
 from unsample.geometry.window import AnyWindow
 from unsample.out import check_out, placed
 from unsample.stamp import add_tap, place_tap, slice_tap
@@ -44,7 +45,7 @@ def plan_max_gather(shape: Sequence[int], switches: Switches) -> Plan:
 
 
 def _plan_unpool(shape: tuple[int, ...], taps: tuple[int, ...], windows: tuple[AnyWindow, ...]) -> Plan:
-    leading = _leading("max_unpool", taps, windows)
+    leading, windows = _leading("max_unpool", taps, windows), settled(windows)
     if shape != taps:
         raise ShapeError(f"max_unpool: values must have the shape {taps} of the switches, got {shape}")
     return Plan("max_unpool", shape, leading + tuple(window.fine for window in windows), windows)
@@ -52,6 +53,7 @@ def _plan_unpool(shape: tuple[int, ...], taps: tuple[int, ...], windows: tuple[A
 
 def _plan_gather(shape: tuple[int, ...], taps: tuple[int, ...], windows: tuple[AnyWindow, ...]) -> Plan:
     pooled = _leading("max_gather", taps, windows) + tuple(window.fine for window in windows)
+    windows = settled(windows)
     if shape != pooled:
         raise ShapeError(f"max_gather: x must have the shape {pooled} that was pooled, got {shape}")
     return Plan("max_gather", shape, taps, windows)

@@ -459,7 +459,9 @@ def max_unpool(
         if done is not None:
             return done
     tensors = {"values": values, "switches": taps}
-    result: Tensor = call("max_unpool", tensors, lambda: (to_ints(windows), duplicates))
+    result: Tensor = call(
+        "max_unpool", tensors, lambda: (lowering.of_max_unpool(values.shape, taps.shape, windows), duplicates)
+    )
     return _into("max_unpool", out, result, values=values, switches=taps)
 
 
@@ -502,7 +504,11 @@ def max_gather(x: Tensor, switches: Switches, *, out: Tensor | None = None) -> T
         )
         if done is not None:
             return done
-    result: Tensor = call("max_gather", {"x": x, "switches": taps}, lambda: (to_ints(windows),))
+    result: Tensor = call(
+        "max_gather",
+        {"x": x, "switches": taps},
+        lambda: (lowering.of_max_gather(x.shape, taps.shape, windows),),
+    )
     return _into("max_gather", out, result, x=x, switches=taps)
 
 
@@ -529,7 +535,11 @@ def switches_to_indices(switches: Switches) -> Tensor:
     tensor([1, 3])
     """
     taps, windows = _parts("Switches.to_torch", switches)
-    result: Tensor = call("switches_to_indices", {"switches": taps}, lambda: (to_ints(windows),))
+    result: Tensor = call(
+        "switches_to_indices",
+        {"switches": taps},
+        lambda: (lowering.of_indices("Switches.to_torch", windows),),
+    )
     return result
 
 
@@ -558,7 +568,10 @@ def indices_to_switches(indices: Tensor, windows: Windows) -> Switches:
     >>> ut.indices_to_switches(torch.tensor([1, 2]), (Window(4, 2, 2, 2),)).taps
     tensor([1, 0], dtype=torch.uint8)
     """
-    taps = call("indices_to_switches", {"indices": indices}, lambda: (to_ints(windows),))
+    operation = "Switches.from_torch"
+    taps = call(
+        "indices_to_switches", {"indices": indices}, lambda: (lowering.of_indices(operation, windows),)
+    )
     return Switches(taps, from_ints(to_ints(windows)))
 
 

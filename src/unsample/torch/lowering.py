@@ -1,6 +1,7 @@
 """Arguments as users write them -> the integer lists and words that operators take.
 
 One function per operation, each made of its plan: what it refuses, and how, is what `unsample` refuses.
+Steps are what the user writes: a plan leaves out those that nobody takes, see `geometry.reach.settled`.
 While torch compiles or exports, sizes may be symbols. Plans count taps and would turn them into
 numbers, so there the sizes alone are computed, with the same functions; the operator's fake
 implementation then makes the plan wherever sizes are numbers.
@@ -24,8 +25,10 @@ from unsample.geometry.errors import ShapeError
 from unsample.geometry.plan import Plan, kept
 from unsample.geometry.sizes import fine_range, resolve_padding, windows_over
 from unsample.geometry.window import AdaptiveWindow, AnyWindow, Window
+from unsample.interop.switch_indices import check_pooled
 from unsample.ops import conv as convs
-from unsample.ops import nails, nearest, pool, resize, shuffle
+from unsample.ops import nails, nearest, pool, resize, shuffle, unpool
+from unsample.torch.windows import to_ints
 
 Arguments = tuple[Any, ...]
 Shape = Sequence[int]
@@ -70,7 +73,8 @@ def of_bed_of_nails(
     operation = "bed_of_nails"
     if not symbolic(shape):
         plan = planned(nails.plan_bed_of_nails, shape, factor, at=at, output_size=output_size, like=like)
-        return [w.stride for w in _plain(plan)], [-w.before for w in _plain(plan)], list(plan.fine)
+        each = factors(operation, "x", shape, factor)
+        return each, [-w.before for w in _plain(plan)], list(plan.fine)
     each = factors(operation, "x", shape, factor)
     size = _wanted(operation, output_size, like, len(each), shape[: -len(each)])
     if size is None:
@@ -168,22 +172,15 @@ def of_max_pool(
             dilation=dilation,
             ceil_mode=ceil_mode,
         ).windows
-    else:
-        rank = rank_of(operation, "kernel_size", kernel_size, shape)
-        kernel = per_axis(operation, "kernel_size", kernel_size, rank, minimum=1)
-        steps = per_axis(operation, "stride", kernel if stride is None else stride, rank, minimum=1)
-        spread = per_axis(operation, "dilation", dilation, rank, minimum=1)
+    rank = rank_of(operation, "kernel_size", kernel_size, shape)
+    kernel = per_axis(operation, "kernel_size", kernel_size, rank, minimum=1)
+    steps = per_axis(operation, "stride", kernel if stride is None else stride, rank, minimum=1)
+    spread = per_axis(operation, "dilation", dilation, rank, minimum=1)
+    if symbolic(shape):
         pads = paddings(operation, padding, rank, 0, ("valid", "same"))
         windows = windows_over(operation, shape[-rank:], kernel, steps, pads, spread, ceil_mode=ceil_mode)
-    plain = [w for w in windows if isinstance(w, Window)]
-    arguments = (
-        [w.size for w in plain],
-        [w.stride for w in plain],
-        _sides(plain),
-        [w.dilation for w in plain],
-        bool(ceil_mode),
-    )
-    return arguments, windows
+    sides = _sides([w for w in windows if isinstance(w, Window)])
+    return (list(kernel), list(steps), sides, list(spread), bool(ceil_mode)), windows
 
 
 def of_adaptive_max_pool(shape: Shape, output_size: Any) -> tuple[Arguments, tuple[AnyWindow, ...]]:
@@ -196,6 +193,31 @@ def of_adaptive_max_pool(shape: Shape, output_size: Any) -> tuple[Arguments, tup
         wanted = output_size if is_sequence(output_size) else (output_size,) * rank
         windows = tuple(AdaptiveWindow(n, m) for n, m in zip(shape[-rank:], wanted, strict=True))
     return ([w.coarse for w in windows],), windows
+
+
+def of_max_unpool(shape: Shape, taps: Shape, windows: tuple[AnyWindow, ...]) -> list[int]:
+    """The windows of `max_unpool(values, switches)`, which may have been made by hand."""
+    return _of_switches(unpool._plan_unpool, shape, taps, windows)
+
+
+def of_max_gather(shape: Shape, taps: Shape, windows: tuple[AnyWindow, ...]) -> list[int]:
+    """The windows of `max_gather(x, switches)`."""
+    return _of_switches(unpool._plan_gather, shape, taps, windows)
+
+
+def _of_switches(
+    plan: Callable[..., Plan], shape: Shape, taps: Shape, windows: tuple[AnyWindow, ...]
+) -> list[int]:
+    if not symbolic(shape, taps):
+        kept(plan, (tuple(shape), tuple(taps)), windows)
+    return to_ints(windows)
+
+
+def of_indices(operation: str, windows: tuple[AnyWindow, ...]) -> list[int]:
+    """The windows that indices are converted for."""
+    if not torch.compiler.is_compiling():
+        check_pooled(operation, windows)
+    return to_ints(windows)
 
 
 def of_conv(
@@ -223,13 +245,11 @@ def of_conv(
             padding_mode=padding_mode,
         )
         windows = _plain(plan)
-    else:
-        rank = len(weight) - 2
-        fine = shape[-rank:]
-        windows = windows_over(
-            "conv", fine, weight[2:], *_steps("conv", rank, stride, padding, dilation, padding_mode)
-        )
-    return _strides(windows), _sides(windows), _dilations(windows), groups, padding_mode
+    rank = len(weight) - 2
+    steps = _steps("conv", rank, stride, padding, dilation, padding_mode)
+    if symbolic(shape, weight):
+        windows = windows_over("conv", shape[-rank:], weight[2:], *steps)
+    return list(steps[0]), _sides(windows), list(steps[2]), groups, padding_mode
 
 
 def of_conv_transpose(
@@ -262,12 +282,12 @@ def of_conv_transpose(
             groups=groups,
             padding_mode=padding_mode,
         )
-    else:
-        rank = len(weight) - 2
-        steps = _steps(operation, rank, stride, padding, dilation, padding_mode)
+    rank = len(weight) - 2
+    steps = _steps(operation, rank, stride, padding, dilation, padding_mode)
+    extra = per_axis(operation, "output_padding", output_padding, rank, minimum=0)
+    if symbolic(shape, weight):
         leading = (*shape[: -rank - 1], weight[1] * groups)
         size = _wanted(operation, output_size, like, rank, leading)
-        extra = per_axis(operation, "output_padding", output_padding, rank, minimum=0)
         if size is None:
             size = [
                 fine_range(m, weight[2 + axis], steps[0][axis], steps[2][axis], steps[1], axis)[2]
@@ -276,13 +296,10 @@ def of_conv_transpose(
             ]
         pads = resolve_padding(steps[1], size, weight[2:], steps[0], steps[2])
         sides = [side for pair in pads for side in pair]
-        _widen(sides, steps[0], extra)
-        return list(steps[0]), sides, list(steps[2]), groups, padding_mode, size
-    windows = _plain(plan)
-    sizes, sides = [w.fine for w in windows], _sides(windows)
-    if output_padding != 0:
-        _widen(sides, _strides(windows), per_axis(operation, "output_padding", output_padding, plan.rank))
-    return _strides(windows), sides, _dilations(windows), groups, padding_mode, sizes
+    else:
+        size, sides = list(plan.fine), _sides(_plain(plan))
+    _widen(sides, steps[0], extra)
+    return list(steps[0]), sides, list(steps[2]), groups, padding_mode, size
 
 
 def _widen(sides: list[int], strides: Sequence[int], extra: Sequence[int]) -> None:
@@ -322,13 +339,12 @@ def of_conv_weight_grad(
             padding_mode=padding_mode,
         )
         windows = _plain(plan)
-    else:
-        rank = len(kernel_size) if is_sequence(kernel_size) else len(shape) - 2
-        kernel = per_axis(operation, "kernel_size", kernel_size, rank, minimum=1)
-        steps = _steps(operation, rank, stride, padding, dilation, padding_mode)
+    rank = len(kernel_size) if is_sequence(kernel_size) else len(shape) - 2
+    kernel = per_axis(operation, "kernel_size", kernel_size, rank, minimum=1)
+    steps = _steps(operation, rank, stride, padding, dilation, padding_mode)
+    if symbolic(shape, y_shape):
         windows = windows_over(operation, shape[-rank:], kernel, *steps)
-    sizes = [w.size for w in windows]
-    return sizes, _strides(windows), _sides(windows), _dilations(windows), groups, padding_mode
+    return list(kernel), list(steps[0]), _sides(windows), list(steps[2]), groups, padding_mode
 
 
 def _steps(
@@ -359,14 +375,6 @@ def _wanted(operation: str, output_size: Any, like: Any, rank: int, leading: Sha
 
 def _plain(plan: Plan) -> list[Window]:
     return [w for w in plan.windows if isinstance(w, Window)]
-
-
-def _strides(windows: Sequence[Window]) -> list[int]:
-    return [w.stride for w in windows]
-
-
-def _dilations(windows: Sequence[Window]) -> list[int]:
-    return [w.dilation for w in windows]
 
 
 def _sides(windows: Sequence[Window]) -> list[int]:
