@@ -292,6 +292,7 @@ def _terms(axis: Resample, up: bool, begin: int, end: int) -> Any:
     if found is None:
         n, outputs = (axis.source, axis.target) if up else (axis.target, axis.source)
         first, source, weights = axis.terms(up, begin, end)
+        # The one place where tables become lists, as long as `Terms` takes no buffers.
         found = _native.Terms(n, end - begin, first.tolist(), source.tolist(), weights.tolist())
         if end - begin == outputs:
             kept.keep(key, found, _terms_bytes(len(weights), outputs))
