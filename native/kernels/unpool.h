@@ -187,11 +187,8 @@ void unpool(const void* untyped, int64_t begin, int64_t end) {
     for (int64_t item = begin; item < end; ++item, walk.next()) {
         const int64_t from = walk.from(), to = walk.to(), n = to - from;
         E* made = out.room(n);
-        bool fresh = true, left = false;
-        int visits = 0;
+        bool fresh = true;
         over_windows(g, walk, one, [&](int64_t row, int64_t number, const int64_t* outer) {
-            left = left || (++visits % 64 == 0 && stopped());
-            if (left) return;
             const E* values = static_cast<const E*>(job.x) + row * axis.coarse;
             const Tap* switches = static_cast<const Tap*>(job.switches) + row * axis.coarse;
             if (!switches_good(g, switches, outer, from, to)) report_bad(job);
@@ -227,11 +224,7 @@ void unpool_meeting(const void* untyped, int64_t begin, int64_t end) {
     for (int64_t item = begin; item < end; ++item, walk.next()) {
         const int64_t from = walk.from(), to = walk.to(), n = to - from;
         for (int64_t i = 0; i < n; ++i) made[i] = Out{}, taken[i] = 0;
-        bool left = false;
-        int visits = 0;
         over_windows(g, walk, one, [&](int64_t row, int64_t number, const int64_t* outer) {
-            left = left || (++visits % 64 == 0 && stopped());
-            if (left) return;
             const Raw* values = static_cast<const Raw*>(job.x) + row * axis.coarse;
             const Tap* switches = static_cast<const Tap*>(job.switches) + row * axis.coarse;
             if (!switches_good(g, switches, outer, from, to)) report_bad(job);

@@ -29,7 +29,8 @@ def empty(shape: tuple[int, ...], dtype: Any) -> Any:
         return np.empty(shape, dtype)
     kept = _native.memory(size) if size >= _KEPT else None
     if kept is not None:
-        found = np.asarray(_Kept(*kept, size))
+        address, owner = kept
+        found = np.asarray(_Kept(address, owner, size))
     else:
         found = np.empty(size + _LINE, np.uint8)
         start = -found.ctypes.data % _LINE
