@@ -129,10 +129,14 @@ def check_memory(operation: str, name: str, x: Any) -> None:
     """
     if x.device.type not in ("cpu", "cuda") or not has_values(x) or x.numel() == 0:
         return
-    steps = zip(x.stride(), x.shape, strict=True)
-    last = x.storage_offset() + sum([step * (size - 1) for step, size in steps])
+    if x.is_contiguous():
+        span = x.numel()
+    else:
+        span = 1 + sum([step * (size - 1) for step, size in zip(x.stride(), x.shape, strict=True)])
     there = x.untyped_storage().nbytes()
-    if (last + 1) * x.element_size() > there or (x.data_ptr() == 0 and not x._is_zerotensor()):
+    if (x.storage_offset() + span) * x.element_size() > there or (
+        x.data_ptr() == 0 and not x._is_zerotensor()
+    ):
         raise RuntimeError(
             f"{operation}: {name} must have memory for its elements, got a tensor of shape {tuple(x.shape)} "
             f"whose storage has {there} bytes"

@@ -111,13 +111,17 @@ def _share_memory(out: Any, x: Any) -> bool:
 
 def _spans_meet(a: Any, b: Any) -> bool:
     """Whether the bytes from first to last element of two tensors meet, whatever their storages."""
-    spans = []
-    for x in (a, b):
-        first = x.data_ptr()
-        if first == 0 or x.numel() == 0:
-            return False
-        # torch strides are never negative
-        span = sum([step * (size - 1) for step, size in zip(x.stride(), x.shape, strict=True)])
-        spans.append((first, first + (span + 1) * x.element_size()))
-    (first, end), (other, other_end) = spans
+    if a.numel() == 0 or b.numel() == 0:
+        return False
+    (first, end), (other, other_end) = _span(a), _span(b)
     return bool(first < other_end and other < end)
+
+
+def _span(x: Any) -> tuple[int, int]:
+    """Where the first element begins and the last one ends; both 0 of a zero tensor, which lies nowhere."""
+    first = x.data_ptr()
+    if first == 0 or x.is_contiguous():
+        return first, first and first + x.nbytes
+    # torch strides are never negative
+    last = sum([step * (size - 1) for step, size in zip(x.stride(), x.shape, strict=True)])
+    return first, first + (last + 1) * x.element_size()
