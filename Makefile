@@ -37,9 +37,9 @@ build/sanitized/.ready: $(READY) $(wildcard native/tests/*)
 	@touch $@
 
 sanitize: build/sanitized/.ready ## Run the kernels under the address and undefined-behaviour sanitizers
-	build/sanitize/kernels_test 20
+	build/sanitize/kernels_test 20 1000
 	build/sanitize/threads_test
-	$(SANITIZED) -m pytest -q -n auto tests/test_native_conv.py tests/test_guard.py tests/test_memory.py tests/test_fuzz.py
+	$(SANITIZED) -m pytest -q -n auto tests/test_native_conv.py tests/test_native_numbers.py tests/test_guard.py tests/test_memory.py tests/test_fuzz.py
 
 # Kernels and pool once more with the thread sanitizer, without Python, which is not built with it.
 tsan: $(READY) ## Run the kernels and their threads under the thread sanitizer
@@ -49,7 +49,8 @@ tsan: $(READY) ## Run the kernels and their threads under the thread sanitizer
 	build/tsan/kernels_test 10
 
 sanitize-all: build/sanitized/.ready tsan ## The same with every test of the compiled module, about 5 minutes
-	$(SANITIZED) -m pytest -q -n auto $(addprefix tests/test_,native.py native_conv.py out.py memory.py threads.py \
+	build/sanitize/kernels_test 20 20000
+	$(SANITIZED) -m pytest -q -n auto $(addprefix tests/test_,native.py native_conv.py native_numbers.py out.py memory.py threads.py \
 		guard.py fuzz.py pairs.py switches.py pool.py jax_kernels.py torch_operators.py torch_direct.py)
 
 # Cross-compiled, and run by an emulator: the tier that an x86 machine has not.
@@ -62,6 +63,7 @@ neon: ## Run the kernels for ARM: needs aarch64-linux-gnu-g++ and qemu-aarch64-s
 fuzz: $(READY) ## Call every function with arguments of all kinds, inspect changed model files; a signal is a failure
 	$(BIN)/python tests/test_fuzz.py 5000
 	$(BIN)/python tests/fuzz_files.py 5000
+	$(BIN)/python tests/test_native_numbers.py 20000
 
 test: $(READY) ## Run the tests, doctests and executed documentation
 	$(BIN)/python -m pytest -n auto

@@ -28,20 +28,21 @@ using namespace unsample;
 
 namespace {
 
-// The memory of a Python object for as long as this lives, in whatever strides its plan knows, or
-// an address from who vouches for it. Requires Python's lock.
+// The memory of a Python object for as long as this lives, in C order or as `spread` as its plan
+// knows, or an address from who vouches for it. Requires Python's lock.
 class Elements {
 public:
-    Elements(nb::handle object, bool writable, int64_t bytes, bool contiguous = false) {
+    Elements(nb::handle object, bool writable, int64_t bytes, const Spread* spread = nullptr) {
         if (nb::isinstance<nb::int_>(object)) {
             view.buf = reinterpret_cast<void*>(nb::cast<uintptr_t>(object));
             return;
         }
-        const int flags = (writable ? PyBUF_WRITABLE : 0) | (contiguous ? 0 : PyBUF_STRIDES);
+        const int flags = (writable ? PyBUF_WRITABLE : 0) | (spread ? PyBUF_STRIDES : 0);
         if (PyObject_GetBuffer(object.ptr(), &view, flags) != 0) throw nb::python_error();
-        if (view.len == bytes) return;
+        if (view.len == bytes && (!spread || bytes == 0 || spread_of(view) == *spread)) return;
         const auto found = view.len;
         PyBuffer_Release(&view);
+        if (found == bytes) throw std::invalid_argument("expected the strides of the plan");
         throw std::invalid_argument("expected " + std::to_string(bytes) + " bytes, got " +
                                     std::to_string(found));
     }
@@ -55,12 +56,18 @@ public:
 
 private:
     Py_buffer view{};
+
+    static Spread spread_of(const Py_buffer& view) {
+        Spread found;
+        for (int axis = 0; axis < view.ndim; ++axis)
+            found.add(view.shape[axis], view.strides[axis]);
+        return found;
+    }
 };
 
 // In C order.
 struct Memory : Elements {
-    Memory(nb::handle object, bool writable, int64_t bytes)
-        : Elements(object, writable, bytes, true) {}
+    Memory(nb::handle object, bool writable, int64_t bytes) : Elements(object, writable, bytes) {}
 };
 
 using Numbers = std::vector<int64_t>;
@@ -178,7 +185,8 @@ void init_convolution(Made* self, int element, bool transposed, int64_t batch, i
 // `packed`: the weight is what `pack` made of one.
 void run_conv_of(const Conv& conv, nb::handle x, nb::handle weight, nb::handle bias, nb::handle out,
                  bool packed) {
-    const Elements from(x, false, conv.in_bytes), to(out, true, conv.out_bytes);
+    const Elements from(x, false, conv.in_bytes, &conv.in_spread),
+        to(out, true, conv.out_bytes, &conv.out_spread);
     const Elements w(weight, false, packed ? conv.plan.packed_bytes : conv.weight_bytes);
     const std::unique_ptr<Elements> b(bias.is_none() ? nullptr
                                                      : new Elements(bias, false, conv.bias_bytes));
@@ -197,7 +205,8 @@ void pack_conv(const Conv& conv, nb::handle weight, nb::handle packed) {
 }
 
 void run_weight_grad_of(const WeightGrad& grad, nb::handle x, nb::handle y, nb::handle out) {
-    const Elements fine(x, false, grad.in_bytes), coarse(y, false, grad.out_bytes);
+    const Elements fine(x, false, grad.in_bytes, &grad.in_spread),
+        coarse(y, false, grad.out_bytes, &grad.out_spread);
     const Elements to(out, true, grad.weight_bytes);
     convolve(grad.plan.work, [&](Workers workers, const char** ran) {
         return run_weight_grad(grad.plan, fine.data(), coarse.data(), to.data(), workers, ran);

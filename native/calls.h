@@ -7,12 +7,14 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <cstdlib>
 #include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "conv_call.h"
+#include "int_math.h"
 #include "targets.h"
 #include "threads.h"
 
@@ -41,15 +43,30 @@ constexpr double PIECE = 1 << 24;
 constexpr int64_t VECTOR = 16;
 constexpr int64_t COLUMNS = 512;  // 16 bytes each fill the room of a row, see kernels/rows.h
 
-// The plan of a call, kept on the C++ side.
+// How far from the first element of an axis one of its taps may be: kMany where they are no
+// windows, or reach too far. Of a window alone the stride does not matter, of a tap alone the
+// dilation.
+inline int64_t reach_of(const Axis& a) {
+    if (!counts(a.fine) || !counts(a.coarse) || a.size < 1 || a.stride < 1 || a.dilation < 1 ||
+        a.before <= -kMany || a.before >= kMany)
+        return kMany;
+    const int64_t reach = (a.before < 0 ? -a.before : a.before) + a.fine +
+                          times(a.coarse, a.coarse > 1 ? a.stride : 1) +
+                          times(a.dilation, a.size - 1) + 1;
+    return std::min(reach, kMany);
+}
+
+// The plan of a call, kept on the C++ side. Kernels trust it: what is no plan is refused here.
 struct Plan {
     Geometry geometry{};
     std::vector<int64_t> tables;
-    int64_t fine = 1, coarse = 1;  // elements of both sides
+    int64_t fine = 1, coarse = 1;        // elements of both sides
+    bool divided = true, nailed = true;  // blocks without gaps; one element of every block
 
     Plan(int64_t planes, const std::vector<std::vector<int64_t>>& axes, int64_t channels,
          bool blocks, bool inside, bool tiles) {
-        if (axes.empty() || axes.size() > size_t(MAX_RANK) || planes < 0 || channels < 1)
+        if (axes.empty() || axes.size() > size_t(MAX_RANK) || !counts(planes) ||
+            !counts(channels) || channels < 1)
             throw std::invalid_argument("no plan has these axes");
         geometry.rank = int(axes.size());
         geometry.planes = planes;
@@ -61,28 +78,83 @@ struct Plan {
         size_t entries = 0;
         for (const auto& axis : axes) entries += axis.size();
         tables.reserve(entries);  // so that the pointers into it stay
-        fine = coarse = planes * channels;
+        fine = coarse = times(planes, channels);
         for (size_t i = 0; i < axes.size(); ++i) {
-            const auto& numbers = axes[i];
-            if (numbers.size() < 6) throw std::invalid_argument("an axis is at least six numbers");
             Axis& axis = geometry.axes[i];
-            axis = {numbers[0], numbers[1], numbers[2], numbers[3],
-                    numbers[4], numbers[5], nullptr,    nullptr};
-            if (numbers.size() > 6) {
-                if (numbers.size() != size_t(6 + 2 * axis.coarse))
-                    throw std::invalid_argument("a table has two numbers per window");
-                const int64_t* start = tables.data() + tables.size();
-                tables.insert(tables.end(), numbers.begin() + 6, numbers.end());
-                axis.start = start;
-                axis.length = start + axis.coarse;
-            }
-            geometry.taps *= axis.size;
-            fine *= axis.fine;
-            coarse *= axis.coarse;
+            take(axes[i], axis);
+            geometry.taps = times(geometry.taps, axis.size);
+            fine = times(fine, axis.fine);
+            coarse = times(coarse, axis.coarse);
         }
+        if (geometry.taps == kMany) throw std::invalid_argument("windows have too many taps");
+        check_reach();
     }
     Plan(const Plan&) = delete;
     Plan& operator=(const Plan&) = delete;
+
+private:
+    void take(const std::vector<int64_t>& numbers, Axis& axis) {
+        if (numbers.size() < 6) throw std::invalid_argument("an axis is at least six numbers");
+        axis = {numbers[0], numbers[1], numbers[2], numbers[3],
+                numbers[4], numbers[5], nullptr,    nullptr};
+        if (reach_of(axis) == kMany) throw std::invalid_argument("no axis has these windows");
+        if (axis.size == 1) axis.dilation = 1;
+        if (numbers.size() > 6) return take_table(numbers, axis);
+        // One window: of such a stride that it has every element, as if it were a block.
+        if (axis.coarse <= 1)
+            axis.stride =
+                std::max(axis.size, axis.fine + (axis.before < 0 ? -axis.before : axis.before));
+        const int64_t last = (axis.coarse - 1) * axis.stride - axis.before;
+        const int64_t extent = (axis.size - 1) * axis.dilation + 1;
+        geometry.inside = geometry.inside &&
+                          (axis.coarse == 0 || (axis.before <= 0 && last + extent <= axis.fine));
+        divided = divided && axis.fine == axis.coarse * axis.size && axis.size == axis.stride &&
+                  axis.before == 0 && axis.dilation == 1;
+        nailed = nailed && axis.size == 1 && axis.before <= 0 &&
+                 (axis.coarse == 0 || (-axis.before < axis.stride && last < axis.fine)) &&
+                 floor_div(axis.fine - 1 + axis.before, axis.stride) < axis.coarse;
+    }
+
+    // Where each window starts, then how long it is.
+    void take_table(const std::vector<int64_t>& numbers, Axis& axis) {
+        if (numbers.size() != size_t(6 + 2 * axis.coarse))
+            throw std::invalid_argument("a table has two numbers per window");
+        const int64_t* start = tables.data() + tables.size();
+        tables.insert(tables.end(), numbers.begin() + 6, numbers.end());
+        axis.start = start;
+        axis.length = start + axis.coarse;
+        axis.stride = axis.dilation = 1;
+        axis.before = 0;
+        int64_t begin = 0, end = 0;  // of the window before
+        for (int64_t o = 0; o < axis.coarse; ++o) {
+            const int64_t first = axis.start[o], length = axis.length[o];
+            if (first < begin || first > axis.fine || length < 0 || length > axis.fine - first ||
+                length > axis.size || first + length < end)
+                throw std::invalid_argument("no axis has these windows");
+            begin = first, end = first + length;
+            geometry.inside = geometry.inside && length == axis.size;
+        }
+        divided = nailed = false;
+    }
+
+    // Kernels add up, over the axes, how far each one's taps reach times the elements of all
+    // others.
+    void check_reach() const {
+        int64_t total = 0;
+        for (int axis = 0; axis < geometry.rank; ++axis) {
+            const Axis& a = geometry.axes[axis];
+            int64_t step = times(std::max<int64_t>(geometry.planes, 1), geometry.channels);
+            for (int other = 0; other < geometry.rank; ++other) {
+                const Axis& b = geometry.axes[other];
+                if (other != axis)
+                    step = times(step, std::max<int64_t>(1, std::max(b.fine, b.coarse)));
+            }
+            const int64_t far = times(step, reach_of(a));
+            total += far;
+            if (far == kMany || total >= 2 * kMany)
+                throw std::invalid_argument("windows reach too far");
+        }
+    }
 };
 
 inline thread_local int threads_here = 0;  // of `with unsample.threads(n)`; 0: as everywhere
@@ -113,7 +185,7 @@ bool run(Range kernel, AnyJob& job, int64_t elements, int64_t row, int64_t width
     job.columns = block <= COLUMNS ? COLUMNS / block * block : COLUMNS;  // whole blocks
     if (work * double(job.columns) > PIECE)
         job.columns = std::min(job.columns, std::max(least, int64_t(PIECE / work)));
-    job.stream = elements * width >= STREAM;
+    job.stream = times(elements, width) >= STREAM;
     const int64_t items = elements / row * ((row + job.columns - 1) / job.columns);
     const double per_item = double(elements / items) * work + 1;
     if (double(items) * per_item < SMALL) {
@@ -151,9 +223,12 @@ void move(const Plan& plan, HandleOf<Caller> x, HandleOf<Caller> out, int64_t by
     const Axis& last = g.axes[g.rank - 1];
     const int64_t many = SHUFFLE ? plan.fine : UP ? plan.fine : plan.coarse;
     const int64_t few = SHUFFLE ? plan.fine : UP ? plan.coarse : plan.fine;
-    const MemoryOf<Caller> from(x, false, few * bytes), to(out, true, many * bytes);
+    const int width = width_of(bytes);
+    if (!(SHUFFLE || TABLE == &Kernels::nearest ? plan.divided : plan.nailed))
+        throw std::invalid_argument("no kernel moves like this");
+    const MemoryOf<Caller> from(x, false, times(few, bytes)), to(out, true, times(many, bytes));
     Job job{nullptr, &g, from.data(), nullptr, to.data()};
-    run<Caller>((current()->*TABLE)[width_of(bytes)], job, many, UP ? last.fine : last.coarse,
+    run<Caller>((current()->*TABLE)[width], job, many, UP ? last.fine : last.coarse,
                 bytes, UP ? last.stride : 1, double(SHUFFLE ? 2 * bytes : bytes));
 }
 
@@ -162,17 +237,21 @@ void pool(const Plan& plan, HandleOf<Caller> x, HandleOf<Caller> values, HandleO
           int64_t dtype, int64_t tap_bytes) {
     const Geometry& g = plan.geometry;
     const int64_t width = DTYPE_BYTES[dtype_of(dtype)], row = g.axes[g.rank - 1].coarse;
-    const MemoryOf<Caller> from(x, false, plan.fine * width), to(values, true, plan.coarse * width);
+    const MemoryOf<Caller> from(x, false, times(plan.fine, width)),
+        to(values, true, times(plan.coarse, width));
     Job job{nullptr, &g, from.data(), nullptr, to.data()};
     const double work = 3.0 * double(width) * double(g.taps);
     if (Caller::absent(taps)) {
         run<Caller>(current()->pool_values[dtype], job, plan.coarse, row, width, 1, work, VECTOR);
         return;
     }
-    const MemoryOf<Caller> which(taps, true, plan.coarse * tap_bytes);
+    const int tap = tap_of(tap_bytes);
+    if (g.taps > int64_t(1) << 8 * tap_bytes)
+        throw std::invalid_argument("switches cannot number these taps");
+    const MemoryOf<Caller> which(taps, true, times(plan.coarse, tap_bytes));
     job.taps = which.data();
     // Windows of more than 256 taps are pooled one by one.
-    run<Caller>(current()->pool[tap_of(tap_bytes)][dtype], job, plan.coarse, row, width, 1, work,
+    run<Caller>(current()->pool[tap][dtype], job, plan.coarse, row, width, 1, work,
                 tap_bytes == 1 ? VECTOR : 1);
 }
 
@@ -196,13 +275,13 @@ bool unpool(const Plan& plan, HandleOf<Caller> values, HandleOf<Caller> switches
     const Geometry& g = plan.geometry;
     const Axis& last = g.axes[g.rank - 1];
     const int64_t width = rule == LAST ? dtype : DTYPE_BYTES[dtype_of(dtype)];
-    const MemoryOf<Caller> from(values, false, plan.coarse * width),
-        to(out, true, plan.fine * width);
-    const MemoryOf<Caller> which(switches, false, plan.coarse * tap_bytes);
+    const int tap = tap_of(tap_bytes), moved = width_of(width);
+    const MemoryOf<Caller> from(values, false, times(plan.coarse, width)),
+        to(out, true, times(plan.fine, width));
+    const MemoryOf<Caller> which(switches, false, times(plan.coarse, tap_bytes));
     Job job{nullptr, &g, from.data(), which.data(), to.data()};
     const Kernels& k = *current();
-    const int tap = tap_of(tap_bytes);
-    const Range kernel = rule == LAST  ? k.unpool[tap][width_of(width)]
+    const Range kernel = rule == LAST  ? k.unpool[tap][moved]
                          : rule == SUM ? k.unpool_sum[tap][dtype]
                                        : k.unpool_max[tap][dtype];
     return run<Caller>(kernel, job, plan.fine, last.fine, width, last.stride,
@@ -213,10 +292,12 @@ template <class Caller>
 bool gather(const Plan& plan, HandleOf<Caller> x, HandleOf<Caller> switches, HandleOf<Caller> out,
             int64_t width, int64_t tap_bytes) {
     const Geometry& g = plan.geometry;
-    const MemoryOf<Caller> from(x, false, plan.fine * width), to(out, true, plan.coarse * width);
-    const MemoryOf<Caller> which(switches, false, plan.coarse * tap_bytes);
+    const int tap = tap_of(tap_bytes), moved = width_of(width);
+    const MemoryOf<Caller> from(x, false, times(plan.fine, width)),
+        to(out, true, times(plan.coarse, width));
+    const MemoryOf<Caller> which(switches, false, times(plan.coarse, tap_bytes));
     Job job{nullptr, &g, from.data(), which.data(), to.data()};
-    return run<Caller>(current()->gather[tap_of(tap_bytes)][width_of(width)], job, plan.coarse,
+    return run<Caller>(current()->gather[tap][moved], job, plan.coarse,
                        g.axes[g.rank - 1].coarse, width, 1, 12.0 * double(width));
 }
 
@@ -225,10 +306,10 @@ void window_sum(const Plan& plan, HandleOf<Caller> y, HandleOf<Caller> out, int6
                 int64_t out_bytes) {
     const Geometry& g = plan.geometry;
     const int64_t width = DTYPE_BYTES[dtype_of(dtype)];
-    if (out_bytes != (dtype < 4 ? width : 8) || g.rank > 8)
+    if (out_bytes != (dtype < 4 ? width : 8) || g.rank > 8 || !plan.divided)
         throw std::invalid_argument("no kernel sums like this");
-    const MemoryOf<Caller> from(y, false, plan.fine * width),
-        to(out, true, plan.coarse * out_bytes);
+    const MemoryOf<Caller> from(y, false, times(plan.fine, width)),
+        to(out, true, times(plan.coarse, out_bytes));
     Job job{nullptr, &g, from.data(), nullptr, to.data()};
     run<Caller>(current()->window_sum[dtype], job, plan.coarse, g.axes[g.rank - 1].coarse,
                 out_bytes, 1, 3.0 * double(width) * double(g.taps), VECTOR);
@@ -248,7 +329,7 @@ struct Terms {
           first(std::move(starts)),
           source(std::move(sources)),
           weights(std::move(factors)) {
-        bool good = m >= 0 && int64_t(first.size()) == m + 1 && first.front() == 0 &&
+        bool good = counts(m) && int64_t(first.size()) == m + 1 && first.front() == 0 &&
                     first.back() == int64_t(source.size()) && weights.size() == source.size();
         for (int64_t o = 0; good && o < m; ++o) {
             good = first[o + 1] >= first[o];
@@ -287,13 +368,16 @@ private:
 template <class Caller>
 void resize(const Terms& terms, HandleOf<Caller> x, HandleOf<Caller> out, int64_t outer,
             int64_t inner, int64_t width, bool copy) {
-    const MemoryOf<Caller> from(x, false, outer * terms.n * inner * width);
-    const MemoryOf<Caller> to(out, true, outer * terms.m * inner * width);
+    if (!counts(outer) || !counts(inner)) throw std::invalid_argument("no array has this shape");
+    const int64_t elements = times(times(outer, terms.m), inner);
+    const int moved = width_of(width);
+    const MemoryOf<Caller> from(x, false, times(times(times(outer, terms.n), inner), width));
+    const MemoryOf<Caller> to(out, true, times(elements, width));
     const Kernels& k = *current();
     if (!copy && width != 4 && width != 8) throw std::invalid_argument("no kernel adds these");
     if (copy && int64_t(terms.source.size()) != terms.m)
         throw std::invalid_argument("a copy has one source");
-    const Range kernel = copy ? k.pick[width_of(width)] : k.resize[width == 8];
+    const Range kernel = copy ? k.pick[moved] : k.resize[width == 8];
     const bool wide = width == 8;
     ResizeJob job{
         nullptr,
@@ -313,16 +397,29 @@ void resize(const Terms& terms, HandleOf<Caller> x, HandleOf<Caller> out, int64_
         0,
         false,
     };
-    run<Caller>(kernel, job, outer * terms.m * inner, inner == 1 ? terms.m : inner, width, 1,
+    run<Caller>(kernel, job, elements, inner == 1 ? terms.m : inner, width, 1,
                 double(width) * (copy ? 1.0 : 3.0 * double(terms.longest)),
                 inner == 1 ? 1 : VECTOR);
 }
+
+// How many bytes before the first element, and behind it, the elements of an array begin.
+struct Spread {
+    int64_t before = 0, behind = 0;
+
+    void add(int64_t count, int64_t bytes) {  // an axis of elements so many bytes apart
+        if (count > 1) (bytes < 0 ? before : behind) += (count - 1) * (bytes < 0 ? -bytes : bytes);
+    }
+    bool operator==(const Spread& other) const {
+        return before == other.before && behind == other.behind;
+    }
+};
 
 // A planned convolution, of either direction or of its weight's gradient.
 template <class AnyPlan, bool (*plan_it)(const ConvShape&, const ConvKernels&, AnyPlan&)>
 struct Convolution {
     AnyPlan plan;
     int64_t in_bytes, out_bytes, weight_bytes, bias_bytes;
+    Spread in_spread, out_spread;
 
     Convolution(int element, bool transposed, int64_t batch, int64_t groups, int64_t in_channels,
                 int64_t out_channels, const std::vector<std::vector<int64_t>>& axes,
@@ -331,7 +428,9 @@ struct Convolution {
         const size_t rank = axes.size();
         if (!kernels.vector_bytes || element < 0 || element >= kElements || rank < 1 ||
             rank > size_t(kMaxRank) || in_strides.size() != rank + 2 ||
-            out_strides.size() != rank + 2 || batch < 0 || groups < 1)
+            out_strides.size() != rank + 2 || !counts(batch) || !counts(groups) || groups < 1 ||
+            !counts(in_channels) || in_channels % groups || !counts(out_channels) ||
+            out_channels % groups)
             throw std::invalid_argument("no plan has these axes");
         ConvShape shape{};
         shape.element = Element(element);
@@ -342,10 +441,10 @@ struct Convolution {
         shape.in_channels = in_channels;
         shape.out_channels = out_channels;
         const int64_t width = DTYPE_BYTES[element];  // the floats come first there too
-        in_bytes = batch * in_channels * width;
-        out_bytes = batch * out_channels * width;
-        weight_bytes = in_channels * (out_channels / groups) * width;
-        bias_bytes = out_channels * width;
+        in_bytes = times(times(batch, in_channels), width);
+        out_bytes = times(times(batch, out_channels), width);
+        weight_bytes = times(times(in_channels, out_channels / groups), width);
+        bias_bytes = times(out_channels, width);
         for (size_t a = 0; a < rank; ++a) {
             if (axes[a].size() != 7) throw std::invalid_argument("an axis is seven numbers");
             shape.in_size[a] = axes[a][0];
@@ -354,17 +453,70 @@ struct Convolution {
             shape.stride[a] = axes[a][3];
             shape.dilation[a] = axes[a][4];
             shape.before[a] = axes[a][5];
+            if (axes[a][6] < 0 || axes[a][6] > int64_t(Fold::replicate))
+                throw std::invalid_argument("no padding is of this mode");
             shape.fold[a] = Fold(axes[a][6]);
-            in_bytes *= axes[a][0];
-            out_bytes *= axes[a][1];
-            weight_bytes *= axes[a][2];
+            settle(shape, int64_t(a));
+            in_bytes = times(in_bytes, shape.in_size[a]);
+            out_bytes = times(out_bytes, shape.out_size[a]);
+            weight_bytes = times(weight_bytes, shape.kernel[a]);
         }
-        for (size_t a = 0; a < rank + 2; ++a) {
-            shape.in_strides[a] = in_strides[a];
-            shape.out_strides[a] = out_strides[a];
-        }
+        in_spread = take_strides(shape, in_channels, shape.in_size, in_strides, shape.in_strides);
+        out_spread =
+            take_strides(shape, out_channels, shape.out_size, out_strides, shape.out_strides);
+        if (std::max({in_bytes, out_bytes, weight_bytes, bias_bytes}) > 8 * kArray)
+            throw std::invalid_argument("no memory holds these arrays");
         if (!plan_it(shape, kernels, plan))
             throw std::invalid_argument("no plan fits the scratch memory");
+    }
+
+private:
+    // More elements than an axis, and than an array, has in any memory.
+    static constexpr int64_t kAxis = int64_t(1) << 40, kArray = int64_t(1) << 55;
+
+    static Axis windows_of(const ConvShape& s, int64_t a) {
+        const int64_t fine = s.transposed ? s.out_size[a] : s.in_size[a];
+        const int64_t coarse = s.transposed ? s.in_size[a] : s.out_size[a];
+        return {fine,          coarse,      s.kernel[a], s.stride[a],
+                s.dilation[a], s.before[a], nullptr,     nullptr};
+    }
+
+    static void settle(ConvShape& s, int64_t a) {
+        const Axis axis = windows_of(s, a);
+        if (reach_of(axis) > kAxis) throw std::invalid_argument("windows reach too far");
+        if (axis.size == 1) s.dilation[a] = 1;
+        // One window: any stride is the same. On a way up it says how many neighbours have taps of
+        // their own: as many as the window is long, so that none multiplies a zero.
+        if (axis.coarse <= 1)
+            s.stride[a] = s.transposed ? s.dilation[a] * (s.kernel[a] - 1) + 1 : 1;
+    }
+
+    // Steps are also taken over the padding, to addresses that are not read.
+    static Spread take_strides(const ConvShape& s, int64_t channels, const int64_t* size,
+                               const std::vector<int64_t>& given, int64_t* strides) {
+        Spread spread;
+        // Without elements there may be no address to step from.
+        const bool empty =
+            s.batch == 0 || channels == 0 || std::count(size, size + s.rank, int64_t(0)) > 0;
+        for (int64_t a = 0; a < s.rank + 2; ++a) {
+            const int64_t count = a == 0 ? s.batch : a == 1 ? channels : size[a - 2];
+            int64_t outside = 0;
+            if (a >= 2) {
+                const Axis axis = windows_of(s, a - 2);
+                const int64_t extent = axis.dilation * (axis.size - 1) + 1;
+                const int64_t end = (axis.coarse - 1) * axis.stride + extent - axis.before;
+                outside = extent + std::abs(axis.before) + std::abs(end - axis.fine);
+            }
+            int64_t step = given[size_t(a)];
+            const int64_t size_of_step = step < -kMany ? kMany : std::abs(step);
+            if (times(size_of_step, count) > kArray || times(size_of_step, outside) > kAxis) {
+                if (count > 1) throw std::invalid_argument("strides reach too far");
+                step = 0;  // it is not taken, so that it may be any number
+            }
+            strides[a] = empty ? 0 : step;
+            spread.add(count, step * DTYPE_BYTES[int(s.element)]);
+        }
+        return spread;
     }
 };
 typedef Convolution<ConvPlan, plan_conv> Conv;

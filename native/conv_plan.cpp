@@ -15,26 +15,32 @@ constexpr int64_t kSliceRows = 256;  // 16 KB of weights in a panel of 16 floats
 constexpr int64_t kPhaseGap = 3;
 constexpr int64_t kStreamBytes = 4 << 20;
 constexpr int64_t kFewItems = 32;
+// Every phase has tables. Where these are many more than the taps most phases meet none, and the
+// definition has less to do.
+constexpr int64_t kMostPhases = 1 << 16;
 
 void make_tables(const ConvShape& s, const ConvJob& job, int64_t channels, ConvPlan::Tables& tables,
                  Chunk& chunk) {
     const int64_t rank = job.rank;
     tables = {};
     tables.tap_rows.assign(size_t(job.taps), 0);
-    std::vector<std::vector<std::vector<AxisTap>>> axis_taps(static_cast<size_t>(rank));
-    for (int64_t a = 0; a < rank; ++a)
-        for (int64_t r = 0; r < job.axes[a].out_step; ++r)
-            axis_taps[a].push_back(taps_of(s, job.axes[a], a, r));
+    std::vector<std::vector<std::vector<AxisTap>>> axis_taps;
+    for (int64_t a = 0; a < rank; ++a) axis_taps.push_back(taps_of(s, job.axes[a], a));
+    tables.slices.push_back({0, 0, 0});  // of every phase that no tap reaches
     int64_t row = 0;
     for (int64_t phase = 0; phase < job.outer_phases * job.inner_phases; ++phase) {
         const std::vector<AxisTap>* taps[kMaxRank];
         int64_t rest = phase, combinations = 1;
         for (int64_t a = rank - 1; a >= 0; --a) {
-            taps[a] = &axis_taps[a][rest % job.axes[a].out_step];
+            taps[a] = &axis_taps[size_t(a)][size_t(rest % job.axes[a].out_step)];
             rest /= job.axes[a].out_step;
             combinations *= int64_t(taps[a]->size());
         }
-        if (phase > 0) row += kPhaseGap;
+        if (combinations == 0 || channels == 0) {
+            tables.phases.push_back({0, 1, row});
+            continue;
+        }
+        if (row > 0) row += kPhaseGap;
         Phase made{int64_t(tables.slices.size()), 0, row};
         Slice slice{int64_t(tables.segments.size()), 0, 0};
         auto finish_slice = [&] {
@@ -67,7 +73,7 @@ void make_tables(const ConvShape& s, const ConvJob& job, int64_t channels, ConvP
             }
             row += channels;
         }
-        if (slice.rows || made.first == int64_t(tables.slices.size())) finish_slice();
+        if (slice.rows) finish_slice();
         made.count = int64_t(tables.slices.size()) - made.first;
         tables.phases.push_back(made);
     }
@@ -92,33 +98,34 @@ bool plan_panels(const ConvShape& s, const ConvKernels& kernels, ConvPlan& plan)
     auto tile_elements = [&] {
         int64_t n = job.block_batch;
         for (int64_t a = 0; a < s.rank; ++a)
-            n *= tile_size(job.axes[a], span[a], job.axes[a].block);
+            n = times(n, tile_size(job.axes[a], span[a], job.axes[a].block));
         return n;
     };
     auto rows = [&] {
         int64_t n = job.block_batch;
-        for (int64_t a = 0; a < inner; ++a) n *= job.axes[a].block;
+        for (int64_t a = 0; a < inner; ++a) n = times(n, job.axes[a].block);
         return n;
     };
-    auto sums_elements = [&] {
-        return rows() * job.axes[inner].block * job.axes[inner].out_step * job.panel_width;
+    auto sums_bytes = [&] {
+        const int64_t row = times(job.axes[inner].block, job.axes[inner].out_step);
+        return times(times(rows(), row), job.panel_width * element);
+    };
+    // A pixel without channels is walked over too.
+    auto tile_bytes = [&](int64_t channels) {
+        return times(tile_elements(), times(std::max<int64_t>(channels, 1), element));
     };
     job.block_batch = 1;
     job.axes[inner].block = std::min<int64_t>(job.axes[inner].positions, 12);
     const int64_t hard_limit = kScratchLimit / 4;
-    while (job.axes[inner].block > 1 &&
-           (sums_elements() * element > hard_limit || tile_elements() * element > hard_limit))
+    while (job.axes[inner].block > 1 && (sums_bytes() > hard_limit || tile_bytes(1) > hard_limit))
         job.axes[inner].block /= 2;
+    if (tile_bytes(1) > hard_limit || sums_bytes() > kScratchLimit) return false;
     job.chunk = job.in_channels;
-    if (tile_elements() * job.chunk * element > hard_limit) {
+    if (tile_bytes(job.chunk) > hard_limit) {
         job.chunk = hard_limit / element / tile_elements();
         if (job.chunk > 8) job.chunk = job.chunk / 8 * 8;
     }
-    if (job.chunk == 0 && job.in_channels > 0) return false;
-    auto fits = [&] {
-        return tile_elements() * job.chunk * element <= kTileBytes &&
-               sums_elements() * element <= kSumsBytes;
-    };
+    auto fits = [&] { return tile_bytes(job.chunk) <= kTileBytes && sums_bytes() <= kSumsBytes; };
     choose_blocks(job, span, false, fits);
 
     job.group_block = 1;
@@ -138,16 +145,17 @@ bool plan_panels(const ConvShape& s, const ConvKernels& kernels, ConvPlan& plan)
     job.row_length = job.axes[inner].block * job.axes[inner].out_step;
 
     job.chunks = std::max<int64_t>(1, ceil_div(job.in_channels, std::max<int64_t>(job.chunk, 1)));
-    make_tables(s, job, job.chunk, plan.full, job.full);
+    if (job.chunks > 1) make_tables(s, job, job.chunk, plan.full, job.full);
     make_tables(s, job, job.in_channels - (job.chunks - 1) * job.chunk, plan.tail, job.tail);
     job.panel_rows = (job.chunks - 1) * job.full.rows + job.tail.rows;
     plan.form = ConvPlan::panels;
-    plan.packed_bytes = s.groups * job.panels * job.panel_rows * job.panel_width * element;
+    plan.packed_bytes =
+        times(times(s.groups * job.panels, job.panel_rows), job.panel_width * element);
     plan.pack_items = s.groups * job.panels;
 
     int64_t positions = rows() * job.axes[inner].block;
     job.tile_bytes = round_up(tile_elements() * job.chunk * element + 64, 64);
-    job.sums_bytes = round_up(sums_elements() * element, 64);
+    job.sums_bytes = round_up(sums_bytes(), 64);
     job.list_bytes = 8 * round_up(positions + 8, 16);
     job.scratch_bytes = job.tile_bytes + job.sums_bytes + job.list_bytes;
     // Few positions: a panel in the cache of its thread saves writing and reading the whole weight.
@@ -182,16 +190,16 @@ int64_t work_of(const ConvShape& s) {
     // weight that has to be laid out.
     constexpr int64_t kElement = 64, kWeight = 16;
     const int64_t* coarse = s.transposed ? s.in_size : s.out_size;
-    int64_t count = s.batch * s.in_channels * (s.out_channels / s.groups);
-    int64_t in = s.batch * s.in_channels, out = s.batch * s.out_channels;
     int64_t weight = s.in_channels * (s.out_channels / s.groups);
+    int64_t count = times(s.batch, weight);
+    int64_t in = s.batch * s.in_channels, out = s.batch * s.out_channels;
     for (int64_t a = 0; a < s.rank; ++a) {
-        count *= coarse[a] * s.kernel[a];
-        weight *= s.kernel[a];
-        in *= s.in_size[a];
-        out *= s.out_size[a];
+        count = times(count, times(coarse[a], s.kernel[a]));
+        weight = times(weight, s.kernel[a]);
+        in = times(in, s.in_size[a]);
+        out = times(out, s.out_size[a]);
     }
-    return count + std::max(kElement * std::max(in, out), kWeight * weight);
+    return count + std::max(times(kElement, std::max(in, out)), times(kWeight, weight));
 }
 
 bool plan_conv(const ConvShape& s, const ConvKernels& kernels, ConvPlan& plan) {
@@ -201,8 +209,11 @@ bool plan_conv(const ConvShape& s, const ConvKernels& kernels, ConvPlan& plan) {
     plan_shape(s, job);
     plan.work = work_of(s);
     int64_t output = s.batch * s.out_channels;
-    for (int64_t a = 0; a < s.rank; ++a) output *= s.out_size[a];
+    for (int64_t a = 0; a < s.rank; ++a) output = times(output, s.out_size[a]);
     if (output == 0) return true;  // no items
+    int64_t phases = 1;
+    for (int64_t a = 0; a < s.rank; ++a) phases = times(phases, s.transposed ? s.stride[a] : 1);
+    if (phases > std::max(kMostPhases, 4 * job.taps)) return false;
     const int64_t size = s.element == Element::f64 ? 8 : s.element == Element::f32 ? 4 : 2;
     job.stream = output * size >= kStreamBytes;
     job.weight_in_stride = s.transposed ? job.out_channels * job.taps : job.taps;

@@ -3,15 +3,12 @@
 #include <algorithm>
 
 #include "conv_plan.h"
+#include "int_math.h"
 
 namespace unsample {
 
 constexpr int64_t kScratchLimit = 4 << 20;
 
-inline int64_t floor_div(int64_t a, int64_t b) {
-    return a / b - (a % b != 0 && (a < 0) != (b < 0));
-}
-inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 inline int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
 
 // Of an element as it is summed: halves are widened.
@@ -21,8 +18,8 @@ struct AxisTap {
     int64_t tap, shift;
 };
 
-// The taps of one phase along one axis, in the order of the input elements they read.
-std::vector<AxisTap> taps_of(const ConvShape& s, const ConvAxis& axis, int64_t a, int64_t r);
+// The taps of every phase along one axis, in the order of the input elements they read.
+std::vector<std::vector<AxisTap>> taps_of(const ConvShape& s, const ConvAxis& axis, int64_t a);
 
 // Steps and positions of all axes, in blocks of one position; `span` is what one position reads.
 void plan_axes(const ConvShape& s, ConvJob& job, bool from_padding, int64_t* span);

@@ -22,9 +22,9 @@ bool plan_pixels(const ConvShape& s, const ConvKernels& kernels, ConvPlan& plan)
     for (int64_t a = 0; a < s.rank; ++a) {
         if (!s.transposed && s.fold[a] != Fold::zeros) return false;
         const int64_t most = ceil_div(s.kernel[a], s.transposed ? s.stride[a] : 1);
-        if (s.out_size[a] * most > kMostMeetings) return false;
+        if (times(s.out_size[a], most) > kMostMeetings) return false;
         // A dilated kernel may meet one element with all its taps.
-        if (a < inner) outer *= s.dilation[a] == 1 ? most : s.kernel[a];
+        if (a < inner) outer = times(outer, s.dilation[a] == 1 ? most : s.kernel[a]);
         if (outer > kMostOuter) return false;
     }
     int64_t scale = s.groups;  // of the packed weight, from one tap to the next
@@ -33,9 +33,7 @@ bool plan_pixels(const ConvShape& s, const ConvKernels& kernels, ConvPlan& plan)
     std::vector<int64_t> begins(size_t(s.rank), 0);
     for (int64_t a = inner; a >= 0; scale *= s.kernel[a], --a) {
         const ConvAxis& axis = job.axes[a];
-        std::vector<std::vector<AxisTap>> taps;
-        for (int64_t r = 0; r < std::min(axis.out_step, axis.out_size); ++r)
-            taps.push_back(taps_of(s, axis, a, r));
+        const std::vector<std::vector<AxisTap>> taps = taps_of(s, axis, a);
         begins[size_t(a)] = int64_t(plan.meetings_of.size());
         for (int64_t x = 0; x < axis.out_size; ++x) {
             plan.meetings_of.push_back(int64_t(plan.meetings.size()));
@@ -59,7 +57,7 @@ bool plan_pixels(const ConvShape& s, const ConvKernels& kernels, ConvPlan& plan)
     job.items = ceil_div(rows, job.rows) * ceil_div(length, job.axes[inner].block);
     job.scratch_bytes = outer * int64_t(sizeof(Meeting));
     plan.form = ConvPlan::pixels;
-    plan.packed_bytes = job.taps * s.groups * element;
+    plan.packed_bytes = times(job.taps * s.groups, element);
     plan.pack_items = ceil_div(s.groups, kPixelGroups);
     return true;
 }

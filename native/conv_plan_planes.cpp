@@ -3,16 +3,19 @@
 
 namespace unsample {
 
-std::vector<AxisTap> taps_of(const ConvShape& s, const ConvAxis& axis, int64_t a, int64_t r) {
-    std::vector<AxisTap> taps;
-    for (int64_t t = 0; t < s.kernel[a]; ++t) {
-        int64_t offset = t * s.dilation[a] - s.before[a];
-        if (!s.transposed)
-            taps.push_back({t, offset});
-        else if ((r - axis.origin - offset) % s.stride[a] == 0)
-            taps.push_back({t, (r - axis.origin - offset) / s.stride[a]});
+std::vector<std::vector<AxisTap>> taps_of(const ConvShape& s, const ConvAxis& axis, int64_t a) {
+    std::vector<std::vector<AxisTap>> taps(static_cast<size_t>(axis.out_step));
+    for (int64_t i = 0; i < s.kernel[a]; ++i) {
+        const int64_t t = s.transposed ? s.kernel[a] - 1 - i : i;
+        // Output element r of a phase meets input element `shift` where r - shift * stride is this:
+        const int64_t offset = t * s.dilation[a] - s.before[a];
+        if (!s.transposed) {
+            taps[0].push_back({t, offset});
+            continue;
+        }
+        const int64_t windows = floor_div(offset + axis.origin, axis.out_step);
+        taps[size_t(offset + axis.origin - windows * axis.out_step)].push_back({t, -windows});
     }
-    if (s.transposed) std::reverse(taps.begin(), taps.end());
     return taps;
 }
 
@@ -38,7 +41,7 @@ void plan_axes(const ConvShape& s, ConvJob& job, bool from_padding, int64_t* spa
             high = reach - s.before[a];
         }
         span[a] = high - axis.low + 1;
-        if (a + 1 < s.rank) job.outer_phases *= axis.out_step;
+        if (a + 1 < s.rank) job.outer_phases = times(job.outer_phases, axis.out_step);
         axis.block = 1;
     }
     job.inner_phases = job.axes[s.rank - 1].out_step;
@@ -58,17 +61,18 @@ int64_t lay_out_planes(ConvJob& job, const int64_t* span, int64_t lanes) {
         ConvAxis& axis = job.axes[a];
         axis.tile_size = tile_size(axis, span[a], axis.block);
         axis.tile_stride = box;
-        positions += (axis.block - 1) * box;
-        box *= ceil_div(axis.tile_size, axis.in_step);
+        positions += times(axis.block - 1, box);
+        box = times(box, ceil_div(axis.tile_size, axis.in_step));
     }
     job.image_stride = box;
-    positions += (job.block_batch - 1) * box + 1;
+    positions += times(job.block_batch - 1, box) + 1;
+    const int64_t boxes = times(box, job.block_batch);
     for (int64_t a = (job.rank - 1); a >= 0; --a) {
-        job.axes[a].split_stride = splits * box * job.block_batch;
-        splits *= job.axes[a].in_step;
+        job.axes[a].split_stride = times(splits, boxes);
+        splits = times(splits, job.axes[a].in_step);
     }
     // Multiples of a page collide in the cache.
-    job.plane = round_up(splits * box * job.block_batch + lanes, lanes);
+    job.plane = round_up(times(splits, boxes) + lanes, lanes);
     if (job.plane % 256 == 0) job.plane += 2 * lanes;
     return positions;
 }
@@ -88,8 +92,9 @@ struct Class {
 
 std::vector<Class> classes_of(const ConvShape& s, const ConvAxis& axis) {
     std::vector<Class> classes;
+    std::vector<std::vector<AxisTap>> all = taps_of(s, axis, s.rank - 1);
     for (int64_t r = 0; r < axis.out_step; ++r) {
-        std::vector<AxisTap> taps = taps_of(s, axis, s.rank - 1, r);
+        std::vector<AxisTap>& taps = all[size_t(r)];
         auto same = [&](const Class& c) {
             return std::equal(
                 taps.begin(), taps.end(), c.taps[0].begin(), c.taps[0].end(),
@@ -107,6 +112,8 @@ void make_columns(const ConvShape& s, ConvPlan& plan) {
     const ConvJob& job = plan.job;
     const int64_t inner = s.rank - 1;
     const std::vector<Class> classes = classes_of(s, job.axes[inner]);
+    std::vector<std::vector<std::vector<AxisTap>>> axis_taps;
+    for (int64_t a = 0; a < inner; ++a) axis_taps.push_back(taps_of(s, job.axes[a], a));
     int64_t weights = 0;
     for (int64_t outer = 0; outer < job.outer_phases; ++outer) {
         plan.outer_columns.push_back(int64_t(plan.columns.size()));
@@ -115,7 +122,7 @@ void make_columns(const ConvShape& s, ConvPlan& plan) {
         int64_t rest = outer, scale = s.kernel[inner];
         for (int64_t a = inner - 1; a >= 0; --a, rest /= job.axes[a + 1].out_step) {
             std::vector<AxisTap> longer;
-            for (const AxisTap& t : taps_of(s, job.axes[a], a, rest % job.axes[a].out_step))
+            for (const AxisTap& t : axis_taps[size_t(a)][size_t(rest % job.axes[a].out_step)])
                 for (const AxisTap& u : outer_taps)
                     longer.push_back(
                         {t.tap * scale + u.tap, offset_of(job.axes[a], t.shift) + u.shift});
@@ -177,12 +184,13 @@ bool plan_planes(const ConvShape& s, const ConvKernels& kernels, ConvPlan& plan)
         const int64_t positions = lay_out_planes(job, span, lanes);
         job.sums_stride = round_up(positions, lanes) + lanes;
         if (job.sums_stride % 256 == 0) job.sums_stride += 2 * lanes;
-        job.tile_bytes =
-            round_up((job.group_block * job.in_channels * job.plane + lanes) * element, 64);
-        job.sums_bytes = round_up(
-            job.group_block * job.out_channels * job.inner_phases * job.sums_stride * element, 64);
-        int64_t stage = job.axes[inner].block * job.inner_phases + 64;
-        job.list_bytes = round_up(job.group_block * job.out_channels * stage * element, 64);
+        const int64_t inputs = job.group_block * job.in_channels,
+                      outputs = job.group_block * job.out_channels;
+        job.tile_bytes = round_up(times(times(inputs, job.plane) + lanes, element), 64);
+        job.sums_bytes =
+            round_up(times(times(outputs, job.inner_phases), times(job.sums_stride, element)), 64);
+        const int64_t stage = times(job.axes[inner].block, job.inner_phases) + 64;
+        job.list_bytes = round_up(times(outputs, times(stage, element)), 64);
         job.scratch_bytes = job.tile_bytes + job.sums_bytes + job.list_bytes;
     };
     auto fits = [&] {
@@ -204,7 +212,7 @@ bool plan_planes(const ConvShape& s, const ConvKernels& kernels, ConvPlan& plan)
     job.items = job.blocks;
     make_columns(s, plan);
     plan.form = ConvPlan::planes;
-    plan.packed_bytes = s.groups * job.packed_group * element;
+    plan.packed_bytes = times(times(s.groups, job.packed_group), element);
     plan.pack_items = s.groups;
     return true;
 }

@@ -19,6 +19,7 @@ bool plan_weight_grad(const ConvShape& s, const ConvKernels& kernels, WeightGrad
     ConvJob& conv = job.conv;
     const int64_t element = summed_bytes(s.element), inner = s.rank - 1;
     const int64_t lanes = kernels.vector_bytes / element;
+    if (s.transposed) return false;
     int64_t span[kMaxRank];
     plan.kernels = &kernels;
     plan.element = s.element;
@@ -40,15 +41,15 @@ bool plan_weight_grad(const ConvShape& s, const ConvKernels& kernels, WeightGrad
     job.y_range = std::max<int64_t>(out, 1);
     if (!job.lines) job.y_range = round_up(job.y_range, job.panel_width);
     int64_t fine = 1, coarse = 1;
-    for (int64_t a = 0; a < s.rank; ++a) fine *= s.in_size[a], coarse *= s.out_size[a];
+    for (int64_t a = 0; a < s.rank; ++a)
+        fine = times(fine, s.in_size[a]), coarse = times(coarse, s.out_size[a]);
     auto sums = [&] {
-        int64_t combos = job.x_range * taps;
-        return conv.group_block * (job.lines ? job.y_range * combos : job.y_range * (combos + 1)) *
-               element;
+        const int64_t combos = times(job.x_range, taps) + (job.lines ? 0 : 1);
+        return times(times(conv.group_block * job.y_range, combos), element);
     };
     while (sums() > kSumsBytes) {
-        const int64_t more_x = fine * in * ceil_div(out, job.y_range);
-        const int64_t more_y = 2 * coarse * out * ceil_div(in, job.x_range);
+        const int64_t more_x = times(times(fine, in), ceil_div(out, job.y_range));
+        const int64_t more_y = 2 * times(times(coarse, out), ceil_div(in, job.x_range));
         if (job.y_range > job.panel_width && !job.lines && (more_x < more_y || job.x_range == 1))
             job.y_range = round_up(job.y_range / 2, job.panel_width);
         else if (job.x_range > 1 && conv.group_block == 1)
@@ -58,23 +59,25 @@ bool plan_weight_grad(const ConvShape& s, const ConvKernels& kernels, WeightGrad
         else
             break;
     }
+    if (sums() > kScratchLimit) return false;
     job.x_ranges = ceil_div(in, job.x_range);
     job.y_ranges = ceil_div(out, job.y_range);
 
     auto lay_out = [&] {
         lay_out_planes(conv, span, lanes);
         job.positions = conv.block_batch;
-        for (int64_t a = 0; a < s.rank; ++a) job.positions *= conv.axes[a].block;
-        conv.tile_bytes =
-            round_up((conv.group_block * job.x_range * conv.plane + lanes) * element, 64);
+        for (int64_t a = 0; a < s.rank; ++a)
+            job.positions = times(job.positions, conv.axes[a].block);
+        const int64_t xs = conv.group_block * job.x_range;
+        conv.tile_bytes = round_up(times(times(xs, conv.plane) + lanes, element), 64);
         const int64_t ys = job.lines ? conv.group_block * out : job.y_range;
-        job.y_bytes = round_up((ys * job.positions + lanes) * element, 64);
+        job.y_bytes = round_up(times(times(ys, job.positions) + lanes, element), 64);
     };
     auto fits = [&] {
         lay_out();
         return conv.tile_bytes <= kTileBytes && job.y_bytes <= kYBytes;
     };
-    conv.axes[inner].block = std::min(conv.axes[inner].positions, 2 * lanes);
+    conv.axes[inner].block = std::clamp<int64_t>(conv.axes[inner].positions, 1, 2 * lanes);
     while (conv.group_block > 1 && !fits()) conv.group_block /= 2;
     choose_blocks(conv, span, true, fits);
     lay_out();
@@ -95,6 +98,14 @@ bool plan_weight_grad(const ConvShape& s, const ConvKernels& kernels, WeightGrad
     plan.partial_bytes = job.parts > 1 ? job.parts * all * element : 0;
     plan.reduce_items = job.parts > 1 ? ceil_div(all, kReduceItem) : 0;
 
+    job.sums_bytes = round_up(sums(), 64);
+    job.segment_bytes = round_up(
+        int64_t(sizeof(Segment)) * (rows * (ceil_div(conv.axes[inner].block, kSliceRows) + 1)), 64);
+    job.combo_bytes = 8 * round_up(job.x_range * taps + 8, 16);
+    job.scratch_bytes =
+        conv.tile_bytes + job.y_bytes + job.sums_bytes + job.segment_bytes + job.combo_bytes;
+    if (job.scratch_bytes > kScratchLimit) return false;
+
     plan.offsets.assign(size_t(taps), 0);
     for (int64_t t = 0; t < taps; ++t) {
         int64_t rest = t;
@@ -105,14 +116,7 @@ bool plan_weight_grad(const ConvShape& s, const ConvKernels& kernels, WeightGrad
         }
     }
     conv.offsets = plan.offsets.data();
-
-    job.sums_bytes = round_up(sums(), 64);
-    job.segment_bytes = round_up(
-        int64_t(sizeof(Segment)) * (rows * (ceil_div(conv.axes[inner].block, kSliceRows) + 1)), 64);
-    job.combo_bytes = 8 * round_up(job.x_range * taps + 8, 16);
-    job.scratch_bytes =
-        conv.tile_bytes + job.y_bytes + job.sums_bytes + job.segment_bytes + job.combo_bytes;
-    return job.scratch_bytes <= kScratchLimit;
+    return true;
 }
 
 }  // namespace unsample

@@ -58,7 +58,7 @@ Block map(int64_t capacity) {
 }  // namespace
 
 Block take(int64_t bytes) {
-    if (bytes > (int64_t(1) << 62)) return {};
+    if (bytes < 0 || bytes > (int64_t(1) << 62)) return {};
     const int64_t capacity = (bytes + PAGE - 1) / PAGE * PAGE;
     Kept& all = kept();
     if (const Lock lock{all.mutex, std::try_to_lock}) {

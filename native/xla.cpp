@@ -68,7 +68,8 @@ struct Xla {
         Handle buffer;
         Memory(Handle given, bool, int64_t bytes) : buffer(given) {
             int64_t found = kind_of(buffer->dtype).bytes;
-            for (int64_t axis = 0; axis < buffer->rank; ++axis) found *= buffer->dims[axis];
+            for (int64_t axis = 0; axis < buffer->rank; ++axis)
+                found = times(found, buffer->dims[axis]);
             if (found != bytes)
                 throw std::invalid_argument("expected " + std::to_string(bytes) + " bytes, got " +
                                             std::to_string(found));
@@ -192,6 +193,12 @@ std::shared_ptr<const Plan> plan_of(const Numbers& numbers) {
     });
 }
 
+// Over `count` elements `stride` apart.
+int64_t step(int64_t stride, int64_t count) {
+    if (!counts(count)) throw std::invalid_argument("no array has this shape");
+    return times(stride, count);
+}
+
 template <class Made>
 std::shared_ptr<const Made> convolution_of(const Frame& call) {
     // The tier may be another one at the next call.
@@ -213,8 +220,9 @@ std::shared_ptr<const Made> convolution_of(const Frame& call) {
         for (int side = 0; side < 2; ++side) {
             strides[side].assign(rank + 2, 1);
             for (size_t axis = rank; axis > 0; --axis)
-                strides[side][axis] = strides[side][axis + 1] * axes[axis - 1].at(size_t(side));
-            strides[side][0] = strides[side][1] * (side ? out : in);
+                strides[side][axis] =
+                    step(strides[side][axis + 1], axes[axis - 1].at(size_t(side)));
+            strides[side][0] = step(strides[side][1], side ? out : in);
         }
         return std::make_shared<const Made>(int(key.back()), transposed, batch, groups, in, out,
                                             axes, strides[0], strides[1]);
@@ -224,19 +232,37 @@ std::shared_ptr<const Made> convolution_of(const Frame& call) {
 // -- the calls
 // -------------------------------------------------------------------------------------
 
+// Programs are read from disk, and what each array is made of is theirs to say.
+void check_alike(const xla::Buffer* a, const xla::Buffer* b) {
+    if (a->dtype != b->dtype) throw std::invalid_argument("arrays are of several types");
+}
+
+void check_switches(const xla::Buffer* taps) {
+    if (taps->dtype != xla::U8 && taps->dtype != xla::U16 && taps->dtype != xla::U32)
+        throw std::invalid_argument("switches are unsigned integers");
+}
+
 template <Range (Kernels::*TABLE)[WIDTHS], bool UP, bool SHUFFLE>
 void move_call(const Frame& call) {
+    check_alike(call.operand(0), call.result(0));
     move<Xla, TABLE, UP, SHUFFLE>(*plan_of(call.plan()), call.operand(0), call.result(0),
                                   kind_of(call.operand(0)->dtype).bytes);
 }
 
 void window_sum_call(const Frame& call) {
-    window_sum<Xla>(*plan_of(call.plan()), call.operand(0), call.result(0),
-                    kind_of(call.operand(0)->dtype).dtype, kind_of(call.result(0)->dtype).bytes);
+    const int dtype = kind_of(call.operand(0)->dtype).dtype;
+    const int sum = kind_of(call.result(0)->dtype).dtype;
+    const bool wide = sum == kind_of(xla::S64).dtype || sum == kind_of(xla::U64).dtype;
+    if (dtype >= kElements ? !wide : sum != dtype)
+        throw std::invalid_argument("no kernel sums like this");
+    window_sum<Xla>(*plan_of(call.plan()), call.operand(0), call.result(0), dtype,
+                    kind_of(call.result(0)->dtype).bytes);
 }
 
 void pool_call(const Frame& call) {
     const xla::Buffer* taps = call.results() > 1 ? call.result(1) : nullptr;
+    check_alike(call.operand(0), call.result(0));
+    if (taps) check_switches(taps);
     pool<Xla>(*plan_of(call.plan()), call.operand(0), call.result(0), taps,
               kind_of(call.operand(0)->dtype).dtype, taps ? kind_of(taps->dtype).bytes : 1);
 }
@@ -244,12 +270,16 @@ void pool_call(const Frame& call) {
 template <Rule RULE>
 void unpool_call(const Frame& call) {
     const Kind element = kind_of(call.operand(0)->dtype);
+    check_alike(call.operand(0), call.result(0));
+    check_switches(call.operand(1));
     unpool<Xla>(*plan_of(call.plan()), call.operand(0), call.operand(1), call.result(0),
                 RULE == LAST ? element.bytes : element.dtype, kind_of(call.operand(1)->dtype).bytes,
                 RULE);
 }
 
 void gather_call(const Frame& call) {
+    check_alike(call.operand(0), call.result(0));
+    check_switches(call.operand(1));
     gather<Xla>(*plan_of(call.plan()), call.operand(0), call.operand(1), call.result(0),
                 kind_of(call.operand(0)->dtype).bytes, kind_of(call.operand(1)->dtype).bytes);
 }
@@ -264,17 +294,23 @@ void resize_call(const Frame& call) {
         Reader read(given);
         read.next(3);
         const int64_t n = read.next(), m = read.next();
+        if (!counts(m)) throw std::invalid_argument("no axis has these terms");
         Numbers first = read.next(m + 1), source = read.next(int64_t(weights.size()));
         return std::make_shared<const Terms>(n, m, std::move(first), std::move(source), weights);
     });
     Reader read(key);
     const int64_t outer = read.next(), inner = read.next();
     const bool copy = read.next() != 0;
-    resize<Xla>(*terms, call.operand(0), call.result(0), outer, inner,
-                kind_of(call.operand(0)->dtype).bytes, copy);
+    const int dtype = call.operand(0)->dtype;
+    check_alike(call.operand(0), call.result(0));
+    if (!copy && dtype != xla::F32 && dtype != xla::F64)
+        throw std::invalid_argument("no kernel adds these");
+    resize<Xla>(*terms, call.operand(0), call.result(0), outer, inner, kind_of(dtype).bytes, copy);
 }
 
 void conv_call(const Frame& call) {
+    for (int64_t i = 1; i < call.operands(); ++i) check_alike(call.operand(0), call.operand(i));
+    check_alike(call.operand(0), call.result(0));
     const auto conv = convolution_of<Conv>(call);
     const Xla::Memory from(call.operand(0), false, conv->in_bytes);
     const Xla::Memory weight(call.operand(1), false, conv->weight_bytes);
@@ -287,6 +323,8 @@ void conv_call(const Frame& call) {
 }
 
 void weight_grad_call(const Frame& call) {
+    check_alike(call.operand(0), call.operand(1));
+    check_alike(call.operand(0), call.result(0));
     const auto grad = convolution_of<WeightGrad>(call);
     const Xla::Memory fine(call.operand(0), false, grad->in_bytes);
     const Xla::Memory coarse(call.operand(1), false, grad->out_bytes);
@@ -306,9 +344,11 @@ xla::Error* handle(xla::CallFrame* frame) {
     const xla::Extension* first = frame->extension_start;
     if (first && first->type == xla::kMetadata) {  // XLA asks what it may expect
         xla::Metadata* asked = reinterpret_cast<const xla::MetadataExtension*>(first)->metadata;
-        // Minor versions only add to the structs, so we are of any that the runtime is of.
+        // Minor versions only add to the structs, so we are of any that the runtime is of. Those
+        // that do not say here what they are of (jax 0.5 to 0.8.0) are of the first.
         asked->api_version.major_version = xla::kMajorVersion;
-        asked->api_version.minor_version = frame->api ? frame->api->api_version.minor_version : 0;
+        asked->api_version.minor_version =
+            frame->api ? frame->api->api_version.minor_version : xla::kFirstMinorVersion;
         asked->traits = 0;
         return nullptr;
     }

@@ -106,7 +106,7 @@ static void pack_tile(const ConvJob& job, int64_t image, int64_t images, int64_t
                 rest /= axis.tile_size;
                 i = folded(i, axis.in_size, axis.fold);
                 zero |= i < 0;
-                from += i * job.in_strides[a];
+                from += (i < 0 ? 0 : i) * job.in_strides[a];
             }
             if (zero)
                 memset(tile, 0, size_t(last.tile_size * channels) * sizeof(T));

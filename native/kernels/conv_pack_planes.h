@@ -10,6 +10,11 @@ struct Inside {
     int64_t begin, stop;
 };
 
+// Planes that have an element: a stride may be longer than the tile.
+UNSAMPLE_INLINE int64_t planes_of(const ConvAxis& axis) {
+    return axis.in_step < axis.tile_size ? axis.in_step : axis.tile_size;
+}
+
 UNSAMPLE_INLINE Inside inside(int64_t first, int64_t step, int64_t count, int64_t size) {
     int64_t begin = first < 0 ? (-first + step - 1) / step : 0;
     int64_t stop = size > first ? (size - first + step - 1) / step : 0;
@@ -29,7 +34,7 @@ static void pack_line(const ConvAxis& axis, const E* from, int64_t stride, int64
             transpose(from + first + whole.begin * step, step, whole.stop - whole.begin, step,
                       to + whole.begin, axis.split_stride);
         }
-    for (int64_t u = 0; u < step; ++u, to += axis.split_stride) {
+    for (int64_t u = 0; u < planes_of(axis); ++u, to += axis.split_stride) {
         const int64_t count = (axis.tile_size - u + step - 1) / step;
         const Inside range = inside(first + u, step, count, axis.in_size);
         const E* line = from + (first + u) * stride;
@@ -61,7 +66,7 @@ template <class T>
 static void pack_turned(const ConvAxis& axis, const T* from, int64_t stride, int64_t channels,
                         int64_t first, T* to, int64_t plane) {
     const int64_t step = axis.in_step;
-    for (int64_t u = 0; u < step; ++u, to += axis.split_stride) {
+    for (int64_t u = 0; u < planes_of(axis); ++u, to += axis.split_stride) {
         const int64_t count = (axis.tile_size - u + step - 1) / step;
         const Inside range = inside(first + u, step, count, axis.in_size);
         transpose(from + (first + u + range.begin * step) * stride, step * stride,
@@ -102,13 +107,13 @@ static void pack_planes(const ConvJob& job, int64_t image, int64_t images, int64
                 int64_t i =
                     folded(origin[a] * axis.in_step + axis.low + j, axis.in_size, axis.fold);
                 zero |= i < 0;
-                from += i * job.in_strides[a];
+                from += (i < 0 ? 0 : i) * job.in_strides[a];
             }
             from += (image + rest) * job.in_batch_stride;
             to += rest * job.image_stride;
             if (zero) {
                 for (int64_t d = 0; d < each; ++d)
-                    for (int64_t u = 0; u < last.in_step; ++u)
+                    for (int64_t u = 0; u < planes_of(last); ++u)
                         memset(to + d * job.plane + u * last.split_stride, 0,
                                size_t((last.tile_size - u + last.in_step - 1) / last.in_step) *
                                    sizeof(T));

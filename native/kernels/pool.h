@@ -108,12 +108,12 @@ void pool_one(const TapRows& rows, const Raw* x, const Axis& axis, int64_t o, bo
               Raw* value, Tap* tap) {
     const Span span = taps_inside(axis, o);
     const int64_t first = axis.first(o);
-    Raw best = *value;
-    int64_t winner = tap ? *tap : 0;
+    Raw best = begun ? *value : Raw{};  // where no tap meets an element
+    int64_t winner = begun && tap ? *tap : 0;
     for (int i = 0; i < rows.count; ++i) {
-        const Raw* row = x + (rows.base + rows.rows[i].row) * axis.fine + first;
+        const Raw* row = x + (rows.base + rows.rows[i].row) * axis.fine;
         for (int64_t t = span.first; t < span.stop; ++t) {
-            const Raw v = row[t * axis.dilation];
+            const Raw v = row[first + t * axis.dilation];
             if (!begun || D::template wins<1>(v, best)) {
                 best = v;
                 winner = rows.rows[i].number + t;
@@ -162,6 +162,10 @@ void pool_row(const Job& job, const Walk<false>& walk, TapRows& rows, Span span,
                 pool_one<D, Tap>(rows, x, axis, o, begun, values + (o - from),
                                  REMEMBER ? taps + (o - from) : nullptr);
         }
+    }
+    for (int64_t i = 0; !begun && i < to - from; ++i) {  // an outer axis has no element for them
+        values[i] = Raw{};
+        if (REMEMBER) taps[i] = 0;
     }
 }
 

@@ -61,7 +61,7 @@ private:
         if (!UP) return;
         const Axis& a = job.geometry->axes[axis];
         const int64_t p = at[axis] + a.before;
-        window[axis] = p >= 0 ? p / a.stride : -((-p + a.stride - 1) / a.stride);
+        window[axis] = floor_div(p, a.stride);
         tap[axis] = p - window[axis] * a.stride;
     }
 };

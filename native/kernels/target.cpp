@@ -9,6 +9,7 @@
 #include <immintrin.h>
 #endif
 
+#include "../int_math.h"
 #include "../targets.h"
 #include "conv_table.h"
 

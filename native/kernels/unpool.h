@@ -84,7 +84,7 @@ template <class E>
 Span unpool_fast(const Axis& a, const E* values, const uint8_t* switches, int64_t number,
                  int64_t from, int64_t to, bool fresh, E* out) {
     if (a.start || a.stride != 2 || a.dilation != 1 || a.size < 2 || a.size > 3 || a.before < 0 ||
-        a.before > 1 || from % 2)
+        a.before > 1 || from % 2 || number + a.size > 256)  // which no byte is
         return {from, from};
     const int64_t behind = a.size == 3 && a.before == 0, ahead = a.before == 1;
     const int64_t first = larger(from / 2, behind);
@@ -145,7 +145,7 @@ bool switches_good(const Geometry& g, const Tap* switches, const int64_t* outer,
 inline bool pairs_tile(const Geometry& g) {
     const Axis& a = g.axes[g.rank - 1];
     return one_each(g) && g.inside && !a.start && a.size == 2 && a.stride == 2 && a.dilation == 1 &&
-           a.before == 0;
+           a.before == 0 && g.taps <= 256;
 }
 
 template <class E>

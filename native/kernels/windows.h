@@ -10,10 +10,6 @@ struct Span {
     int64_t first, stop;
 };
 
-UNSAMPLE_INLINE int64_t ceil_div(int64_t a, int64_t b) {  // b > 0
-    return a >= 0 ? (a + b - 1) / b : -(-a / b);
-}
-UNSAMPLE_INLINE int64_t floor_div(int64_t a, int64_t b) { return -ceil_div(-a, b); }
 UNSAMPLE_INLINE int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 UNSAMPLE_INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
@@ -77,6 +73,7 @@ public:
         for (int axis = 0; axis < outer; ++axis) {
             span[axis] = taps_inside(g.axes[axis], at[axis]);
             tap[axis] = span[axis].first;
+            left = left && span[axis].first < span[axis].stop;
         }
     }
 
@@ -170,7 +167,7 @@ UNSAMPLE_INLINE void over_windows(const Geometry& g, const Walk<true>& walk, boo
         int64_t row = walk.plane, number = 0;
         for (int axis = 0; axis < outer; ++axis) {
             const Axis& a = g.axes[axis];
-            if (walk.tap[axis] >= a.size || walk.window[axis] >= a.coarse) return;
+            if (walk.tap[axis] >= a.size || uint64_t(walk.window[axis]) >= uint64_t(a.coarse)) return;
             row = row * a.coarse + walk.window[axis];
             number = number * a.size + walk.tap[axis];
         }

@@ -8,6 +8,7 @@
 #include "../threads.h"
 #include "check.h"
 #include "convolutions.h"
+#include "numbers.h"
 
 namespace {
 
@@ -300,7 +301,8 @@ void resizes(const Kernels& k) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    const int rounds = argc > 1 ? atoi(argv[1]) : 300;
+    const int rounds = argc > 1 ? atoi(argv[1]) : 300;  // of random geometries
+    const int wilder = argc > 2 ? atoi(argv[2]) : 10 * rounds;  // of numbers of all sizes
     int count;
     const Kernels* const* tiers = available(&count);
     for (int tier = 0; tier < count; ++tier) {
@@ -324,7 +326,9 @@ int main(int argc, char** argv) {
             convolutions<float>(k, Element::f32);
             convolutions<double>(k, Element::f64);
         }
-        printf("%-9s %d arrays compared so far, %d wrong\n", k.name, checked, failures);
+        for (int i = 0; i < wilder; ++i) numbers(k);
+        printf("%-9s %d arrays compared so far, %d wrong; of wild calls %lld let through, %lld not\n",
+               k.name, checked, failures, (long long)planned, (long long)refused);
     }
     return failures != 0;
 }
