@@ -228,8 +228,8 @@ void move(const Plan& plan, HandleOf<Caller> x, HandleOf<Caller> out, int64_t by
         throw std::invalid_argument("no kernel moves like this");
     const MemoryOf<Caller> from(x, false, times(few, bytes)), to(out, true, times(many, bytes));
     Job job{nullptr, &g, from.data(), nullptr, to.data()};
-    run<Caller>((current()->*TABLE)[width], job, many, UP ? last.fine : last.coarse,
-                bytes, UP ? last.stride : 1, double(SHUFFLE ? 2 * bytes : bytes));
+    run<Caller>((current()->*TABLE)[width], job, many, UP ? last.fine : last.coarse, bytes,
+                UP ? last.stride : 1, double(SHUFFLE ? 2 * bytes : bytes));
 }
 
 template <class Caller>
@@ -297,8 +297,8 @@ bool gather(const Plan& plan, HandleOf<Caller> x, HandleOf<Caller> switches, Han
         to(out, true, times(plan.coarse, width));
     const MemoryOf<Caller> which(switches, false, times(plan.coarse, tap_bytes));
     Job job{nullptr, &g, from.data(), which.data(), to.data()};
-    return run<Caller>(current()->gather[tap][moved], job, plan.coarse,
-                       g.axes[g.rank - 1].coarse, width, 1, 12.0 * double(width));
+    return run<Caller>(current()->gather[tap][moved], job, plan.coarse, g.axes[g.rank - 1].coarse,
+                       width, 1, 12.0 * double(width));
 }
 
 template <class Caller>

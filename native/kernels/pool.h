@@ -135,7 +135,8 @@ void pool_row(const Job& job, const Walk<false>& walk, TapRows& rows, Span span,
     span = {larger(span.first, from), smaller(span.stop, to)};
     rows.windows_at(walk.plane, walk.at);
     int batches = 0;
-    for (bool begun = false; rows.next(); begun = true) {
+    bool begun = false;
+    for (; rows.next(); begun = true) {
         if (++batches % 16 == 0 && stopped()) return;
         if (span.first < span.stop) {
             Raw* v = values + (span.first - from);

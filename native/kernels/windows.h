@@ -167,7 +167,8 @@ UNSAMPLE_INLINE void over_windows(const Geometry& g, const Walk<true>& walk, boo
         int64_t row = walk.plane, number = 0;
         for (int axis = 0; axis < outer; ++axis) {
             const Axis& a = g.axes[axis];
-            if (walk.tap[axis] >= a.size || uint64_t(walk.window[axis]) >= uint64_t(a.coarse)) return;
+            if (walk.tap[axis] >= a.size || uint64_t(walk.window[axis]) >= uint64_t(a.coarse))
+                return;
             row = row * a.coarse + walk.window[axis];
             number = number * a.size + walk.tap[axis];
         }

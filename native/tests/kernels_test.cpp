@@ -301,7 +301,7 @@ void resizes(const Kernels& k) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    const int rounds = argc > 1 ? atoi(argv[1]) : 300;  // of random geometries
+    const int rounds = argc > 1 ? atoi(argv[1]) : 300;          // of random geometries
     const int wilder = argc > 2 ? atoi(argv[2]) : 10 * rounds;  // of numbers of all sizes
     int count;
     const Kernels* const* tiers = available(&count);
@@ -327,8 +327,9 @@ int main(int argc, char** argv) {
             convolutions<double>(k, Element::f64);
         }
         for (int i = 0; i < wilder; ++i) numbers(k);
-        printf("%-9s %d arrays compared so far, %d wrong; of wild calls %lld let through, %lld not\n",
-               k.name, checked, failures, (long long)planned, (long long)refused);
+        printf(
+            "%-9s %d arrays compared so far, %d wrong; of wild calls %lld let through, %lld not\n",
+            k.name, checked, failures, (long long)planned, (long long)refused);
     }
     return failures != 0;
 }
