@@ -28,12 +28,23 @@ from unsample.ops import conv, nails, nearest, pool, resize, shuffle
 Call = Callable[[int], Any]
 
 
-def cost(call: Call, n: int) -> tuple[int, int]:
-    """Lines that run and bytes at the peak, nothing known from earlier calls."""
+def forget() -> None:
+    """Let go of all that earlier calls left."""
     kept.forget()
     plans._LAST.clear()
-    for cache in (plans._kept, native._compiled, native_conv._contiguous, native_conv._small):
+    for cache in (
+        plans._kept,
+        native._compiled,
+        native._light_passes,
+        native_conv._contiguous,
+        native_conv._small,
+    ):
         cache.cache_clear()
+
+
+def cost(call: Call, n: int) -> tuple[int, int]:
+    """Lines that run and bytes at the peak, nothing known from earlier calls."""
+    forget()
     lines = 0
 
     def trace(frame: Any, event: str, arg: Any) -> Any:
@@ -129,6 +140,7 @@ NUMBERS: dict[str, Call] = {
     "pixel_unshuffle of nothing": lambda n: us.pixel_unshuffle(zeros(1, 0, 5 * n, 7 * n), n),
     "adaptive_max_pool of nothing": lambda n: us.adaptive_max_pool(zeros(0, 3), (n,)),
     "resize of nothing": lambda n: us.resize(zeros(0, 3), (n,)),
+    "resize of an empty axis": lambda n: us.resize(zeros(1, 0, n), (0, 5), antialias=True),
     "resize_transpose of nothing": lambda n: us.resize_transpose(zeros(0, n), (3,)),
     "conv of no channels": lambda n: us.conv(zeros(1, 0, 5), zeros(2, 0, n), padding=n // 2),
     "conv of no batch": lambda n: us.conv(zeros(0, 1, n), ones(1, 1, n), padding=n // 2),
@@ -284,9 +296,9 @@ def test_long_axes_are_made_of_blocks_bit_for_bit(
             expected = f(x, size, method=method, antialias=antialias)
             with monkeypatch.context() as context:
                 context.setattr("unsample.geometry.resample.BLOCK", 64)
-                kept.forget()
+                forget()
                 np.testing.assert_array_equal(f(x, size, method=method, antialias=antialias), expected)
-            kept.forget()
+            forget()
 
 
 def test_closed_forms_are_those_of_a_count() -> None:

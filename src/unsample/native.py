@@ -350,18 +350,29 @@ def _resize_long(
             _native.resize(terms, row, here, 1, inner, source.itemsize, copy and up)
 
 
-def _passes(plan: Plan, up: bool) -> list[tuple[Any, tuple[int, ...], int, int]]:
+Passes = list[tuple[Any, tuple[int, ...], int, int]]
+_LIGHT = 100_000  # bytes of terms that the 256 plans used last may have each
+
+
+@lru_cache(maxsize=256)
+def _light_passes(plan: Plan, up: bool) -> Passes | None:
+    """`_passes` of few terms, found in a microsecond less; None of many, which are kept by their bytes."""
+    changed = [r for r in plan.resamples if r.source != r.target]
+    many = sum(_terms_bytes(r.slots * r.target, max(r.source, r.target)) for r in changed)
+    return _made_passes(plan, up) if many <= _LIGHT else None
+
+
+def _passes(plan: Plan, up: bool) -> Passes:
     """What each pass needs to know, in the order of the axes: its terms, or the axis where they are many."""
-    key = _passes, plan, up
-    found: list[tuple[Any, tuple[int, ...], int, int]] | None = kept.find(key)
-    if found is None:
-        found, size = [], 0
-        for axis, *rest in resize_passes(plan, up):
-            blocks = list(itertools.islice(axis.blocks(up), 2))
-            terms: Any = _terms(axis, up, *blocks[0]) if len(blocks) == 1 else axis
-            found.append((terms, *rest))
-            size += _terms_bytes(axis.slots * axis.target, max(axis.source, axis.target)) * (len(blocks) == 1)
-        kept.keep(key, found, size)
+    return _light_passes(plan, up) or _made_passes(plan, up)
+
+
+def _made_passes(plan: Plan, up: bool) -> Passes:
+    found: Passes = []
+    for axis, *rest in resize_passes(plan, up):
+        blocks = list(itertools.islice(axis.blocks(up), 2))
+        terms: Any = _terms(axis, up, *blocks[0]) if len(blocks) == 1 else axis
+        found.append((terms, *rest))
     return found
 
 
