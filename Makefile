@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 
-.PHONY: help test native sanitize sanitize-all tsan neon fuzz compare bench bench-quick bench-models pictures explore-picture lint types docs-check clean
+.PHONY: help test native sanitize sanitize-all tsan neon fuzz promises compare bench bench-quick bench-models pictures explore-picture lint types docs-check clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -67,6 +67,9 @@ fuzz: $(READY) ## Call every function with arguments of all kinds, inspect chang
 
 test: $(READY) ## Run the tests, doctests and executed documentation
 	$(BIN)/python -m pytest -n auto
+
+promises: $(READY) ## Write docs/reliability.md from the tests that hold its rows
+	$(BIN)/python tests/promises.py
 
 compare: $(READY) ## Train the same encoder-decoder with each way up, on real photographs
 	$(BIN)/unsample compare

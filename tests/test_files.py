@@ -501,6 +501,20 @@ def test_whatever_pillow_raises_is_a_sentence(
         photographs._read(tmp_path / "a.png", "a.png")
 
 
+@pytest.mark.promise("F10")
+@pytest.mark.parametrize("moment", ["fsync", "replace"])
+def test_a_process_that_is_killed_leaves_the_file_before(moment: str, tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    path.write_text("before")
+    child = os.fork()
+    if child == 0:
+        setattr(os, moment, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+        write_whole("test", path, "after")
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    assert path.read_text() == "before"
+
+
 # -- what is printed -------------------------------------------------------------------------------------
 
 

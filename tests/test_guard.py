@@ -85,6 +85,7 @@ def windows_of(options: dict[str, Any]) -> Iterator[tuple[int, ...]]:
             yield (1, 2, 4, 2 * width)
 
 
+@pytest.mark.promise("73")
 @pytest.mark.parametrize(
     "options",
     [{"kernel_size": 2}, {"kernel_size": 3, "stride": 2}, {"kernel_size": 3, "stride": 2, "padding": 1}],

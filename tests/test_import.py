@@ -26,6 +26,7 @@ def third_party(statement: str) -> set[str]:
     return set(json.loads(done.stdout)) - sys.stdlib_module_names
 
 
+@pytest.mark.promise("F32")
 def test_import_brings_numpy_alone() -> None:
     assert third_party("import unsample") == {"numpy", "unsample"}
 

@@ -586,3 +586,13 @@ def test_a_sub_interpreter_is_refused() -> None:
     )
     ended = run(script)
     assert (ended.returncode, ended.stdout) == (0, "1\n"), ended.stderr
+
+
+@pytest.mark.promise("F6")
+@pytest.mark.skipif(not us.show_config().compiled, reason="there is no module")
+def test_the_module_brings_no_openmp() -> None:
+    """Two runtimes of OpenMP in one process are somebody else's: the module names none."""
+    module = Path(native._native.__file__).read_bytes()
+    assert b"libstdc++" in module or b"libc." in module  # names of libraries are found at all
+    for runtime in (b"libgomp", b"libomp", b"libiomp", b"vcomp"):
+        assert runtime not in module
