@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 
-.PHONY: help test native sanitize sanitize-all tsan neon fuzz promises compare bench bench-quick bench-models pictures explore-picture lint types docs-check clean
+.PHONY: help test native sanitize sanitize-all tsan neon fuzz promises compare bench bench-quick bench-models pictures explore-picture lint types docs-check versions clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -102,6 +102,9 @@ types: $(READY) ## Check types
 
 docs-check: $(READY) ## Execute the README, the docs and the examples alone
 	$(BIN)/python -m pytest -n auto tests/test_docs.py
+
+versions: $(READY) ## Test the lowest and highest version of every dependency, about 30 minutes
+	$(BIN)/python tests/versions.py
 
 clean: ## Remove the environment and all caches
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache

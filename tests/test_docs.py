@@ -13,8 +13,8 @@ import pages
 import unsample as us
 from checklist import public_name
 
-# Pages of links and of pictures.
-NO_SNIPPETS = {"docs/index.md", "docs/performance.md"}
+# Pages of links, of pictures and of a table.
+NO_SNIPPETS = {"docs/index.md", "docs/performance.md", "docs/versions.md"}
 
 
 def relative(page: Path) -> str:

@@ -65,7 +65,7 @@ def straight(tensors: Sequence[Any]) -> bool:
             continue
         if type(x) not in (Tensor, torch.nn.Parameter) or x.device.type != "cpu":
             return False
-        if (recorded and x.requires_grad) or x._is_zerotensor():
+        if recorded and x.requires_grad:
             return False
     return True
 
