@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 
-.PHONY: help test native sanitize sanitize-all tsan neon fuzz promises compare bench bench-quick bench-models pictures explore-picture lint types docs-check versions clean
+.PHONY: help test native sanitize sanitize-all tsan neon fuzz large promises compare bench bench-quick bench-models pictures explore-picture lint types docs-check versions clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -70,6 +70,9 @@ test: $(READY) ## Run the tests, doctests and executed documentation
 
 promises: $(READY) ## Write docs/reliability.md from the tests that hold its rows
 	$(BIN)/python tests/promises.py
+
+large: $(READY) ## Try arrays of more than 2**31 elements: needs 8 GB, about a minute
+	UNSAMPLE_LARGE=1 $(BIN)/python -m pytest -q tests/test_growth.py -k 31_elements
 
 compare: $(READY) ## Train the same encoder-decoder with each way up, on real photographs
 	$(BIN)/unsample compare
