@@ -6,6 +6,7 @@ import resource
 import signal
 import socket
 import stat
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -506,12 +507,13 @@ def test_whatever_pillow_raises_is_a_sentence(
 def test_a_process_that_is_killed_leaves_the_file_before(moment: str, tmp_path: Path) -> None:
     path = tmp_path / "result.json"
     path.write_text("before")
-    child = os.fork()
-    if child == 0:
-        setattr(os, moment, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
-        write_whole("test", path, "after")
-        os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    dies = (
+        "import os, signal, sys\nfrom unsample.files import write_whole\n"
+        f"os.{moment} = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "write_whole('test', sys.argv[1], 'after')\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", dies, path], check=False)
+    assert ended.returncode == -signal.SIGKILL
     assert path.read_text() == "before"
 
 

@@ -101,7 +101,7 @@ def matrix(
     rows, columns, values = made
     # One after the other in the order of the taps, as the functions add.
     places, which = np.unique(rows * math.prod(shape) + columns, return_inverse=True)
-    total = np.zeros(len(places), values.dtype)
+    total = np.zeros(len(places), np.result_type(values.dtype, np.float64))
     np.add.at(total, which, values)
     places, total = places[total != 0], total[total != 0]
     ends = np.searchsorted(places, np.arange(zero.size + 1) * math.prod(shape))

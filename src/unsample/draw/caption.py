@@ -85,6 +85,8 @@ def _as_written(example: Example) -> tuple[AnyWindow, ...]:
     '(1 − 1) × 2 + 3 = 3'
     """
     settings, windows = example.settings, example.plan.windows
+    if not windows:  # of a resize
+        return ()
     pooled = settings.get("kernel_size") if example.operation.startswith("max_") else None
     stride = settings.get("stride", settings.get("factor", pooled))
     steps = {"stride": stride, "dilation": settings.get("dilation")}
