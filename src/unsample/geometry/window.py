@@ -210,7 +210,7 @@ class AdaptiveWindow:
             return 0
         # Windows are fine / coarse = whole + rest / coarse elements wide. One that begins inside an element
         # also holds that, and the one it ends in unless it ends with it.
-        whole, rest = divmod(self.fine, self.coarse)
+        whole, rest = self.fine // self.coarse, self.fine % self.coarse  # symbols of torch know no divmod
         return whole if rest == 0 else whole + 1 if self.coarse % rest == 0 else whole + 2
 
     @property
@@ -371,7 +371,7 @@ def floor_sum(n: int, m: int, a: int, b: int) -> int:
     while n > 0:
         total += (a // m) * (n * (n - 1) // 2) + (b // m) * n
         a, b = a % m, b % m
-        n, b = divmod(a * n + b, m)
+        n, b = (a * n + b) // m, (a * n + b) % m
         m, a = a, m
     return total
 
