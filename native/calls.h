@@ -514,7 +514,7 @@ private:
                 step = 0;  // it is not taken, so that it may be any number
             }
             strides[a] = empty ? 0 : step;
-            spread.add(count, step * DTYPE_BYTES[int(s.element)]);
+            spread.add(count, strides[a] * DTYPE_BYTES[int(s.element)]);
         }
         return spread;
     }

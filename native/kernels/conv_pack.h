@@ -125,7 +125,8 @@ static void pack_panel(const ConvJob& job, int64_t group, int64_t number, T* pan
     const int64_t width = used <= L ? L : job.panel_width;
     const E* weight = static_cast<const E*>(job.weight) + group * job.weight_group_stride +
                       column * job.weight_out_stride;
-    if (used < width) memset(panel, 0, size_t(job.panel_rows * width) * sizeof(T));
+    if (used < width && job.panel_rows > 0)
+        memset(panel, 0, size_t(job.panel_rows * width) * sizeof(T));
     for (int64_t c = 0; c < job.chunks; ++c) {
         const Chunk& chunk = c + 1 < job.chunks ? job.full : job.tail;
         const int64_t channels = chunk.channels, taps = job.taps;
