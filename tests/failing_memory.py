@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 import unsample as us
-from unsample import kept
+from unsample import cache
 
 RIGHT, REFUSED, WRONG = 0, 1, 2
 
@@ -79,7 +79,7 @@ def forget_plans() -> None:
         if name.startswith("unsample"):
             for each in vars(module).values():
                 getattr(each, "cache_clear", int)()
-    kept.forget()
+    cache.forget()
 
 
 def attempt(call: Callable[..., Any], arrays: tuple[Any, ...], expected: bytes, start: Any, stop: Any) -> int:

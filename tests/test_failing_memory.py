@@ -10,10 +10,10 @@ import pytest
 
 import unsample as us
 from failing_memory import calls
-from unsample import native
+from unsample.native.module import kernels
 
 pytestmark = [
-    pytest.mark.skipif(native._native is None, reason="the definition allocates with NumPy"),
+    pytest.mark.skipif(kernels is None, reason="the definition allocates with NumPy"),
     pytest.mark.skipif(sys.platform != "linux", reason="allocations are made to fail as on Linux"),
 ]
 

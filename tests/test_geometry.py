@@ -186,16 +186,16 @@ def test_wrong_questions(call: object, error: type[Exception], message: str) -> 
 @pytest.mark.promise("F21")
 def test_the_tap_caches_stay_bounded() -> None:
     """Random shapes must not make memory grow."""
-    from unsample import kept
+    from unsample import cache
     from unsample.geometry.resample import Resample
     from unsample.geometry.window import AdaptiveWindow, cached_axis_taps
 
-    kept.forget()
+    cache.forget()
     for n in range(50_001, 50_201):
         cached_axis_taps(AdaptiveWindow(n, 50_000))
         Resample(n, 60_000, "linear", "half_pixel", False).taps()
-        assert kept.held() <= kept.MOST
-    assert kept.held() > kept.MOST // 2
+        assert cache.held() <= cache.MOST
+    assert cache.held() > cache.MOST // 2
 
 
 def test_calls_that_look_alike_are_not_the_same() -> None:

@@ -18,11 +18,14 @@ import pytest
 import unsample as us
 from backends import BACKENDS, Backend
 from samples import SAMPLES, Sample
-from unsample import kept, native, native_conv
+from unsample import cache
 from unsample.geometry import AdaptiveWindow, Window, window
 from unsample.geometry import plan as plans
 from unsample.geometry.window import cached_axis_taps
 from unsample.interop import switch_indices
+from unsample.native import conv as conv_kernels
+from unsample.native import module, moves
+from unsample.native.module import kernels
 from unsample.ops import conv, nails, nearest, pool, resize, shuffle
 
 Call = Callable[[int], Any]
@@ -30,16 +33,16 @@ Call = Callable[[int], Any]
 
 def forget() -> None:
     """Let go of all that earlier calls left."""
-    kept.forget()
+    cache.forget()
     plans._LAST.clear()
-    for cache in (
-        plans._kept,
-        native._compiled,
-        native._light_passes,
-        native_conv._contiguous,
-        native_conv._small,
+    for made in (
+        plans._cached,
+        moves.compiled_plan,
+        moves._light_passes,
+        conv_kernels._contiguous,
+        conv_kernels._small,
     ):
-        cache.cache_clear()
+        made.cache_clear()
 
 
 def cost(call: Call, n: int) -> tuple[int, int]:
@@ -151,11 +154,11 @@ NUMBERS: dict[str, Call] = {
 @pytest.fixture(params=["kernels", "definition"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     if request.param == "definition":
-        monkeypatch.setattr(native, "_native", None)
-    elif native._native is None:
+        monkeypatch.setattr(module, "kernels", None)
+    elif kernels is None:
         pytest.skip("nothing is compiled")
     yield request.param
-    kept.forget()
+    cache.forget()
 
 
 @pytest.mark.promise("33", "76")
@@ -254,7 +257,7 @@ def test_more_than_memory_is_a_memory_error(size: int) -> None:
         lambda: us.adaptive_max_pool(np.arange(3.0), (size,)),
         lambda: us.nearest(np.arange(1.0), (size,)),
         lambda: us.bed_of_nails(np.arange(1.0), (size,)),
-        lambda: native.plan_arguments(pool.plan_adaptive_max_pool((3,), (size,))),
+        lambda: moves.plan_arguments(pool.plan_adaptive_max_pool((3,), (size,))),
     ):
         with pytest.raises(MemoryError):
             call()
@@ -328,13 +331,13 @@ def test_padding_that_repeats_an_axis_is_the_same_in_one_call(
     mode: str, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One part with repeated positions, or parts without, where either has to be chosen."""
-    monkeypatch.setattr(native, "_native", None)
+    monkeypatch.setattr(module, "kernels", None)
     rng = np.random.default_rng(0)
     y, w = rng.standard_normal((1, 2, 75, 4)), rng.standard_normal((2, 3, 3, 2))
     found = []
     for most in (10**9, 16):
         monkeypatch.setattr(window, "MOST_PARTS", most)
-        kept.forget()
+        cache.forget()
         plan = conv.plan_conv_transpose(y.shape, w.shape, padding=((37, 36), (1, 1)), padding_mode=mode)
         assert any(tap.repeats for tap in plan.taps()) == (most == 16)
         up = conv.conv_transpose_definition(backend.array(y), backend.array(w), None, plan, 1)
@@ -343,7 +346,7 @@ def test_padding_that_repeats_an_axis_is_the_same_in_one_call(
         found.append((backend.numpy(up), backend.numpy(down)))
     for one, other in zip(*found, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)
-    kept.forget()
+    cache.forget()
 
 
 def plan_turned(plan: plans.Plan) -> plans.Plan:
@@ -368,11 +371,11 @@ def test_the_matrix_from_taps_is_that_of_one_column_at_a_time(sample: Sample) ->
 
 @pytest.mark.promise("F21")
 def test_any_lengths_of_audio_keep_no_more_than_the_bound() -> None:
-    kept.forget()
+    cache.forget()
     for i in range(30):
         us.resize(ones(1, 100_000 + i), (150_000,))
-        assert kept.held() <= kept.MOST
-    assert kept.held() >= kept.MOST // 2  # those used last are there
+        assert cache.held() <= cache.MOST
+    assert cache.held() >= cache.MOST // 2  # those used last are there
     program = """
 import resource
 import numpy as np, unsample as us
@@ -392,35 +395,35 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 def test_random_shapes_of_every_operation_keep_no_more_than_the_bound(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(kept, "MOST", 400_000)
-    monkeypatch.setattr(kept, "LARGEST", 100_000)
-    kept.forget()
+    monkeypatch.setattr(cache, "MOST", 400_000)
+    monkeypatch.setattr(cache, "LARGEST", 100_000)
+    cache.forget()
     rng = np.random.default_rng(0)
     most = 0
     for _ in range(150):
         for call in ELEMENTS.values():
             call(int(rng.integers(50, 400)))
-            most = max(most, kept.held())
-            assert kept.held() <= kept.MOST
-    assert most > kept.MOST // 2
-    assert kept.held() == sum(entry[1] for entry in kept._entries.values())
+            most = max(most, cache.held())
+            assert cache.held() <= cache.MOST
+    assert most > cache.MOST // 2
+    assert cache.held() == sum(entry[1] for entry in cache._entries.values())
 
 
 def test_what_was_used_least_recently_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept, "MOST", 20_000)
-    monkeypatch.setattr(kept, "LARGEST", 10_000)
-    kept.forget()
+    monkeypatch.setattr(cache, "MOST", 20_000)
+    monkeypatch.setattr(cache, "LARGEST", 10_000)
+    cache.forget()
     for name in "abcd":
-        kept.keep(name, name.upper(), 3000)
-    assert kept.find("a") == "A"
-    kept.keep("e", "E", 6000)
-    assert [kept.find(name) for name in "abcde"] == ["A", None, None, "D", "E"]
-    assert kept.keep("large", "LARGE", 10_001) == "LARGE"
-    assert kept.find("large") is None
-    kept.keep("a", "again", 3000)
-    assert kept.find("a") == "A"
-    kept.forget()
-    assert kept.held() == 0
+        cache.keep(name, name.upper(), 3000)
+    assert cache.find("a") == "A"
+    cache.keep("e", "E", 6000)
+    assert [cache.find(name) for name in "abcde"] == ["A", None, None, "D", "E"]
+    assert cache.keep("large", "LARGE", 10_001) == "LARGE"
+    assert cache.find("large") is None
+    cache.keep("a", "again", 3000)
+    assert cache.find("a") == "A"
+    cache.forget()
+    assert cache.held() == 0
 
 
 # -- more elements than 32 bits count ------------------------------------------------------------------------

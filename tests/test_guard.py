@@ -12,7 +12,7 @@ import pytest
 
 import unsample as us
 from samples import SAMPLES, Sample
-from unsample import native
+from unsample.native.module import kernels
 
 if not sys.platform.startswith("linux"):
     pytest.skip("mprotect by way of ctypes is written for Linux", allow_module_level=True)
@@ -43,15 +43,15 @@ def guarded(values: np.ndarray, *, before: bool) -> Iterator[np.ndarray]:
 
 
 def tiers() -> list[str]:
-    return [] if native._native is None else native._native.tiers()
+    return [] if kernels is None else kernels.tiers()
 
 
 @pytest.fixture(params=tiers())
 def tier(request: pytest.FixtureRequest) -> Iterator[str]:
-    before = native._native.tier()
-    native._native.use_tier(request.param)
+    before = kernels.tier()
+    kernels.use_tier(request.param)
     yield request.param
-    native._native.use_tier(before)
+    kernels.use_tier(before)
 
 
 @pytest.mark.promise("86")

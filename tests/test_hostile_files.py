@@ -27,7 +27,7 @@ import unsample as us
 from fuzz_files import CODE, archive, onnx_model
 from unsample.geometry.plan import meetings
 from unsample.geometry.window import Window
-from unsample.inspection import expressions, grids, lowering, operators
+from unsample.inspection import expressions, grids, operators, torch_rules
 from unsample.inspection.archive import extent
 
 Contents = dict[str, bytes]
@@ -615,7 +615,7 @@ def test_taps_that_meet_nothing_are_left_out_and_counted_as_before() -> None:
     for _ in range(2000):
         low, high = [0, 0, 1, 1, 1, -4, -4], [13, 9, 10, 7, 6, 13, 13]
         window = Window(*map(int, draw.integers(low, high)))
-        assert lowering._meetings(window) == meetings((window,)), window
+        assert torch_rules._meetings(window) == meetings((window,)), window
         cut = grids.met(window)
         pairs = [
             {(o, p) for tap in each.axis_taps() for o, p in zip(tap.coarse, tap.fine, strict=True)}

@@ -15,7 +15,7 @@ import pytest
 import unsample as us
 from backends import JAX
 from samples import SAMPLES, Sample, integers
-from unsample import kept
+from unsample import cache
 from unsample.jax import kernels
 
 every_sample = pytest.mark.parametrize("sample", SAMPLES, ids=str)
@@ -44,12 +44,12 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iter
     """Once with the kernels, once as on a platform that has none."""
     if request.param == "portable":
         jax.clear_caches()
-        kept.forget()
+        cache.forget()
         monkeypatch.setattr(kernels, "_native", None)
     yield request.param
     if request.param == "portable":
         jax.clear_caches()
-        kept.forget()
+        cache.forget()
 
 
 def directions(sample: Sample) -> Iterator[tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any], Any]]:

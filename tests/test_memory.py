@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import unsample as us
-from unsample import memory
+from unsample.native import memory
 
 pytestmark = pytest.mark.skipif(
     not us.show_config().compiled or sys.platform != "linux", reason="NumPy allocates there"

@@ -11,10 +11,11 @@ import pytest
 import checks
 import unsample as us
 from samples import SAMPLES, Sample, integers
-from unsample import native
+from unsample.native import module
+from unsample.native.module import kernels, missing
 
-kernels = native._native
-if kernels is None and "UNSAMPLE_NO_NATIVE" in native._missing:
+kernels = kernels
+if kernels is None and "UNSAMPLE_NO_NATIVE" in missing:
     pytest.skip("UNSAMPLE_NO_NATIVE is set", allow_module_level=True)
 TIERS: list[str] = [] if kernels is None else kernels.tiers()
 
@@ -45,7 +46,7 @@ def tier(request: pytest.FixtureRequest) -> Iterator[str]:
 def by_definition(call: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> Any:
     with monkeypatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # NumPy says where a NaN is met
-        patch.setattr(native, "_native", None)
+        patch.setattr(module, "kernels", None)
         return call()
 
 

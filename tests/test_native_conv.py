@@ -10,11 +10,13 @@ import pytest
 
 import unsample as us
 from samples import SAMPLES, Sample, integers
-from unsample import native, native_conv
 from unsample.geometry.plan import Plan
+from unsample.native import conv as conv_kernels
+from unsample.native import module
+from unsample.native.module import kernels
 from unsample.ops.conv import plan_conv, plan_conv_transpose
 
-kernels = native._native
+kernels = kernels
 if kernels is None:
     pytest.skip("nothing is compiled; test_native.py fails where it should be", allow_module_level=True)
 
@@ -35,7 +37,7 @@ def tier(request: pytest.FixtureRequest) -> Iterator[str]:
 
 def by_definition(call: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> Any:
     with monkeypatch.context() as patch:
-        patch.setattr(native, "_native", None)
+        patch.setattr(module, "kernels", None)
         return call()
 
 
@@ -245,7 +247,7 @@ def test_vectors_along_channels_give_the_same_bits(
         plan = (plan_conv_transpose if transposed else plan_conv)(
             x.shape, weight.shape, groups=channels, **options
         )
-        made = native_conv._compiled(
+        made = conv_kernels.compiled_conv(
             kernels.Conv,
             transposed,
             plan,
@@ -357,7 +359,7 @@ def test_a_packed_weight_serves_many_inputs(transposed: bool, tier: str) -> None
         out = np.empty(plan.output_shape, np.float32)
         x = rng.standard_normal(plan.input_shape, dtype=np.float32)
         groups, channels = options.get("groups", 1), (plan.input_shape[1], plan.output_shape[1])
-        made = native_conv._compiled(
+        made = conv_kernels.compiled_conv(
             kernels.Conv, transposed, plan, groups, out.dtype, channels, x.strides, out.strides, tier
         )
         packed = np.empty(made.packed_bytes // 4, np.float32)

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 import unsample as us
-from unsample import native
+from unsample.native.module import kernels
 
-kernels = native._native
+kernels = kernels
 if kernels is None:
     pytest.skip("nothing is compiled; test_native.py fails where it should be", allow_module_level=True)
 

@@ -23,8 +23,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import unsample as us
-from unsample import native, ops
+from unsample import ops
 from unsample.geometry import AdaptiveWindow, Plan, Window
+from unsample.native import module
 
 EXPECTED = (ValueError, TypeError, IndexError, OverflowError, MemoryError)
 Call = Callable[[], Any]
@@ -41,7 +42,7 @@ def outcome(call: Call) -> Any:
 
 
 def by_definition(call: Call) -> Any:
-    with mock.patch.object(native, "_native", None):
+    with mock.patch.object(module, "kernels", None):
         return outcome(call)
 
 

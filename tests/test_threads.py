@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 
 import unsample as us
-from unsample import native
 from unsample.geometry import Window
-from unsample.thread_count import num_threads_wanted, quota
+from unsample.native.module import kernels, missing
+from unsample.native.threads import num_threads_wanted, quota
 
-if native._native is None and "UNSAMPLE_NO_NATIVE" in native._missing:
+if kernels is None and "UNSAMPLE_NO_NATIVE" in missing:
     pytest.skip("UNSAMPLE_NO_NATIVE is set", allow_module_level=True)
 
 posix = pytest.mark.skipif(os.name != "posix", reason="fork and signals as POSIX has them")
@@ -102,7 +102,7 @@ def test_who_decides() -> None:
             assert us.get_num_threads() == 2
         assert us.show_config().num_threads == 5
     finally:
-        native._native.set_threads(0)
+        kernels.set_threads(0)
 
 
 @pytest.mark.parametrize(
@@ -196,11 +196,11 @@ def run(script: str, **environment: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.promise("F30")
-@pytest.mark.parametrize("tier", [] if native._native is None else native._native.tiers())
+@pytest.mark.parametrize("tier", [] if kernels is None else kernels.tiers())
 def test_environment_forces_a_tier(tier: str) -> None:
     script = (
-        "import numpy as np, unsample as us; from unsample import native\n"
-        "us.nearest(np.zeros(3), (2,)); print(us.show_config().tier, native._native.last_tier())"
+        "import numpy as np, unsample as us; from unsample.native.module import kernels\n"
+        "us.nearest(np.zeros(3), (2,)); print(us.show_config().tier, kernels.last_tier())"
     )
     ended = run(script, UNSAMPLE_TIER=tier)
     assert ended.stdout.split() == [tier, tier], ended.stderr
@@ -438,9 +438,9 @@ def test_f7_work_items_are_bounded_by_their_work(name: str) -> None:
     """Between two moments at which a call can be interrupted lie at most some milliseconds of work."""
     call, steps = long_items()[name]
     with us.threads(1):
-        before = native._native.pauses()
+        before = kernels.pauses()
         call()
-    assert steps / (native._native.pauses() - before) < 8e6
+    assert steps / (kernels.pauses() - before) < 8e6
 
 
 # -- the end of the process, modes of arithmetic, other people's threads -----------------------------------
@@ -599,7 +599,7 @@ def test_a_sub_interpreter_is_refused() -> None:
 @pytest.mark.skipif(not us.show_config().compiled, reason="there is no module")
 def test_the_module_brings_no_openmp() -> None:
     """Two runtimes of OpenMP in one process are somebody else's: the module names none."""
-    module = Path(native._native.__file__).read_bytes()
+    module = Path(kernels.__file__).read_bytes()
     assert b"libstdc++" in module or b"libc." in module  # names of libraries are found at all
     for runtime in (b"libgomp", b"libomp", b"libiomp", b"vcomp"):
         assert runtime not in module

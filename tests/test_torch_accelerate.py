@@ -18,10 +18,10 @@ from torch.nn.utils import parametrizations, parametrize  # noqa: E402
 
 import unsample as us  # noqa: E402
 import unsample.torch as ut  # noqa: E402
-from unsample.torch import dropin, faster  # noqa: E402
-from unsample.torch.accelerate import Acceleration  # noqa: E402
+from unsample.torch.models import functions, layers  # noqa: E402
+from unsample.torch.models.accelerate import Acceleration  # noqa: E402
 
-module = sys.modules["unsample.torch.accelerate"]  # the function has its name
+module = sys.modules["unsample.torch.models.accelerate"]  # the function has its name
 compiled = pytest.mark.skipif(not us.show_config().compiled, reason="without kernels nothing is swapped")
 
 
@@ -85,7 +85,7 @@ def test_every_layer_is_swapped_and_the_model_is_what_it_was(training: bool) -> 
     assert {each.name: each.kept for each in report.layers} == dict.fromkeys(
         ("first", "pool", "unpool", "up", "wide", "shuffle"), ""
     )
-    assert all(type(modules[each.name]) in faster.PLAIN for each in report.layers)
+    assert all(type(modules[each.name]) in layers.PLAIN for each in report.layers)
     assert dict(model.named_modules()) == modules
     assert all(p is parameters[name] and p.grad is None for name, p in model.named_parameters())
     assert same(state(model), before)
@@ -132,7 +132,7 @@ def test_copies_are_restored_on_their_own() -> None:
     report = ut.accelerate(model, example())
     twin = copy.deepcopy(model)
     report.restore()
-    assert type(twin.up) is faster.ConvTranspose2d
+    assert type(twin.up) is layers.ConvTranspose2d
     ut.restore(twin)
     assert [type(each) for each in twin.modules()] == [type(each) for each in model.modules()]
 
@@ -147,10 +147,10 @@ def test_swapped_layers_run_in_every_mode(inside: Any) -> None:
     assert len(report.swapped) == 6
     with inside():
         values, indices = model.pool(x)
-        assert dropin.remembered(indices) is not None
+        assert functions.remembered(indices) is not None
         torch.testing.assert_close(model(x), y, check_stride=True)
         indices.add_(0)
-        assert dropin.remembered(indices) is None
+        assert functions.remembered(indices) is None
         assert values.is_inference() == (inside is torch.inference_mode)
 
 
@@ -190,7 +190,7 @@ def test_hooks_copies_pickles_and_printed_form_survive() -> None:
     assert repr(model) == shown
     model.up._forward_hooks.clear()
     for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
-        assert type(twin.up) is faster.ConvTranspose2d
+        assert type(twin.up) is layers.ConvTranspose2d
         assert torch.equal(twin(x), y)
     file = io.BytesIO()
     torch.save(model.state_dict(), file)
@@ -243,7 +243,7 @@ def test_a_wrong_kernel_is_found_and_kept_out(
         "wide": F.interpolate,
         "shuffle": F.pixel_shuffle,
     }[name]
-    right = dropin.FUNCTIONS[function]
+    right = functions.FUNCTIONS[function]
 
     def wrong(*args: Any, **kwargs: Any) -> Any:
         result = right(*args, **kwargs)
@@ -251,18 +251,18 @@ def test_a_wrong_kernel_is_found_and_kept_out(
         off = values + 1e-4 * (torch.arange(values.numel()) == 7).reshape(values.shape)
         return (off, *result[1:]) if isinstance(result, tuple) else off
 
-    monkeypatch.setitem(dropin.FUNCTIONS, function, wrong)
+    monkeypatch.setitem(functions.FUNCTIONS, function, wrong)
     report = ut.accelerate(model, example(), training=training)
     found = {each.name: each.kept for each in report.layers}
     assert found[name].startswith("WRONG: results differ from torch's by")
-    assert type(layer) in faster.FASTER
+    assert type(layer) in layers.FASTER
     assert name == "up" or not found["up"]
 
 
 @compiled
 @pytest.mark.usefixtures("always")
 def test_a_wrong_gradient_is_found_and_kept_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    right = dropin.FUNCTIONS[F.conv_transpose2d]
+    right = functions.FUNCTIONS[F.conv_transpose2d]
 
     class Off(torch.autograd.Function):
         @staticmethod
@@ -273,7 +273,7 @@ def test_a_wrong_gradient_is_found_and_kept_out(monkeypatch: pytest.MonkeyPatch)
         def backward(ctx: Any, gradient: Any) -> Any:
             return gradient * 1.001
 
-    monkeypatch.setitem(dropin.FUNCTIONS, F.conv_transpose2d, lambda x, *rest: right(Off.apply(x), *rest))
+    monkeypatch.setitem(functions.FUNCTIONS, F.conv_transpose2d, lambda x, *rest: right(Off.apply(x), *rest))
     model = SegNet()
     found = {each.name: each.kept for each in ut.accelerate(model, example(), training=True).layers}
     assert found["up"].startswith("WRONG: gradients differ from torch's by")
@@ -298,7 +298,7 @@ def test_weight_norm_old_and_new_is_swapped_and_comes_off(norm: Any, training: b
         parametrize.remove_parametrizations(model[0], "weight")
     else:
         nn.utils.remove_weight_norm(model[0])
-    assert type(model[0]) is faster.ConvTranspose1d
+    assert type(model[0]) is layers.ConvTranspose1d
     torch.testing.assert_close(model(x), y)
     report.restore()
     assert type(model[0]) is nn.ConvTranspose1d
@@ -310,9 +310,9 @@ def test_parametrized_layers_are_restored_parametrized() -> None:
     model = nn.Sequential(parametrizations.weight_norm(nn.ConvTranspose1d(4, 3, 4, stride=2)))
     x = torch.randn(2, 4, 9)
     report = ut.accelerate(model, x)
-    assert isinstance(model[0], faster.ConvTranspose1d)
+    assert isinstance(model[0], layers.ConvTranspose1d)
     report.restore()
-    assert not isinstance(model[0], faster.ConvTranspose1d)
+    assert not isinstance(model[0], layers.ConvTranspose1d)
     assert parametrize.is_parametrized(model[0])
     parametrize.remove_parametrizations(model[0], "weight")
     assert type(model[0]) is nn.ConvTranspose1d
@@ -378,7 +378,7 @@ def test_one_layer_in_two_places_is_one_row_with_two_calls() -> None:
     model = nn.Sequential(pool, nn.Sequential(pool))
     (row,) = ut.accelerate(model, torch.randn(1, 2, 8, 8)).layers
     assert row.inputs == ((1, 2, 8, 8), (1, 2, 4, 4))
-    assert type(pool) is faster.MaxPool2d
+    assert type(pool) is layers.MaxPool2d
 
 
 @pytest.mark.parametrize(
@@ -661,5 +661,5 @@ def test_patched_reaches_layers_and_compiled_functions_keep_torchs_operators() -
 
 
 def test_torchs_functions_are_found_where_torch_has_them() -> None:
-    assert len(dropin.FUNCTIONS) == 3 + 8 * 3
-    assert all(callable(function) for function in dropin.FUNCTIONS)
+    assert len(functions.FUNCTIONS) == 3 + 8 * 3
+    assert all(callable(function) for function in functions.FUNCTIONS)

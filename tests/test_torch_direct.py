@@ -158,13 +158,13 @@ def test_kernels_called_from_torch_use_torchs_number_of_threads(
     gradient: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[int] = []
-    compiled = direct.native._compiled  # what both ways ask just before the kernel
+    compiled = direct.moves.compiled_plan  # what both ways ask just before the kernel
 
     def watched(*args: Any) -> Any:
         seen.append(us.get_num_threads())
         return compiled(*args)
 
-    monkeypatch.setattr(direct.native, "_compiled", watched)
+    monkeypatch.setattr(direct.moves, "compiled_plan", watched)
     before = us.get_num_threads()
     x = torch.ones(1, 1, 2, 2, requires_grad=gradient)
     for number in (1, 3):

@@ -130,7 +130,7 @@ import torch, unsample.torch as ut
 from torch import nn
 x = torch.ones(1, 3, 8, 8)
 model = [nn.Conv2d(3, 3, 3), nn.MaxPool2d(2), nn.ConvTranspose2d(3, 3, 2, 2), nn.Upsample(scale_factor=2)]
-from unsample.torch.faster import FASTER
+from unsample.torch.models.layers import FASTER
 for layer in [*model, ut.Conv2d(3, 3, 3), ut.ConvTranspose2d(3, 3, 2, 2)]:
     layer.__class__ = FASTER.get(type(layer), type(layer))
     for parameter in layer.parameters():

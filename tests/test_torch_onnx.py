@@ -16,7 +16,7 @@ import unsample.torch as ut
 from backends import TORCH
 from samples import SAMPLES, Sample
 from unsample.torch import direct, operators
-from unsample.torch.decompositions import RULES
+from unsample.torch.export import RULES
 
 DIM = torch.export.Dim.DYNAMIC
 

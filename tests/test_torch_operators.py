@@ -16,7 +16,7 @@ from checklist import OPERATION_NAMES
 from error_samples import ERROR_SAMPLES, ErrorSample
 from samples import SAMPLES, Sample
 from unsample.pairs import conv_of_weight, weight_grad_of_y
-from unsample.torch import direct, kernels, lowering, operators
+from unsample.torch import direct, kernels, operators, plan_ints
 
 Function = Callable[..., Any]
 
@@ -199,7 +199,7 @@ def test_symbolic_lowering_is_the_plan(sample: Sample, monkeypatch: pytest.Monke
         ours(*tensors)
     planned = list(heard)
     heard.clear()
-    monkeypatch.setattr(lowering, "symbolic", lambda *shapes: True)
+    monkeypatch.setattr(plan_ints, "symbolic", lambda *shapes: True)
     for ours, _, tensors, _ in directions(sample):
         ours(*tensors)
     assert heard == planned

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import unsample.torch as ut
-from unsample.torch.swap import UPSAMPLERS
+from unsample.torch.models.set_upsampler import UPSAMPLERS
 
 KINDS = {
     "nearest": ut.Nearest,

@@ -6,11 +6,13 @@ Any array in (NumPy, PyTorch, JAX), the same kind out. Start with `unsample.near
 import typing
 
 from unsample import geometry, interop
+from unsample.arrays.packed_weight import PackedWeight, pack_weight
 from unsample.explore import explore
 from unsample.geometry import ShapeError
 from unsample.matrix import matrix
-from unsample.memory import set_kept_memory
 from unsample.native import show_config
+from unsample.native.memory import set_kept_memory
+from unsample.native.threads import get_num_threads, set_num_threads, threads
 from unsample.ops.conv import conv, conv_transpose, conv_weight_grad
 from unsample.ops.nails import bed_of_nails, decimate
 from unsample.ops.nearest import nearest, window_sum
@@ -18,10 +20,8 @@ from unsample.ops.pool import adaptive_max_pool, max_pool
 from unsample.ops.resize import resize, resize_transpose
 from unsample.ops.shuffle import pixel_shuffle, pixel_unshuffle
 from unsample.ops.unpool import max_gather, max_unpool
-from unsample.packed import PackedWeight, pack_weight
 from unsample.pairs import PAIRS, Pair
 from unsample.switches import PackedSwitches, Switches
-from unsample.thread_count import get_num_threads, set_num_threads, threads
 
 if typing.TYPE_CHECKING:
     from unsample.inspection import inspect

@@ -292,7 +292,7 @@ def _print_table(comparison: "Comparison") -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from unsample.compare.report import COLUMNS
+    from unsample.compare.comparison import COLUMNS
 
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for number, (_, heading, _) in enumerate(COLUMNS):
@@ -437,7 +437,7 @@ def inspect(
     with _one_sentence(debug, "inspect") as written:
         from unsample.inspection import conditions
         from unsample.inspection import inspect as inspected
-        from unsample.inspection.load import from_factory
+        from unsample.inspection.given import from_factory
 
         if as_json and as_csv:
             raise ValueError("inspect: json and csv must not both be asked for")
@@ -619,8 +619,8 @@ def draw(
     }  # fmt: skip
     with _one_sentence(debug, "draw") as written:
         from unsample import draw as drawing
-        from unsample.draw.arguments import setting
         from unsample.draw.files import format_of, render
+        from unsample.draw.settings import setting
         from unsample.draw.views import natural
         from unsample.geometry import ShapeError
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from unsample.errors import ShapeError
 from unsample.geometry.arguments import check_allocation, integers
-from unsample.geometry.errors import ShapeError
 from unsample.geometry.plan import Plan, meetings
 from unsample.ops.conv import (
     conv,

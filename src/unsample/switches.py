@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from unsample.arrays import dtype_name, has_values, namespace, zeros
+from unsample.arrays.library import dtype_name, has_values, namespace, zeros
+from unsample.arrays.stamp import add_tap, place_tap
+from unsample.errors import ShapeError
 from unsample.geometry.arguments import count, integer, integers
-from unsample.geometry.errors import ShapeError
 from unsample.geometry.window import AnyWindow
 from unsample.interop import switch_indices
-from unsample.stamp import add_tap, place_tap
 
 
 def switch_dtype(windows: tuple[AnyWindow, ...]) -> str:

@@ -2,15 +2,15 @@
 
 Start with `run.py`: settings in, one result per way up out. `network.py` holds the encoder-decoder (Fig. 1 of
 the article) and the table of ways up; `photographs.py` reads images and splits them; `measures.py` defines
-what is measured; `report.py` writes files. Nothing here prints: `unsample compare` in `cli.py` does.
+what is measured; `comparison.py` writes files. Nothing here prints: `unsample compare` in `cli.py` does.
 
 Needs the extra `compare`: pip install 'unsample[compare]'.
 """
 
+from unsample.compare.comparison import Comparison, check_writable
 from unsample.compare.measures import blockiness, checkerboard
 from unsample.compare.network import METHODS
 from unsample.compare.photographs import BadPhotographs, Photographs, bundled, from_folder
-from unsample.compare.report import Comparison, check_writable
 from unsample.compare.run import Result, Settings, compare, train
 
 __all__ = [

@@ -20,11 +20,11 @@ from tqdm import tqdm
 from unsample.compare import measures
 from unsample.compare.network import METHODS, EncoderDecoder
 from unsample.compare.photographs import Photograph, Photographs, bundled, from_folder
+from unsample.errors import ShapeError
 from unsample.geometry.arguments import choice, integer
-from unsample.geometry.errors import ShapeError
 
 if TYPE_CHECKING:
-    from unsample.compare.report import Comparison
+    from unsample.compare.comparison import Comparison
 
 # Held-out photographs are measured on a central piece of at most this many pixels a side.
 MEASURED_SIDE = 256
@@ -159,7 +159,7 @@ def compare(
     BadPhotographs, ShapeError, TypeError
         Where the photographs or the settings do not serve.
     """
-    from unsample.compare.report import Comparison
+    from unsample.compare.comparison import Comparison
 
     settings = settings or Settings()
     if folder is None:

@@ -1,7 +1,7 @@
 """Drawings of any operation with the numbers in its cells. Start with `example.py`.
 
 - `example.py`  one call with its numbers: which element meets which, from the library's own plans and taps
-- `operations.py`  the table of what can be drawn; `make_conv.py`, `make_others.py` make examples of it
+- `operations.py`  the table of what can be drawn; `make_conv.py`, `make_moves.py` make examples of it
 - `values.py`   numbers and symbols, given, from files, or made up
 - `views.py`    the four views: stamps, gather, matrix, overlap; `sheet.py` is what they are made of
 - `caption.py`  the size formula with the numbers in it

@@ -1,7 +1,7 @@
 """One call of one operation with its numbers: who meets whom, and with what weight.
 
 `Example` is all that the views know. `operations.py` has the table of what can be drawn and makes one from
-the arguments of a user; the makers are in `make_conv.py` and `make_others.py`.
+the arguments of a user; the makers are in `make_conv.py` and `make_moves.py`.
 """
 
 import itertools

@@ -8,7 +8,7 @@ from typing import Any
 import unsample
 from unsample.draw.example import Example, Request
 from unsample.draw.make_conv import make_conv, make_weight_grad
-from unsample.draw.make_others import make_by_matrix, make_copies, make_pool, make_switched
+from unsample.draw.make_moves import make_by_matrix, make_copies, make_pool, make_switched
 from unsample.draw.values import read
 from unsample.geometry import ShapeError
 from unsample.geometry.arguments import choice, describe, integer

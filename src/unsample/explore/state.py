@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from unsample.errors import ShapeError
 from unsample.geometry.arguments import (
     PADDING_WORDS,
     choice,
@@ -24,7 +25,6 @@ from unsample.geometry.arguments import (
     paddings,
     per_axis,
 )
-from unsample.geometry.errors import ShapeError
 from unsample.geometry.plan import Plan
 from unsample.ops.conv import conv, conv_transpose, plan_conv_transpose
 from unsample.ops.nails import bed_of_nails, decimate, plan_bed_of_nails

@@ -3,7 +3,6 @@
 Start with `window.py`. Nothing in this folder touches an array or imports a framework: what is
 computed here holds for NumPy, PyTorch and JAX alike, before any memory is allocated.
 
-- `errors.py`     `ShapeError`
 - `arguments.py`  ints, tuples, paddings and choices as the user writes them -> one normal form
 - `window.py`     one axis: which taps of which windows meet which elements
 - `reach.py`      how far windows may reach, so that nothing that is counted leaves 64 bits
@@ -12,7 +11,7 @@ computed here holds for NumPy, PyTorch and JAX alike, before any memory is alloc
 - `solve.py`      the questions backwards: which settings, which sizes
 """
 
-from unsample.geometry.errors import ShapeError
+from unsample.errors import ShapeError
 from unsample.geometry.plan import Plan
 from unsample.geometry.solve import Setting, Step, WorkingSizes, sizes_that_work, solve
 from unsample.geometry.window import AdaptiveWindow, Tap, Window, taps

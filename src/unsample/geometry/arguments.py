@@ -5,7 +5,7 @@ import operator
 from collections.abc import Sequence
 from typing import Any, TypeGuard
 
-from unsample.geometry.errors import ShapeError
+from unsample.errors import ShapeError
 
 # Sizes and positions are kept in 64 signed bits by every framework and kernel.
 LARGEST = 2**63 - 1

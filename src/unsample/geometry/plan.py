@@ -108,7 +108,7 @@ class Plan:
         return math.prod(self.output_shape) * itemsize
 
 
-def kept(plan: Callable[..., Plan], shapes: tuple[Any, ...], *args: Any, **options: Any) -> Plan:
+def cached_plan(plan: Callable[..., Plan], shapes: tuple[Any, ...], *args: Any, **options: Any) -> Plan:
     """`plan(*shapes, *args, **options)`, kept: a network makes the same few calls again and again.
 
     The last call of these shapes is known by the identity of its other arguments, in half the time that it
@@ -126,7 +126,7 @@ def kept(plan: Callable[..., Plan], shapes: tuple[Any, ...], *args: Any, **optio
         if type(value) in _SINGLE or _plain(value):
             continue
         return plan(*shapes, *args, **options)
-    found = _kept(plan, *shapes, *args, **options)
+    found = _cached(plan, *shapes, *args, **options)
     if len(_LAST) >= _MOST:
         _LAST.clear()
     _LAST[key] = given, found
@@ -139,7 +139,7 @@ _LAST: dict[Any, tuple[tuple[Any, ...], Plan]] = {}
 
 # Only arguments that are told apart by value alone are looked up: True, 1.0 and 1 would be one.
 @lru_cache(maxsize=_MOST, typed=True)
-def _kept(plan: Callable[..., Plan], *args: Any, **kwargs: Any) -> Plan:
+def _cached(plan: Callable[..., Plan], *args: Any, **kwargs: Any) -> Plan:
     return plan(*args, **kwargs)
 
 

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from unsample.geometry.errors import ShapeError
+from unsample.errors import ShapeError
 from unsample.geometry.window import AdaptiveWindow, AnyWindow, Window
 
 # An eighth of what 64 signed bits count to: sums of a few such numbers fit too.

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unsample import kept
+from unsample import cache
 from unsample.geometry.window import AdaptiveWindow, Ints, Positions, positions
 
 METHODS = ("nearest", "linear", "cubic", "catmull_rom", "area")
@@ -72,10 +72,10 @@ class Resample:
     def taps(self) -> tuple["ResampleTap", ...]:
         """Which sources go to which targets with which weights; a fixed order, kept."""
         key = _made_taps, self
-        found: tuple[ResampleTap, ...] | None = kept.find(key)
+        found: tuple[ResampleTap, ...] | None = cache.find(key)
         if found is None:
             found = _made_taps(self)
-            kept.keep(key, found, sum(tap.nbytes + 200 for tap in found))
+            cache.keep(key, found, sum(tap.nbytes + 200 for tap in found))
         return found
 
     @property

@@ -5,8 +5,8 @@ One rule for emptiness: an axis of length 0 gives an axis of length 0, in both d
 
 from collections.abc import Sequence
 
+from unsample.errors import ShapeError
 from unsample.geometry.arguments import Pads
-from unsample.geometry.errors import ShapeError
 from unsample.geometry.window import Window
 
 

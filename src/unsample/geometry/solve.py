@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from unsample.errors import ShapeError
 from unsample.geometry.arguments import (
     Pads,
     choice,
@@ -13,7 +14,6 @@ from unsample.geometry.arguments import (
     is_sequence,
     paddings,
 )
-from unsample.geometry.errors import ShapeError
 from unsample.geometry.sizes import windows_over, windows_under
 
 STEPS = ("conv", "conv_transpose", "max_pool", "nearest")

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unsample import kept
+from unsample import cache
 from unsample.geometry.arguments import PADDING_MODES, choice, integer, is_symbol
 
 # Positions of a tap along one axis. A range is an arithmetic sequence and becomes a slice; an array holds
@@ -337,11 +337,11 @@ def taps(windows: Sequence[AnyWindow]) -> Iterator[Tap]:
 def cached_axis_taps(window: AnyWindow) -> tuple[AxisTap, ...]:
     """The taps of one axis, kept: a network asks for the same few windows again and again."""
     key = cached_axis_taps, window
-    found: tuple[AxisTap, ...] | None = kept.find(key)
+    found: tuple[AxisTap, ...] | None = cache.find(key)
     if found is None:
         found = tuple(window.axis_taps())
         sides = [side for tap in found for side in (tap.fine, tap.coarse)]
-        kept.keep(key, found, sum(100 if isinstance(side, range) else side.nbytes + 100 for side in sides))
+        cache.keep(key, found, sum(100 if isinstance(side, range) else side.nbytes + 100 for side in sides))
     return found
 
 

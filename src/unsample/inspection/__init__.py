@@ -1,12 +1,12 @@
 """`unsample.inspect`: every way down and up of a model, what each costs and where they do not fit.
 
-Start with `graph.py`, the words for what a run did. `torch_trace.py` (with `lowering.py`) and
+Start with `vocabulary.py`, the words for what a run did. `torch_trace.py` (with `torch_rules.py`) and
 `onnx_trace.py` write them down. `pt2.py` reads the program of a .pt2 file as data: `archive.py` its bytes,
 `expressions.py` its sizes, and `operators.py` says what it may call. `grids.py` carries positions and
-receptive fields, `rules.py` says what each kind of operation does to them, `analysis.py` walks the run;
-`checkerboard.py` reads the weights, `sizes.py` tries input sizes. `report.py` is the result, `table.py`,
-`sentences.py` and `page.py` show it; `load.py` ties it together. Nothing here prints, and nothing changes
-the model.
+receptive fields, `grid_rules.py` says what each kind of operation does to them, `analysis.py` walks the run;
+`checkerboard.py` reads the weights, `sizes_that_run.py` tries input sizes. `report.py` is the result,
+`table.py`, `sentences.py` and `page.py` show it; `given.py` ties it together. Nothing prints here, nothing
+changes the model.
 
 The package is not called `inspect`, because `unsample.inspect` is the function.
 """
@@ -15,9 +15,9 @@ from typing import Any
 
 from unsample.inspection.analysis import Merge, Step
 from unsample.inspection.checkerboard import Score
-from unsample.inspection.graph import Failure
 from unsample.inspection.report import Inspection
-from unsample.inspection.sizes import Sizes
+from unsample.inspection.sizes_that_run import Sizes
+from unsample.inspection.vocabulary import Failure
 
 __all__ = ["Failure", "Inspection", "Merge", "Score", "Sizes", "Step", "inspect"]
 
@@ -78,6 +78,6 @@ def inspect(
     >>> found.steps[1].undoes, found.steps[1].short
     ((1,), (1, 1))
     """
-    from unsample.inspection.load import inspected
+    from unsample.inspection.given import inspected
 
     return inspected(model, example, sizes=sizes, seconds=seconds, repeats=repeats)

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
-from unsample.geometry.errors import ShapeError
+from unsample.errors import ShapeError
 from unsample.geometry.sizes import fine_range
 from unsample.geometry.window import AdaptiveWindow, AnyWindow
 from unsample.inspection import grids
 from unsample.inspection.checkerboard import Score, score_of
-from unsample.inspection.graph import Op, Trace
+from unsample.inspection.grid_rules import DOWN, UP, through
 from unsample.inspection.grids import Grid, Layout
-from unsample.inspection.rules import DOWN, UP, through
+from unsample.inspection.vocabulary import Op, Trace
 
 
 @dataclass(frozen=True, slots=True)

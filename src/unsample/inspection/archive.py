@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from unsample.geometry.errors import ShapeError
+from unsample.errors import ShapeError
 
 # The members of a file of torch.export.save, below one folder. Those of `extra/` and the sample inputs are
 # never read.

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unsample.geometry.window import Window
-from unsample.inspection.graph import Op, Trace
+from unsample.inspection.vocabulary import Op, Trace
 
 Floats = NDArray[np.float64]
 PHASES = 2**16  # of a block

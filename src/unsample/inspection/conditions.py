@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from unsample.errors import ShapeError
 from unsample.geometry.arguments import choice, listed
-from unsample.geometry.errors import ShapeError
 
 NAMES = (
     *("activation_bytes", "checkerboard", "failed", "milliseconds", "misaligned", "multiply_adds"),

@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 
-from unsample.geometry.errors import ShapeError
+from unsample.errors import ShapeError
 
 LENGTH = 4096
 DEPTH = 64

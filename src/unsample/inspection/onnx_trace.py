@@ -14,13 +14,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unsample.geometry.errors import ShapeError
+from unsample.errors import ShapeError
 from unsample.geometry.resample import CUBIC
 from unsample.geometry.sizes import resolve_padding
 from unsample.geometry.window import AdaptiveWindow, Window
 from unsample.inspection.archive import first_line, shown
-from unsample.inspection.graph import Failure, Op, Trace, Value
-from unsample.inspection.lowering import Lowered, Shapes, blocks, convolution, lower, resize, window_settings
+from unsample.inspection.torch_rules import (
+    Lowered,
+    Shapes,
+    blocks,
+    convolution,
+    lower,
+    resize,
+    window_settings,
+)
+from unsample.inspection.vocabulary import Failure, Op, Trace, Value
 
 Shape = tuple[int, ...]
 # Integers of shapes are small; a larger array is a weight or data.

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from unsample.geometry.errors import ShapeError
+from unsample.errors import ShapeError
 
 CALLS = 2**16  # operators of one run
 PIECES = 2**14  # results of one operator

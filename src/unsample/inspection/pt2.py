@@ -20,7 +20,7 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils import _pytree as pytree
 
-from unsample.geometry.errors import ShapeError
+from unsample.errors import ShapeError
 from unsample.inspection import expressions, operators
 from unsample.inspection.archive import WEIGHT, Archive, first_line, shown
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from unsample.inspection import sentences
 from unsample.inspection.analysis import Merge, Step
-from unsample.inspection.graph import Failure
-from unsample.inspection.sizes import Sizes
+from unsample.inspection.sizes_that_run import Sizes
 from unsample.inspection.table import Cell, columns_of, settings_text, shape_text, short
+from unsample.inspection.vocabulary import Failure
 
 # The header of the CSV: fixed, a new column goes to the end.
 FIELDS = (

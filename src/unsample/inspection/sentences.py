@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from unsample.inspection.analysis import Merge, Step
-from unsample.inspection.sizes import Sizes
+from unsample.inspection.sizes_that_run import Sizes
 from unsample.inspection.table import fraction, same, settings_text
 
 if TYPE_CHECKING:

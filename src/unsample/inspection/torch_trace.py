@@ -24,9 +24,9 @@ from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from unsample.inspection.archive import first_line
-from unsample.inspection.graph import Failure, Op, Trace, Value
-from unsample.inspection.lowering import Shapes, lower
 from unsample.inspection.pt2 import Layer, Program, mode_of, numbers_of
+from unsample.inspection.torch_rules import Shapes, lower
+from unsample.inspection.vocabulary import Failure, Op, Trace, Value
 
 Tensor = torch.Tensor
 

@@ -5,7 +5,7 @@ one form and writes it from there, `weights.py` moves axes, `switch_indices.py` 
 `conversions.py` joins them.
 """
 
-from unsample.interop.arguments import convert_arguments
+from unsample.interop.conv_arguments import convert_arguments
 from unsample.interop.conversions import Converted, convert_conv, convert_conv_transpose, convert_switches
 from unsample.interop.weights import convert_shuffle, convert_weight, ungroup
 

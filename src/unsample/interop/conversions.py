@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from unsample.errors import ShapeError
 from unsample.geometry.arguments import choice, describe, listed
-from unsample.geometry.errors import ShapeError
-from unsample.interop.arguments import convert_arguments
+from unsample.interop.conv_arguments import convert_arguments
 from unsample.interop.libraries import call_of
 from unsample.interop.weights import convert_weight, kernel_rank
 

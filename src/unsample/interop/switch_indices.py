@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from unsample.arrays import constant, has_values, namespace, position_dtype, to_numpy
+from unsample.arrays.library import constant, has_values, namespace, position_dtype, to_numpy
+from unsample.errors import ShapeError
 from unsample.geometry.arguments import (
     count,
     describe,
@@ -21,7 +22,6 @@ from unsample.geometry.arguments import (
     paddings,
     per_axis,
 )
-from unsample.geometry.errors import ShapeError
 from unsample.geometry.reach import REACH, check_tap_count, settled
 from unsample.geometry.sizes import windows_over
 from unsample.geometry.window import AdaptiveWindow, AnyWindow, Window, floor_sum

@@ -4,9 +4,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from unsample.arrays import ArrayT, contiguous, namespace, zeros
+from unsample.arrays.library import ArrayT, contiguous, namespace, zeros
+from unsample.errors import ShapeError
 from unsample.geometry.arguments import choice, count, integer, integers
-from unsample.geometry.errors import ShapeError
 from unsample.interop.libraries import SHUFFLE_ORDERS, Call, call_of
 
 

@@ -14,11 +14,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from unsample import native, native_conv
-from unsample.arrays import dtype_name
+from unsample.arrays.library import dtype_name
 from unsample.geometry.plan import Plan
 from unsample.geometry.window import Window
-from unsample.jax import portable
+from unsample.jax import conv_in_lax
+from unsample.native import conv as conv_kernels
+from unsample.native import moves
+from unsample.native.module import kernels
 
 Rule = Callable[..., Any]
 
@@ -29,7 +31,7 @@ _RECKONED = (
 _MOVED = (*_RECKONED, "complex64", "complex128")
 _NO_BFLOAT16 = ("float16", "bfloat16")
 
-_native = native._native
+_native = kernels
 
 
 def _register() -> None:
@@ -57,7 +59,7 @@ def _result(plan: Plan, dtype: Any) -> Any:
 
 def _integers(plan: Plan, channels: int = 0, blocks: bool = False) -> Any:
     """The plan as native/xla.cpp reads it."""
-    planes, axes, *rest = native.plan_arguments(plan, channels, blocks)
+    planes, axes, *rest = moves.plan_arguments(plan, channels, blocks)
     return np.array([planes, *rest, *_lists(axes)], np.int64)
 
 
@@ -118,17 +120,17 @@ def max_pool(definition: Rule, x: Any, *, plan: Plan, remember: bool) -> Any:
 
 
 def _resize(definition: Rule, x: Any, *, plan: Plan, up: bool, copy: bool) -> Any:
-    moves = copy and up
-    if not _takes(_MOVED if moves else ("float32", "float64"), x) or 0 in plan.output_shape:
+    copied = copy and up
+    if not _takes(_MOVED if copied else ("float32", "float64"), x) or 0 in plan.output_shape:
         return definition(x, plan, up, copy)
     shape = list(plan.input_shape)
     for axis, resample in enumerate(plan.resamples, len(shape) - plan.rank):
         if resample.source == resample.target:
             continue
-        n, m, first, source, weights = native.terms_arguments(resample, up)
+        n, m, first, source, weights = moves.terms_arguments(resample, up)
         outer, inner = prod(shape[:axis]), prod(shape[axis + 1 :])
         shape[axis] = m
-        numbers = np.concatenate([[outer, inner, moves, n, m], first, source]).astype(np.int64)
+        numbers = np.concatenate([[outer, inner, copied, n, m], first, source]).astype(np.int64)
         result = jax.ShapeDtypeStruct(tuple(shape), x.dtype)
         x = _call("resize", result, x, plan=numbers, weights=np.asarray(weights, np.float64))
     return x
@@ -150,7 +152,7 @@ MOVES: dict[str, Rule] = {
 def conv(x: Any, weight: Any, *bias: Any, plan: Plan, groups: int) -> Any:
     """`unsample.conv` as planned."""
     found = _multiply(False, (x, weight, *bias), plan, groups)
-    return _wide(portable.conv, (x, weight, *bias), plan, groups) if found is None else found
+    return _wide(conv_in_lax.conv, (x, weight, *bias), plan, groups) if found is None else found
 
 
 def conv_transpose(y: Any, weight: Any, *bias: Any, plan: Plan, groups: int) -> Any:
@@ -160,7 +162,7 @@ def conv_transpose(y: Any, weight: Any, *bias: Any, plan: Plan, groups: int) -> 
         found = _multiply(True, arrays, plan, groups)
     else:
         found = _folded(arrays, plan, groups)
-    return _wide(portable.conv_transpose, arrays, plan, groups) if found is None else found
+    return _wide(conv_in_lax.conv_transpose, arrays, plan, groups) if found is None else found
 
 
 def weight_grad(x: Any, y: Any, *, plan: Plan, groups: int) -> Any:
@@ -168,7 +170,7 @@ def weight_grad(x: Any, y: Any, *, plan: Plan, groups: int) -> Any:
     channels = (plan.output_shape[1] * groups, plan.output_shape[0])
     numbers = _conv_integers("WeightGrad", False, plan, groups, channels, (x, y))
     if numbers is None:
-        return _wide(portable.weight_grad, (x, y), plan, groups)
+        return _wide(conv_in_lax.weight_grad, (x, y), plan, groups)
     arrays = _without_bfloat16(x, y)
     result = _call("conv_weight_grad", _result(plan, arrays[0].dtype), *arrays, plan=numbers)
     return result.astype(x.dtype)
@@ -198,15 +200,15 @@ def _multiply(transposed: bool, arrays: Sequence[Any], plan: Plan, groups: int) 
 
 
 def _folded(arrays: Sequence[Any], plan: Plan, groups: int) -> Any:
-    """A transposed convolution with its padding kept, which is then folded back, as in `native_conv`."""
+    """A transposed convolution with its padding kept, which is then folded back, as in `native/conv.py`."""
     y, weight, *bias = arrays
     total = jnp.promote_types(y.dtype, jnp.float32)
-    whole = native_conv.unfolded(plan)
+    whole = conv_kernels.unfolded(plan)
     done = _multiply(True, (y.astype(total), weight.astype(total)), whole, groups)
     if done is None:
         return None
     # XLA would move an addition in front of a scatter.
-    done = native_conv.folded(done, plan, jax.lax.optimization_barrier)
+    done = conv_kernels.folded(done, plan, jax.lax.optimization_barrier)
     if bias:
         done = done + bias[0].astype(total).reshape(-1, *(1,) * plan.rank)
     return done.astype(y.dtype)
@@ -217,17 +219,17 @@ def _conv_integers(
 ) -> Any:
     """The plan of a convolution as native/xla.cpp reads it; None where the kernels have none."""
     dtypes = ("float32", "float64", "float16", "bfloat16")
-    if not _takes(dtypes, *arrays) or 0 in plan.output_shape or plan.rank > native_conv._MAX_RANK:
+    if not _takes(dtypes, *arrays) or 0 in plan.output_shape or plan.rank > conv_kernels.MAX_RANK:
         return None
     dtype = np.dtype(np.float32 if arrays[0].dtype == jnp.bfloat16 else arrays[0].dtype)
     sides = (arrays[0].shape, arrays[1].shape if kind == "WeightGrad" else plan.output_shape)
     strides = tuple(_strides(shape, dtype.itemsize) for shape in sides)
-    made = native_conv._compiled(
+    made = conv_kernels.compiled_conv(
         getattr(_native, kind), transposed, plan, groups, dtype, channels, *strides, _native.tier()
     )
     if made is None:
         return None
-    batch, axes = native_conv.axes_arguments(plan, transposed)
+    batch, axes = conv_kernels.axes_arguments(plan, transposed)
     return np.array([transposed, batch, groups, *channels, *_lists(axes)], np.int64)
 
 

@@ -4,7 +4,7 @@ One primitive per definition in `unsample.ops`, with the same arguments; a plan 
 elements, and so the transpose of each is its partner with the plan turned round. That closes over derivatives
 of every order and mode. Mapping adds a leading axis to the plan, or groups to a convolution. What computes is
 decided where a program is lowered: on the CPU the compiled kernels (`kernels.py`), where there are some that
-take the arrays; elsewhere the definition, or `portable.py`.
+take the arrays; elsewhere the definition, or `conv_in_lax.py`.
 """
 
 import math
@@ -18,11 +18,11 @@ import jax.numpy as jnp
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
-from unsample import kept
-from unsample.arrays import dtype_kind, result_dtype, sum_dtype
+from unsample import cache
+from unsample.arrays.library import dtype_kind, result_dtype, sum_dtype
 from unsample.geometry.plan import Plan
 from unsample.geometry.window import AdaptiveWindow
-from unsample.jax import kernels, portable
+from unsample.jax import conv_in_lax, kernels
 from unsample.ops import conv as convolutions
 from unsample.ops import nails, nearest, pool, resize, shuffle, unpool
 from unsample.switches import switch_dtype
@@ -67,10 +67,10 @@ def primitive(name: str, anywhere: Rule, on_cpu: Rule, dtypes: Rule, several: bo
 
 def _compiled(made: Primitive, static: tuple[tuple[str, Any], ...]) -> Any:
     key = _compiled, made, static
-    found = kept.find(key)
+    found = cache.find(key)
     if found is None:
         found = jax.jit(partial(made.bind, **dict(static)))
-        kept.keep(key, found, _PROGRAM + _table_bytes(dict(static)["plan"]))
+        cache.keep(key, found, _PROGRAM + _table_bytes(dict(static)["plan"]))
     return found
 
 
@@ -261,9 +261,9 @@ ad.primitive_transposes[max_gather_p] = _gather_transpose
 # -- convolutions: <conv(x, w), y> = <x, conv_transpose(y, w)> = <w, conv_weight_grad(x, y)> --------------
 # All arrays have a batch axis and one dtype, and weights may be followed by a bias.
 
-conv_p = primitive("conv", portable.conv, kernels.conv, _same)
-conv_transpose_p = primitive("conv_transpose", portable.conv_transpose, kernels.conv_transpose, _same)
-conv_weight_grad_p = primitive("conv_weight_grad", portable.weight_grad, kernels.weight_grad, _same)
+conv_p = primitive("conv", conv_in_lax.conv, kernels.conv, _same)
+conv_transpose_p = primitive("conv_transpose", conv_in_lax.conv_transpose, kernels.conv_transpose, _same)
+conv_weight_grad_p = primitive("conv_weight_grad", conv_in_lax.weight_grad, kernels.weight_grad, _same)
 
 
 def _plan_of(shape: Sequence[int], result: Sequence[int], plan: Plan) -> Plan:

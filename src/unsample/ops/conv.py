@@ -15,8 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from unsample import native_conv
-from unsample.arrays import SUMS, ArrayT, as_one, namespace, promoted, result_dtype, sum_dtype, zeros
+from unsample.arrays.library import SUMS, ArrayT, as_one, namespace, promoted, result_dtype, sum_dtype, zeros
+from unsample.arrays.out import check_out, placed
+from unsample.arrays.packed_weight import PackedWeight
+from unsample.arrays.stamp import add_tap, slice_tap
+from unsample.errors import ShapeError
 from unsample.geometry.arguments import (
     PADDING_MODES,
     Pads,
@@ -29,14 +32,11 @@ from unsample.geometry.arguments import (
     shown,
     wanted_size,
 )
-from unsample.geometry.errors import ShapeError
-from unsample.geometry.plan import Plan, kept
+from unsample.geometry.plan import Plan, cached_plan
 from unsample.geometry.reach import check_reach, settled
 from unsample.geometry.sizes import windows_over, windows_under
 from unsample.geometry.window import Tap
-from unsample.out import check_out, placed
-from unsample.packed import PackedWeight
-from unsample.stamp import add_tap, slice_tap
+from unsample.native import conv as conv_kernels
 
 IntOrInts = int | Sequence[int]
 Padding = int | Sequence[int | Sequence[int]] | str
@@ -269,7 +269,7 @@ def conv(
     array([[210, 432,  54]])
     """
     xp = namespace("conv", SUMS, x=x, weight=weight, bias=bias)
-    plan = kept(
+    plan = cached_plan(
         plan_conv,
         (x.shape, weight.shape, None if bias is None else bias.shape),
         stride=stride,
@@ -281,7 +281,7 @@ def conv(
     dtype, total = _dtypes("conv", xp, x, weight, bias)
     if out is not None:
         check_out("conv", out, plan.output_shape, result_dtype(total, dtype), x=x, weight=weight, bias=bias)
-    compiled = native_conv.conv(x, weight, bias, plan, groups, dtype, out)
+    compiled = conv_kernels.conv(x, weight, bias, plan, groups, dtype, out)
     if compiled is not None:
         return compiled  # type: ignore[no-any-return]
     return placed(as_one(conv_definition, x)(x, weight, bias, plan, groups), out)
@@ -375,7 +375,7 @@ def conv_transpose(
     array([[ 2,  3, 24, 30, 40,  0]])
     """
     xp = namespace("conv_transpose", SUMS, y=y, weight=weight, bias=bias)
-    plan = kept(
+    plan = cached_plan(
         plan_conv_transpose,
         (y.shape, weight.shape, None if bias is None else bias.shape),
         stride=stride,
@@ -398,7 +398,7 @@ def conv_transpose(
             weight=weight,
             bias=bias,
         )
-    compiled = native_conv.conv_transpose(y, weight, bias, plan, groups, dtype, out)
+    compiled = conv_kernels.conv_transpose(y, weight, bias, plan, groups, dtype, out)
     if compiled is not None:
         return compiled  # type: ignore[no-any-return]
     return placed(as_one(conv_transpose_definition, y)(y, weight, bias, plan, groups), out)
@@ -468,7 +468,7 @@ def conv_weight_grad(
     array([[[21, 32, 43]]])
     """
     xp = namespace("conv_weight_grad", SUMS, x=x, y=y)
-    plan = kept(
+    plan = cached_plan(
         plan_conv_weight_grad,
         (x.shape, y.shape),
         kernel_size,
@@ -481,7 +481,7 @@ def conv_weight_grad(
     dtype, total = _dtypes("conv_weight_grad", xp, x, y)
     if out is not None:
         check_out("conv_weight_grad", out, plan.output_shape, result_dtype(total, dtype), x=x, y=y)
-    compiled = native_conv.conv_weight_grad(x, y, plan, groups, dtype, out)
+    compiled = conv_kernels.conv_weight_grad(x, y, plan, groups, dtype, out)
     if compiled is not None:
         return compiled  # type: ignore[no-any-return]
     return placed(as_one(weight_grad_definition, x)(x, y, plan, groups), out)

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
-from unsample import native
-from unsample.arrays import ArrayT, as_one, namespace, native_order, zeros
+from unsample.arrays.library import ArrayT, as_one, namespace, native_order, zeros
+from unsample.arrays.out import check_out, placed
+from unsample.arrays.stamp import place_tap, slice_tap
+from unsample.errors import ShapeError
 from unsample.geometry.arguments import choice, is_sequence, per_axis, rank_of, wanted_size
-from unsample.geometry.errors import ShapeError
-from unsample.geometry.plan import Plan, kept
+from unsample.geometry.plan import Plan, cached_plan
 from unsample.geometry.window import Window
-from unsample.out import check_out, placed
-from unsample.stamp import place_tap, slice_tap
+from unsample.native import moves
 
 At = int | Sequence[int] | str
 
@@ -140,11 +140,11 @@ def bed_of_nails(
     array([0, 1, 0, 0, 2, 0])
     """
     namespace("bed_of_nails", x=x)
-    plan = kept(plan_bed_of_nails, (x.shape,), factor, at=at, output_size=output_size, like=like)
+    plan = cached_plan(plan_bed_of_nails, (x.shape,), factor, at=at, output_size=output_size, like=like)
     if out is not None:
         check_out("bed_of_nails", out, plan.output_shape, native_order(x.dtype), x=x)
-    if native.takes(x):
-        return native.move("nails", x, plan, out)
+    if moves.kernel_takes_moves(x):
+        return moves.move("nails", x, plan, out)
     return placed(as_one(nails_definition, x)(x, plan), out)
 
 
@@ -191,11 +191,11 @@ def decimate(y: ArrayT, factor: int | Sequence[int], *, at: At = 0, out: ArrayT 
     array([1, 4])
     """
     namespace("decimate", y=y)
-    plan = kept(plan_decimate, (y.shape,), factor, at=at)
+    plan = cached_plan(plan_decimate, (y.shape,), factor, at=at)
     if out is not None:
         check_out("decimate", out, plan.output_shape, native_order(y.dtype), y=y)
-    if native.takes(y):
-        return native.move("decimate", y, plan, out)
+    if moves.kernel_takes_moves(y):
+        return moves.move("decimate", y, plan, out)
     return placed(as_one(decimate_definition, y)(y, plan), out)
 
 

@@ -3,14 +3,14 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from unsample import native
-from unsample.arrays import ArrayT, as_one, namespace, native_order, result_dtype, sum_dtype, zeros
+from unsample.arrays.library import ArrayT, as_one, namespace, native_order, result_dtype, sum_dtype, zeros
+from unsample.arrays.out import check_out, placed
+from unsample.arrays.stamp import add_tap, along, place_tap, slice_tap
+from unsample.errors import ShapeError
 from unsample.geometry.arguments import count, per_axis, rank_of
-from unsample.geometry.errors import ShapeError
-from unsample.geometry.plan import Plan, kept
+from unsample.geometry.plan import Plan, cached_plan
 from unsample.geometry.window import AnyWindow, Window
-from unsample.out import check_out, placed
-from unsample.stamp import add_tap, along, place_tap, slice_tap
+from unsample.native import moves
 
 
 def plan_nearest(shape: Sequence[int], factor: int | Sequence[int]) -> Plan:
@@ -85,11 +85,11 @@ def nearest(x: ArrayT, factor: int | Sequence[int], *, out: ArrayT | None = None
            [3, 3, 4, 4]])
     """
     namespace("nearest", x=x)
-    plan = kept(plan_nearest, (x.shape,), factor)
+    plan = cached_plan(plan_nearest, (x.shape,), factor)
     if out is not None:
         check_out("nearest", out, plan.output_shape, native_order(x.dtype), x=x)
-    if native.takes(x):
-        return native.move("nearest", x, plan, out)
+    if moves.kernel_takes_moves(x):
+        return moves.move("nearest", x, plan, out)
     return placed(as_one(nearest_definition, x)(x, plan), out)
 
 
@@ -144,12 +144,12 @@ def window_sum(y: ArrayT, factor: int | Sequence[int], *, out: ArrayT | None = N
            [42, 50]])
     """
     xp = namespace("window_sum", y=y)
-    plan = kept(plan_window_sum, (y.shape,), factor)
+    plan = cached_plan(plan_window_sum, (y.shape,), factor)
     dtype = result_dtype(sum_dtype(xp, y.dtype), y.dtype)
     if out is not None:
         check_out("window_sum", out, plan.output_shape, dtype, y=y)
-    if native.reckons(y) and plan.rank <= 8:
-        return native.window_sum(y, plan, dtype, out)
+    if moves.kernel_takes_sums(y) and plan.rank <= 8:
+        return moves.window_sum(y, plan, dtype, out)
     return placed(as_one(window_sum_definition, y)(y, plan), out)
 
 

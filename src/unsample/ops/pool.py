@@ -5,8 +5,7 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
-from unsample import native
-from unsample.arrays import (
+from unsample.arrays.library import (
     ORDERED,
     ArrayT,
     as_one,
@@ -16,12 +15,13 @@ from unsample.arrays import (
     position_dtype,
     zeros,
 )
+from unsample.arrays.out import check_out, check_pair, placed
+from unsample.arrays.stamp import along, place_tap, slice_tap
 from unsample.geometry.arguments import describe, rank_of
-from unsample.geometry.plan import Plan, kept
+from unsample.geometry.plan import Plan, cached_plan
 from unsample.geometry.window import AnyWindow, positions
 from unsample.interop.switch_indices import pool_windows
-from unsample.out import check_out, check_pair, placed
-from unsample.stamp import along, place_tap, slice_tap
+from unsample.native import moves
 from unsample.switches import Switches, switch_dtype
 
 
@@ -138,7 +138,7 @@ def max_pool(
     (array([[4, 5]]), array([[2, 3]], dtype=uint8))
     """
     xp = namespace("max_pool", ORDERED, x=x)
-    plan = kept(
+    plan = cached_plan(
         plan_max_pool,
         (x.shape,),
         kernel_size,
@@ -206,7 +206,7 @@ def adaptive_max_pool(
     (array([9, 9, 8]), array([1, 0, 0], dtype=uint8))
     """
     xp = namespace("adaptive_max_pool", ORDERED, x=x)
-    plan = kept(plan_adaptive_max_pool, (x.shape,), output_size)
+    plan = cached_plan(plan_adaptive_max_pool, (x.shape,), output_size)
     pooled: tuple[ArrayT, Switches] | ArrayT = _pool(xp, x, plan, return_switches, out)
     return pooled
 
@@ -220,8 +220,8 @@ def _pool(xp: Any, x: Any, plan: Plan, remember: bool, out: Any) -> Any:
     if out is not None:
         check_out(plan.operation, values, plan.output_shape, native_order(x.dtype), "out", x=x)
         check_out(plan.operation, taps, plan.output_shape, dtype, "out[1]", x=x, values=values)
-    if native.reckons(x):
-        values, taps = native.max_pool(x, plan, dtype if remember else None, (values, taps))
+    if moves.kernel_takes_sums(x):
+        values, taps = moves.max_pool(x, plan, dtype if remember else None, (values, taps))
     else:
         best, winner = as_one(pool_definition, x)(x, plan, remember)
         values, taps = placed(best, values), placed(winner, taps)

@@ -8,8 +8,7 @@ from numbers import Rational
 from operator import index
 from typing import Any, SupportsIndex
 
-from unsample import native
-from unsample.arrays import (
+from unsample.arrays.library import (
     COPIES,
     SUMS,
     ArrayT,
@@ -24,12 +23,13 @@ from unsample.arrays import (
     sum_dtype,
     zeros,
 )
+from unsample.arrays.out import check_out, placed
+from unsample.arrays.stamp import add_tap, along, place_tap, slice_tap
+from unsample.errors import ShapeError
 from unsample.geometry.arguments import choice, describe, is_bool, is_sequence, per_axis, rank_of, shown
-from unsample.geometry.errors import ShapeError
-from unsample.geometry.plan import Plan, kept
+from unsample.geometry.plan import Plan, cached_plan
 from unsample.geometry.resample import CONVENTIONS, METHODS, Resample, check_axis
-from unsample.out import check_out, placed
-from unsample.stamp import add_tap, along, place_tap, slice_tap
+from unsample.native import moves
 
 
 def plan_resize(
@@ -204,7 +204,7 @@ def resize(
            [3, 3, 4, 4]])
     """
     xp = resized_namespace(x, method)
-    plan = kept(
+    plan = cached_plan(
         plan_resize,
         (x.shape,),
         output_size,
@@ -278,7 +278,7 @@ def resize_transpose(
     array([3., 1.])
     """
     xp = transposed_namespace(y, method)
-    plan = kept(
+    plan = cached_plan(
         plan_resize_transpose,
         (y.shape,),
         input_size,
@@ -324,8 +324,8 @@ def _walk(x: Any, plan: Plan, *, up: bool, copy: bool = False, out: Any = None) 
     """
     if all(resample.source == resample.target for resample in plan.resamples):
         return x
-    if native.resizes(x, copy, up):
-        return native.resize(x, plan, up, copy, out)
+    if moves.kernel_takes_resize(x, copy, up):
+        return moves.resize(x, plan, up, copy, out)
     return as_one(resize_definition, x)(x, plan, up, copy)
 
 

@@ -4,14 +4,14 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from unsample import native
-from unsample.arrays import ArrayT, as_one, namespace, native_order, zeros
+from unsample.arrays.library import ArrayT, as_one, namespace, native_order, zeros
+from unsample.arrays.out import check_out, placed
+from unsample.arrays.stamp import place_tap, slice_tap
+from unsample.errors import ShapeError
 from unsample.geometry.arguments import choice, count, per_axis, rank_of
-from unsample.geometry.errors import ShapeError
-from unsample.geometry.plan import Plan, kept
+from unsample.geometry.plan import Plan, cached_plan
 from unsample.geometry.window import Window
-from unsample.out import check_out, placed
-from unsample.stamp import place_tap, slice_tap
+from unsample.native import moves
 
 ORDERS = ("CRD", "DCR")
 
@@ -119,11 +119,11 @@ def pixel_shuffle(
            [3, 7]])
     """
     namespace("pixel_shuffle", x=x)
-    plan = kept(plan_pixel_shuffle, (x.shape,), factor, order=order)
+    plan = cached_plan(plan_pixel_shuffle, (x.shape,), factor, order=order)
     if out is not None:
         check_out("pixel_shuffle", out, plan.output_shape, native_order(x.dtype), x=x)
-    if native.takes(x):
-        return native.move("shuffle", x, plan, out, plan.output_shape[-plan.rank - 1], order == "DCR")
+    if moves.kernel_takes_moves(x):
+        return moves.move("shuffle", x, plan, out, plan.output_shape[-plan.rank - 1], order == "DCR")
     return placed(as_one(shuffle_definition, x)(x, plan, order), out)
 
 
@@ -178,11 +178,11 @@ def pixel_unshuffle(
            [2, 5]])
     """
     namespace("pixel_unshuffle", y=y)
-    plan = kept(plan_pixel_unshuffle, (y.shape,), factor, order=order)
+    plan = cached_plan(plan_pixel_unshuffle, (y.shape,), factor, order=order)
     if out is not None:
         check_out("pixel_unshuffle", out, plan.output_shape, native_order(y.dtype), y=y)
-    if native.takes(y):
-        return native.move("unshuffle", y, plan, out, plan.input_shape[-plan.rank - 1], order == "DCR")
+    if moves.kernel_takes_moves(y):
+        return moves.move("unshuffle", y, plan, out, plan.input_shape[-plan.rank - 1], order == "DCR")
     return placed(as_one(unshuffle_definition, y)(y, plan, order), out)
 
 

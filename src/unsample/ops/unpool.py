@@ -5,8 +5,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from unsample import native
-from unsample.arrays import (
+from unsample.arrays.library import (
     ORDERED,
     ArrayT,
     as_one,
@@ -19,13 +18,14 @@ from unsample.arrays import (
     to_numpy,
     zeros,
 )
+from unsample.arrays.out import check_out, placed
+from unsample.arrays.stamp import add_tap, place_tap, slice_tap
+from unsample.errors import ShapeError
 from unsample.geometry.arguments import choice
-from unsample.geometry.errors import ShapeError
-from unsample.geometry.plan import Plan, kept
+from unsample.geometry.plan import Plan, cached_plan
 from unsample.geometry.reach import settled
 from unsample.geometry.window import AnyWindow
-from unsample.out import check_out, placed
-from unsample.stamp import add_tap, place_tap, slice_tap
+from unsample.native import moves
 from unsample.switches import Switches, check_windows
 
 DUPLICATES = ("last", "sum", "max", "error")
@@ -35,13 +35,13 @@ def plan_max_unpool(shape: Sequence[int], switches: Switches, *, duplicates: str
     """The plan of `max_unpool` for values of `shape`."""
     choice("max_unpool", "duplicates", duplicates, DUPLICATES)
     _check_switches("max_unpool", switches)
-    return kept(_plan_unpool, (tuple(shape), tuple(switches.taps.shape)), switches.windows)
+    return cached_plan(_plan_unpool, (tuple(shape), tuple(switches.taps.shape)), switches.windows)
 
 
 def plan_max_gather(shape: Sequence[int], switches: Switches) -> Plan:
     """The plan of `max_gather` for an input of `shape`."""
     _check_switches("max_gather", switches)
-    return kept(_plan_gather, (tuple(shape), tuple(switches.taps.shape)), switches.windows)
+    return cached_plan(_plan_gather, (tuple(shape), tuple(switches.taps.shape)), switches.windows)
 
 
 def _plan_unpool(shape: tuple[int, ...], taps: tuple[int, ...], windows: tuple[AnyWindow, ...]) -> Plan:
@@ -146,8 +146,8 @@ def max_unpool(
         elif duplicates == "error":
             switches.check("max_unpool")
             _refuse_duplicates(switches.taps, plan)
-    if native.counts(switches.taps) and _native_values(values, plan, duplicates):
-        done: ArrayT | None = native.max_unpool(values, switches.taps, plan, duplicates, out)
+    if moves.kernel_takes_taps(switches.taps) and _native_values(values, plan, duplicates):
+        done: ArrayT | None = moves.max_unpool(values, switches.taps, plan, duplicates, out)
         return _refuse_switches("max_unpool", switches) if done is None else done
     switches.check("max_unpool")
     unpool = as_one(unpool_definition, values)
@@ -156,7 +156,7 @@ def max_unpool(
 
 def _native_values(values: Any, plan: Plan, duplicates: str) -> bool:
     added = duplicates in ("sum", "max") and not plan.tiles
-    return native.reckons(values) if added else native.takes(values)
+    return moves.kernel_takes_sums(values) if added else moves.kernel_takes_moves(values)
 
 
 def _refuse_switches(operation: str, switches: Switches) -> NoReturn:
@@ -264,8 +264,8 @@ def max_gather(x: ArrayT, switches: Switches, *, out: ArrayT | None = None) -> A
         namespace("max_gather", x=x, switches=switches.taps)
     if out is not None:
         check_out("max_gather", out, plan.output_shape, native_order(x.dtype), x=x, switches=switches.taps)
-    if native.takes(x) and native.counts(switches.taps):
-        found: ArrayT | None = native.max_gather(x, switches.taps, plan, out)
+    if moves.kernel_takes_moves(x) and moves.kernel_takes_taps(switches.taps):
+        found: ArrayT | None = moves.max_gather(x, switches.taps, plan, out)
         return _refuse_switches("max_gather", switches) if found is None else found
     switches.check("max_gather")
     return placed(as_one(gather_definition, x)(x, switches.taps, plan), out)

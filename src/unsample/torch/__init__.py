@@ -13,10 +13,8 @@ except ModuleNotFoundError as missing:
 
 from unsample.switches import Switches
 from unsample.torch import init
-from unsample.torch.accelerate import Acceleration, TimedLayer, accelerate, restore
-from unsample.torch.decompositions import decompositions
-from unsample.torch.dropin import Patched, patched
 from unsample.torch.errors import SwitchError, TorchShapeError, TorchTypeError
+from unsample.torch.export import decompositions
 from unsample.torch.functional import (
     adaptive_max_pool,
     bed_of_nails,
@@ -72,7 +70,9 @@ from unsample.torch.layers.resize import (
     UpsamplingBilinear2d,
     UpsamplingNearest2d,
 )
-from unsample.torch.swap import Swap, SwapReport, set_upsampler
+from unsample.torch.models.accelerate import Acceleration, TimedLayer, accelerate, restore
+from unsample.torch.models.functions import Patched, patched
+from unsample.torch.models.set_upsampler import Swap, SwapReport, set_upsampler
 
 __all__ = [
     "CARAFE",

@@ -14,8 +14,11 @@ import torch
 from torch._prims_common import suggest_memory_format
 from torch.autograd import forward_ad
 
-from unsample import native, native_conv, thread_count
+from unsample import native
 from unsample.geometry.plan import Plan
+from unsample.native import conv as conv_kernels
+from unsample.native import moves
+from unsample.native.module import kernels
 from unsample.switches import switch_dtype
 
 Tensor = torch.Tensor
@@ -81,7 +84,7 @@ def on_torchs_threads(function: Callable[P, R]) -> Callable[P, R]:
     """Kernels on as many threads as torch uses, unless `with unsample.threads(n)` says otherwise."""
     if not COMPILED:
         return function
-    use: Callable[[int], int] = thread_count._native.set_threads_here
+    use: Callable[[int], int] = kernels.set_threads_here
 
     @wraps(function)
     def following(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -116,24 +119,24 @@ def _placed(result: Tensor, out: Tensor | None) -> Tensor:
 def move(
     kernel: str, x: Tensor, plan: Plan, out: Tensor | None, channels: int = 0, blocks: bool = False
 ) -> Tensor:
-    """`native.move`."""
+    """`moves.move`."""
     target = _target(out, plan, x.dtype)
-    compiled = native._compiled(plan, channels, blocks)
-    getattr(native._native, kernel)(compiled, x.data_ptr(), target.data_ptr(), x.dtype.itemsize)
+    compiled = moves.compiled_plan(plan, channels, blocks)
+    getattr(kernels, kernel)(compiled, x.data_ptr(), target.data_ptr(), x.dtype.itemsize)
     return _placed(target, out)
 
 
 @on_torchs_threads
 def window_sum(y: Tensor, plan: Plan, out: Tensor | None) -> Tensor:
-    """`native.window_sum`, of FLOATS."""
+    """`moves.window_sum`, of FLOATS."""
     target = _target(out, plan, y.dtype)
     where = y.data_ptr(), target.data_ptr()
-    native._native.window_sum(native._compiled(plan), *where, _code(y.dtype), y.dtype.itemsize)
+    kernels.window_sum(moves.compiled_plan(plan), *where, _code(y.dtype), y.dtype.itemsize)
     return _placed(target, out)
 
 
 def _code(dtype: torch.dtype) -> int:
-    return native._code(NUMPY[dtype])
+    return moves.dtype_code(NUMPY[dtype])
 
 
 @lru_cache(maxsize=1024)
@@ -145,48 +148,48 @@ def of_taps(plan: Plan) -> torch.dtype:
 
 @on_torchs_threads
 def pool(x: Tensor, plan: Plan, remember: bool, out: tuple[Tensor | None, Tensor | None]) -> Any:
-    """`native.max_pool`, of ORDERED: values, and the taps or None."""
+    """`moves.max_pool`, of ORDERED: values, and the taps or None."""
     values = _target(out[0], plan, x.dtype)
-    compiled, code = native._compiled_pool(plan), _code(x.dtype)
+    compiled, code = moves.compiled_pool_plan(plan), _code(x.dtype)
     if not remember:
-        native._native.pool(compiled, x.data_ptr(), values.data_ptr(), None, code, 1)
+        kernels.pool(compiled, x.data_ptr(), values.data_ptr(), None, code, 1)
         return _placed(values, out[0]), None
     dtype = of_taps(plan)
     taps = _target(out[1], plan, dtype)
     where = x.data_ptr(), values.data_ptr(), taps.data_ptr()
-    native._native.pool(compiled, *where, code, dtype.itemsize)
+    kernels.pool(compiled, *where, code, dtype.itemsize)
     return _placed(values, out[0]), _placed(taps, out[1])
 
 
 @on_torchs_threads
 def unpool(values: Tensor, taps: Tensor, plan: Plan, duplicates: str, out: Tensor | None) -> Tensor | None:
-    """`native.max_unpool`; None where a switch points nowhere, `out` then half written."""
+    """`moves.max_unpool`; None where a switch points nowhere, `out` then half written."""
     target = _target(out, plan, values.dtype)
-    rule, code = native.unpool_rule(plan, duplicates, NUMPY[values.dtype])
+    rule, code = moves.unpool_rule(plan, duplicates, NUMPY[values.dtype])
     where = values.data_ptr(), taps.data_ptr(), target.data_ptr()
-    good = native._native.unpool(native._compiled_pool(plan), *where, code, taps.dtype.itemsize, rule)
+    good = kernels.unpool(moves.compiled_pool_plan(plan), *where, code, taps.dtype.itemsize, rule)
     return _placed(target, out) if good else None
 
 
 @on_torchs_threads
 def gather(x: Tensor, taps: Tensor, plan: Plan, out: Tensor | None) -> Tensor | None:
-    """`native.max_gather`; None where a switch points nowhere, `out` then half written."""
+    """`moves.max_gather`; None where a switch points nowhere, `out` then half written."""
     target = _target(out, plan, x.dtype)
     where = x.data_ptr(), taps.data_ptr(), target.data_ptr()
-    good = native._native.gather(native._compiled_pool(plan), *where, x.dtype.itemsize, taps.dtype.itemsize)
+    good = kernels.gather(moves.compiled_pool_plan(plan), *where, x.dtype.itemsize, taps.dtype.itemsize)
     return _placed(target, out) if good else None
 
 
 @on_torchs_threads
 def resize(x: Tensor, plan: Plan, up: bool, copy: bool, out: Tensor | None) -> Tensor:
-    """`native.resize`, of float32 and float64."""
+    """`moves.resize`, of float32 and float64."""
     target, width = _target(out, plan, x.dtype), x.dtype.itemsize
-    passes = native._passes(plan, up)
+    passes = moves.compiled_passes(plan, up)
     if not passes:
         target.copy_(x)
     for i, (terms, shape, outer, inner) in enumerate(passes, 1):
         fresh = target if i == len(passes) else torch.empty(shape, dtype=x.dtype)
-        native._native.resize(terms, x.data_ptr(), fresh.data_ptr(), outer, inner, width, copy and up)
+        kernels.resize(terms, x.data_ptr(), fresh.data_ptr(), outer, inner, width, copy and up)
         x = fresh
     return _placed(target, out)
 
@@ -201,9 +204,9 @@ def multiply(
     groups: int,
     out: Tensor | None,
 ) -> Tensor | None:
-    """`native_conv.conv` or `conv_transpose`, of one dtype of FLOATS; None where it has no such kernel."""
-    tier = native._native.tier()
-    compiled = native_conv.contiguous(transposed, plan, groups, NUMPY[x.dtype], tier)
+    """`conv_kernels.conv` or `conv_transpose`, of one dtype of FLOATS; None where it has no such kernel."""
+    tier = kernels.tier()
+    compiled = conv_kernels.contiguous(transposed, plan, groups, NUMPY[x.dtype], tier)
     if compiled is None:
         return None
     target = _target(out, plan, x.dtype)
@@ -214,8 +217,8 @@ def multiply(
 
 @on_torchs_threads
 def multiply_weights(x: Tensor, y: Tensor, plan: Plan, groups: int, out: Tensor | None) -> Tensor | None:
-    """`native_conv.conv_weight_grad`, of one dtype of FLOATS; None where it has no kernel."""
-    compiled = native_conv.contiguous_weight_grad(plan, groups, NUMPY[x.dtype], native._native.tier())
+    """`conv_kernels.conv_weight_grad`, of one dtype of FLOATS; None where it has no kernel."""
+    compiled = conv_kernels.contiguous_weight_grad(plan, groups, NUMPY[x.dtype], kernels.tier())
     if compiled is None:
         return None
     target = _target(out, plan, x.dtype)

@@ -1,6 +1,6 @@
 """Errors that `except RuntimeError` around torch code goes on catching."""
 
-from unsample.geometry.errors import ShapeError
+from unsample.errors import ShapeError
 
 
 class TorchShapeError(ShapeError, RuntimeError):

@@ -10,10 +10,11 @@ from typing import Any
 
 import torch
 
-from unsample.arrays import check_dense
+from unsample.arrays.library import check_dense
+from unsample.arrays.out import check_out, check_pair
+from unsample.errors import ShapeError
 from unsample.geometry.arguments import describe
-from unsample.geometry.errors import ShapeError
-from unsample.geometry.plan import Plan, kept
+from unsample.geometry.plan import Plan, cached_plan
 from unsample.ops import conv as convs
 from unsample.ops import nails as nail_ops
 from unsample.ops import nearest as nearest_ops
@@ -21,11 +22,10 @@ from unsample.ops import pool as pool_ops
 from unsample.ops import resize as resize_ops
 from unsample.ops import shuffle as shuffle_ops
 from unsample.ops import unpool as unpool_ops
-from unsample.out import check_out, check_pair
 from unsample.switches import Switches
-from unsample.torch import direct, lowering, operators
-from unsample.torch.decompositions import RULES
+from unsample.torch import direct, operators, plan_ints
 from unsample.torch.errors import SwitchError, TorchShapeError
+from unsample.torch.export import RULES
 from unsample.torch.windows import Windows, from_ints, to_ints
 
 Tensor = torch.Tensor
@@ -74,7 +74,7 @@ def _plan(plan: Callable[..., Plan], tensors: tuple[Any, ...], *args: Any, **kwa
     """The plan of a call, kept from the last one like it."""
     shapes = tuple([None if x is None else tuple(x.shape) for x in tensors])
     try:
-        return kept(plan, shapes, *args, **kwargs)
+        return cached_plan(plan, shapes, *args, **kwargs)
     except ShapeError as error:
         raise TorchShapeError(str(error)) from None
 
@@ -143,7 +143,7 @@ def nearest(x: Tensor, factor: IntOrInts, *, out: Tensor | None = None) -> Tenso
         plan = _plan(nearest_ops.plan_nearest, (x,), factor)
         out = _fit("nearest", out, plan.output_shape, x.dtype, x=x)
         return direct.move("nearest", x, plan, out)
-    result: Tensor = call("nearest", {"x": x}, lambda: lowering.of_nearest(x.shape, factor))
+    result: Tensor = call("nearest", {"x": x}, lambda: plan_ints.of_nearest(x.shape, factor))
     return _into("nearest", out, result, x=x)
 
 
@@ -180,7 +180,7 @@ def window_sum(y: Tensor, factor: IntOrInts, *, out: Tensor | None = None) -> Te
     if direct.takes(direct.FLOATS, y) and y.ndim <= 8:
         plan = _plan(nearest_ops.plan_window_sum, (y,), factor)
         return direct.window_sum(y, plan, _fit("window_sum", out, plan.output_shape, y.dtype, y=y))
-    result: Tensor = call("window_sum", {"y": y}, lambda: lowering.of_window_sum(y.shape, factor))
+    result: Tensor = call("window_sum", {"y": y}, lambda: plan_ints.of_window_sum(y.shape, factor))
     return _into("window_sum", out, result, y=y)
 
 
@@ -228,7 +228,7 @@ def bed_of_nails(
     result: Tensor = call(
         "bed_of_nails",
         {"x": x},
-        lambda: lowering.of_bed_of_nails(x.shape, factor, at, output_size, like),
+        lambda: plan_ints.of_bed_of_nails(x.shape, factor, at, output_size, like),
     )
     return _into("bed_of_nails", out, result, x=x)
 
@@ -266,7 +266,7 @@ def decimate(y: Tensor, factor: IntOrInts, *, at: IntOrInts | str = 0, out: Tens
     if direct.takes(direct.MOVED, y):
         plan = _plan(nail_ops.plan_decimate, (y,), factor, at=at)
         return direct.move("decimate", y, plan, _fit("decimate", out, plan.output_shape, y.dtype, y=y))
-    result: Tensor = call("decimate", {"y": y}, lambda: lowering.of_decimate(y.shape, factor, at))
+    result: Tensor = call("decimate", {"y": y}, lambda: plan_ints.of_decimate(y.shape, factor, at))
     return _into("decimate", out, result, y=y)
 
 
@@ -330,7 +330,7 @@ def max_pool(
     found: list[Windows] = []
 
     def arguments() -> Sequence[Any]:
-        lowered, windows = lowering.of_max_pool(x.shape, kernel_size, stride, padding, dilation, ceil_mode)
+        lowered, windows = plan_ints.of_max_pool(x.shape, kernel_size, stride, padding, dilation, ceil_mode)
         found.append(windows)
         return lowered
 
@@ -404,7 +404,7 @@ def adaptive_max_pool(
     found: list[Windows] = []
 
     def arguments() -> Sequence[Any]:
-        lowered, windows = lowering.of_adaptive_max_pool(x.shape, output_size)
+        lowered, windows = plan_ints.of_adaptive_max_pool(x.shape, output_size)
         found.append(windows)
         return lowered
 
@@ -460,7 +460,9 @@ def max_unpool(
             return done
     tensors = {"values": values, "switches": taps}
     result: Tensor = call(
-        "max_unpool", tensors, lambda: (lowering.of_max_unpool(values.shape, taps.shape, windows), duplicates)
+        "max_unpool",
+        tensors,
+        lambda: (plan_ints.of_max_unpool(values.shape, taps.shape, windows), duplicates),
     )
     return _into("max_unpool", out, result, values=values, switches=taps)
 
@@ -507,7 +509,7 @@ def max_gather(x: Tensor, switches: Switches, *, out: Tensor | None = None) -> T
     result: Tensor = call(
         "max_gather",
         {"x": x, "switches": taps},
-        lambda: (lowering.of_max_gather(x.shape, taps.shape, windows),),
+        lambda: (plan_ints.of_max_gather(x.shape, taps.shape, windows),),
     )
     return _into("max_gather", out, result, x=x, switches=taps)
 
@@ -538,7 +540,7 @@ def switches_to_indices(switches: Switches) -> Tensor:
     result: Tensor = call(
         "switches_to_indices",
         {"switches": taps},
-        lambda: (lowering.of_indices("Switches.to_torch", windows),),
+        lambda: (plan_ints.of_indices("Switches.to_torch", windows),),
     )
     return result
 
@@ -570,7 +572,7 @@ def indices_to_switches(indices: Tensor, windows: Windows) -> Switches:
     """
     operation = "Switches.from_torch"
     taps = call(
-        "indices_to_switches", {"indices": indices}, lambda: (lowering.of_indices(operation, windows),)
+        "indices_to_switches", {"indices": indices}, lambda: (plan_ints.of_indices(operation, windows),)
     )
     return Switches(taps, from_ints(to_ints(windows)))
 
@@ -620,7 +622,7 @@ def pixel_shuffle(x: Tensor, factor: IntOrInts, *, order: str = "CRD", out: Tens
         fitting = _fit("pixel_shuffle", out, plan.output_shape, x.dtype, x=x)
         return direct.move("shuffle", x, plan, fitting, channels, order == "DCR")
     result: Tensor = call(
-        "pixel_shuffle", {"x": x}, lambda: lowering.of_pixel_shuffle(x.shape, factor, order)
+        "pixel_shuffle", {"x": x}, lambda: plan_ints.of_pixel_shuffle(x.shape, factor, order)
     )
     return _into("pixel_shuffle", out, result, x=x)
 
@@ -661,7 +663,7 @@ def pixel_unshuffle(y: Tensor, factor: IntOrInts, *, order: str = "CRD", out: Te
         fitting = _fit("pixel_unshuffle", out, plan.output_shape, y.dtype, y=y)
         return direct.move("unshuffle", y, plan, fitting, channels, order == "DCR")
     result: Tensor = call(
-        "pixel_unshuffle", {"y": y}, lambda: lowering.of_pixel_unshuffle(y.shape, factor, order)
+        "pixel_unshuffle", {"y": y}, lambda: plan_ints.of_pixel_unshuffle(y.shape, factor, order)
     )
     return _into("pixel_unshuffle", out, result, y=y)
 
@@ -713,7 +715,7 @@ def resize(
     result: Tensor = call(
         "resize",
         {"x": x},
-        lambda: lowering.of_resize(x.shape, output_size, factor, method, convention, antialias),
+        lambda: plan_ints.of_resize(x.shape, output_size, factor, method, convention, antialias),
     )
     return _into("resize", out, result, x=x)
 
@@ -764,7 +766,7 @@ def resize_transpose(
     result: Tensor = call(
         "resize_transpose",
         {"y": y},
-        lambda: lowering.of_resize_transpose(y.shape, input_size, method, convention, antialias),
+        lambda: plan_ints.of_resize_transpose(y.shape, input_size, method, convention, antialias),
     )
     return _into("resize_transpose", out, result, y=y)
 
@@ -839,7 +841,7 @@ def conv(
     result: Tensor = call(
         "conv",
         {"x": x, "weight": weight, "bias": bias},
-        lambda: lowering.of_conv(
+        lambda: plan_ints.of_conv(
             x.shape,
             weight.shape,
             None if bias is None else bias.shape,
@@ -920,7 +922,7 @@ def conv_transpose(
     result: Tensor = call(
         "conv_transpose",
         {"y": y, "weight": weight, "bias": bias},
-        lambda: lowering.of_conv_transpose(
+        lambda: plan_ints.of_conv_transpose(
             y.shape,
             weight.shape,
             None if bias is None else bias.shape,
@@ -999,7 +1001,7 @@ def conv_weight_grad(
     result: Tensor = call(
         "conv_weight_grad",
         {"x": x, "y": y},
-        lambda: lowering.of_conv_weight_grad(
+        lambda: plan_ints.of_conv_weight_grad(
             x.shape, y.shape, kernel_size, stride, padding, dilation, groups, padding_mode
         ),
     )

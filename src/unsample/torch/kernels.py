@@ -2,7 +2,7 @@
 
 `compute` is the one place that decides how. Where compiled kernels exist, tensors on the CPU are handed
 over as NumPy views of their own memory, and results are written straight into fresh tensors; everything else
-runs the definition in torch's own functions. Autograd does not see any of it: see `derivatives.py`.
+runs the definition in torch's own functions. Autograd does not see any of it: see `autograd.py`.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,10 +12,10 @@ import numpy as np
 import torch
 
 import unsample as us
-from unsample.arrays import SUMS, dtype_kind, memory_of, promoted
+from unsample.arrays.library import SUMS, dtype_kind, memory_of, promoted
 from unsample.torch.direct import COMPILED, on_torchs_threads
 from unsample.torch.layout import laid_out
-from unsample.torch.lowering import pairs
+from unsample.torch.plan_ints import pairs
 from unsample.torch.windows import from_ints
 
 Tensor = torch.Tensor

@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from unsample.arrays import check_memory
-from unsample.torch import batching, derivatives, kernels, shapes
+from unsample.arrays.library import check_memory
+from unsample.torch import autograd, kernels, shapes, vmap
 
 SCHEMAS: dict[str, str] = {
     "nearest": "(Tensor x, int[] factor) -> Tensor",
@@ -93,9 +93,9 @@ def _register() -> None:
         _library.define(name + schema, tags=(torch.Tag.pt2_compliant_tag,))
         _library.impl(name, KERNELS[name], "CompositeExplicitAutograd")
         torch.library.register_fake(f"unsample::{name}", getattr(shapes, name), lib=_library)
-        torch.library.register_vmap(f"unsample::{name}", batching.RULES[name], lib=_library)
-        if name in derivatives.KERNELS:
-            _library.impl(name, derivatives.KERNELS[name](), "Autograd")
+        torch.library.register_vmap(f"unsample::{name}", vmap.RULES[name], lib=_library)
+        if name in autograd.KERNELS:
+            _library.impl(name, autograd.KERNELS[name](), "Autograd")
         if name in AUTOCAST:
             for key, device in DEVICES.items():
                 _library.impl(name, _autocast(name, key, device), key)

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from unsample.arrays import ORDERED, SUMS, dtype_kind, namespace, promoted
+from unsample.arrays.library import ORDERED, SUMS, dtype_kind, namespace, promoted
 from unsample.geometry.plan import Plan
 from unsample.geometry.sizes import windows_over
 from unsample.geometry.window import AdaptiveWindow, AnyWindow
@@ -21,7 +21,7 @@ from unsample.ops import resize as resize_ops
 from unsample.ops import shuffle as shuffle_ops
 from unsample.switches import switch_dtype
 from unsample.torch.layout import allocated
-from unsample.torch.lowering import pairs, planned, symbolic
+from unsample.torch.plan_ints import pairs, planned, symbolic
 from unsample.torch.windows import coarse_size, fine_size, from_ints
 
 Tensor = torch.Tensor

@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
+from unsample.errors import ShapeError
 from unsample.geometry.arguments import count, is_sequence, paddings, per_axis
-from unsample.geometry.errors import ShapeError
 from unsample.geometry.sizes import windows_over
 from unsample.switches import Switches
 from unsample.torch import functional

@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from unsample.errors import ShapeError
 from unsample.geometry.arguments import is_sequence, wanted_size
-from unsample.geometry.errors import ShapeError
 from unsample.torch import functional
 from unsample.torch.errors import TorchShapeError
 from unsample.torch.layers.conv import size_of
-from unsample.torch.lowering import symbolic
+from unsample.torch.plan_ints import symbolic
 
 Tensor = torch.Tensor
 IntOrInts = int | Sequence[int]

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from unsample.memory import empty
+from unsample.native.memory import empty
 
 # Layouts kept of one weight, each about as large as it and for as long as it lives: a layout depends on the
 # sizes, the dtype and the instructions.

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils import parametrize
 
-from unsample.torch.dropin import through
+from unsample.torch.models.functions import through
 
 Tensor = torch.Tensor
 

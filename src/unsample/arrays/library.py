@@ -11,8 +11,8 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
+from unsample.arrays.packed_weight import PackedWeight
 from unsample.geometry.arguments import describe, listed
-from unsample.packed import PackedWeight
 
 
 class SupportsArray(Protocol):

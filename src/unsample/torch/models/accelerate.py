@@ -20,11 +20,11 @@ from torch.nn.utils import parametrize
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
-from unsample.arrays import dtype_name
+from unsample.arrays.library import dtype_name
 from unsample.geometry.arguments import describe
-from unsample.torch.dropin import FUNCTIONS, TIMED_ONLY, name_of, remember, remembered, taken
 from unsample.torch.errors import TorchShapeError
-from unsample.torch.faster import FASTER, PLAIN, counterpart
+from unsample.torch.models.functions import FUNCTIONS, TIMED_ONLY, name_of, remember, remembered, taken
+from unsample.torch.models.layers import FASTER, PLAIN, counterpart
 
 Tensor = torch.Tensor
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from unsample.arrays import dtype_kind
+from unsample.arrays.library import dtype_kind
 from unsample.geometry.plan import Plan
 from unsample.geometry.window import Window
 from unsample.ops import conv as definitions

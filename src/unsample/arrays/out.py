@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from unsample.arrays import COPIES, ArrayT, dtype_name, has_values, memory_of, namespace
+from unsample.arrays.library import COPIES, ArrayT, dtype_name, has_values, memory_of, namespace
+from unsample.errors import ShapeError
 from unsample.geometry.arguments import describe
-from unsample.geometry.errors import ShapeError
 
 
 def check_out(

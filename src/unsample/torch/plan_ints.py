@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from unsample.errors import ShapeError
 from unsample.geometry.arguments import (
     PADDING_MODES,
     choice,
@@ -21,8 +22,7 @@ from unsample.geometry.arguments import (
     rank_of,
     spatial_size,
 )
-from unsample.geometry.errors import ShapeError
-from unsample.geometry.plan import Plan, kept
+from unsample.geometry.plan import Plan, cached_plan
 from unsample.geometry.sizes import fine_range, resolve_padding, windows_over
 from unsample.geometry.window import AdaptiveWindow, AnyWindow, Window
 from unsample.interop.switch_indices import check_pooled
@@ -43,7 +43,7 @@ def symbolic(*shapes: Shape) -> bool:
 
 def planned(plan: Callable[..., Plan], shape: Shape, *args: Any, **kwargs: Any) -> Plan:
     """The plan of a call, kept from the last one like it."""
-    return kept(plan, (tuple(shape),), *args, **kwargs)
+    return cached_plan(plan, (tuple(shape),), *args, **kwargs)
 
 
 def factors(operation: str, array: str, shape: Shape, factor: Any) -> list[int]:
@@ -209,7 +209,7 @@ def _of_switches(
     plan: Callable[..., Plan], shape: Shape, taps: Shape, windows: tuple[AnyWindow, ...]
 ) -> list[int]:
     if not symbolic(shape, taps):
-        kept(plan, (tuple(shape), tuple(taps)), windows)
+        cached_plan(plan, (tuple(shape), tuple(taps)), windows)
     return to_ints(windows)
 
 

@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from unsample.errors import ShapeError
 from unsample.geometry.arguments import describe, is_sequence
-from unsample.geometry.errors import ShapeError
 from unsample.inspection.analysis import Analysis, Step, analyse
 from unsample.inspection.archive import first_line, shown
-from unsample.inspection.graph import Trace
 from unsample.inspection.report import Inspection
-from unsample.inspection.sizes import Sizes, sizes_that_run
+from unsample.inspection.sizes_that_run import Sizes, sizes_that_run
+from unsample.inspection.vocabulary import Trace
 
 LARGEST = 2048  # elements of an axis of the largest input tried for its receptive field
 

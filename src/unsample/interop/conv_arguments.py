@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from unsample.errors import ShapeError
 from unsample.geometry.arguments import (
     Pads,
     choice,
@@ -23,7 +24,6 @@ from unsample.geometry.arguments import (
     per_axis,
 )
 from unsample.geometry.arguments import paddings as pads_of
-from unsample.geometry.errors import ShapeError
 from unsample.geometry.sizes import resolve_padding
 from unsample.interop.libraries import Call, call_of
 

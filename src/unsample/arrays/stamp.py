@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from unsample.arrays import constant
+from unsample.arrays.library import constant
 from unsample.geometry.window import Positions
 
 Where = tuple[Positions | None, ...]

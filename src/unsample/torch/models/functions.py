@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 
-from unsample import kept
+from unsample import cache
+from unsample.errors import ShapeError
 from unsample.geometry.arguments import is_sequence
-from unsample.geometry.errors import ShapeError
 from unsample.geometry.window import Window
 from unsample.switches import Switches
 from unsample.torch import direct, functional
@@ -195,11 +195,11 @@ def _indices(switches: Switches) -> Tensor:
 def _places(windows: tuple[Window, ...]) -> tuple[Tensor, Tensor]:
     """Where every window starts, flat in its plane, and how far its taps are from there."""
     key = _places, windows
-    found: tuple[Tensor, Tensor] | None = kept.find(key)
+    found: tuple[Tensor, Tensor] | None = cache.find(key)
     if found is None:
         with torch.inference_mode(False):  # they are kept, and used with and without it
             found = _found_places(windows)
-        kept.keep(key, found, sum(each.nbytes for each in found))
+        cache.keep(key, found, sum(each.nbytes for each in found))
     return found
 
 

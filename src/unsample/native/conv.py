@@ -11,18 +11,17 @@ from typing import Any, cast
 
 import numpy as np
 
-from unsample import kept as bounded
-from unsample import native
-from unsample.arrays import zeros
+from unsample import cache
+from unsample.arrays.library import zeros
+from unsample.arrays.out import placed
+from unsample.arrays.packed_weight import PackedWeight
+from unsample.arrays.stamp import add_tap, slice_tap
 from unsample.geometry.plan import Plan
 from unsample.geometry.window import Window
-from unsample.memory import empty
-from unsample.out import placed
-from unsample.packed import PackedWeight
-from unsample.stamp import add_tap, slice_tap
+from unsample.native import module, moves
+from unsample.native.memory import empty
 
-_native = native._native
-_MAX_RANK = 6  # native/kernels/conv_job.h
+MAX_RANK = 6  # native/kernels/conv_job.h
 _ELEMENTS = ("float32", "float64", "float16", "bfloat16")  # the last of ml_dtypes: NumPy has none itself
 _BFLOAT16 = 3
 _FOLDS = {"zeros": 0, "circular": 1, "reflect": 2, "replicate": 3}
@@ -37,7 +36,7 @@ def conv_transpose(y: Any, weight: Any, bias: Any, plan: Plan, groups: int, dtyp
     """`unsample.conv_transpose` as planned."""
     if not _folds(plan):
         return _multiply(True, y, weight, bias, plan, groups, dtype, out)
-    if 0 in plan.output_shape or not _takes(plan, dtype, y, weight, bias):
+    if 0 in plan.output_shape or not _kernel_takes_conv(plan, dtype, y, weight, bias):
         return None  # padding of an axis without elements folds onto nothing
     # With the padding kept, which is then folded back; sums of float16 stay in float32 until then.
     total = np.promote_types(dtype, np.float32)
@@ -53,13 +52,21 @@ def conv_transpose(y: Any, weight: Any, bias: Any, plan: Plan, groups: int, dtyp
 
 def conv_weight_grad(x: Any, y: Any, plan: Plan, groups: int, dtype: Any, out: Any) -> Any:
     """`unsample.conv_weight_grad` as planned."""
-    if not _takes(plan, dtype, x, y):
+    if not _kernel_takes_conv(plan, dtype, x, y):
         return None
     fine, coarse = _source(x, dtype), _source(y, dtype)
-    target = native._target(out, plan.output_shape, dtype)
+    target = moves.kernel_target(out, plan.output_shape, dtype)
     channels = (plan.output_shape[1] * groups, plan.output_shape[0])
-    compiled = _compiled(
-        _native.WeightGrad, False, plan, groups, dtype, channels, fine.strides, coarse.strides, _native.tier()
+    compiled = compiled_conv(
+        module.kernels.WeightGrad,
+        False,
+        plan,
+        groups,
+        dtype,
+        channels,
+        fine.strides,
+        coarse.strides,
+        module.kernels.tier(),
     )
     if compiled is None:
         return None
@@ -80,13 +87,13 @@ def _element(dtype: Any) -> int:
     return _ELEMENTS.index(dtype.name) if dtype.name in _ELEMENTS and dtype.isnative else -1
 
 
-def _takes(plan: Plan, dtype: Any, *arrays: Any) -> bool:
-    if native._native is None or type(arrays[0]) is not np.ndarray:
+def _kernel_takes_conv(plan: Plan, dtype: Any, *arrays: Any) -> bool:
+    if module.kernels is None or type(arrays[0]) is not np.ndarray:
         return False
-    if _element(dtype) < 0 or len(plan.windows) > _MAX_RANK:
+    if _element(dtype) < 0 or len(plan.windows) > MAX_RANK:
         return False
     for x in arrays:
-        if x is None or (x.dtype is dtype and type(x) is np.ndarray) or native.takes(x):
+        if x is None or (x.dtype is dtype and type(x) is np.ndarray) or moves.kernel_takes_moves(x):
             continue
         return False
     return True
@@ -95,16 +102,16 @@ def _takes(plan: Plan, dtype: Any, *arrays: Any) -> bool:
 def _multiply(
     transposed: bool, x: Any, weight: Any, bias: Any, plan: Plan, groups: int, dtype: Any, out: Any
 ) -> Any:
-    if not _takes(plan, dtype, x, weight, bias):
+    if not _kernel_takes_conv(plan, dtype, x, weight, bias):
         return None
-    source, kernel = _source(x, dtype), native._ready(_cast(weight, dtype))
-    start = None if bias is None else native._ready(_cast(bias, dtype))
+    source, kernel = _source(x, dtype), moves.in_c_order(_cast(weight, dtype))
+    start = None if bias is None else moves.in_c_order(_cast(bias, dtype))
     shape = plan.output_shape
     channel = len(shape) - len(plan.windows) - 1
     target = out if out is not None and out.flags.aligned else _fresh(shape, dtype, channel, source)
     channels = (plan.input_shape[channel], shape[channel])
-    compiled = _compiled(
-        _native.Conv,
+    compiled = compiled_conv(
+        module.kernels.Conv,
         transposed,
         plan,
         groups,
@@ -112,7 +119,7 @@ def _multiply(
         channels,
         source.strides,
         target.strides,
-        _native.tier(),
+        module.kernels.tier(),
     )
     if compiled is None:
         return None
@@ -147,32 +154,32 @@ def contiguous(transposed: bool, plan: Plan, groups: int, dtype: Any, tier: str)
     None where there is none, or where more than this one call makes the result.
     """
     found = _contiguous(transposed, plan, groups, dtype, tier)
-    return _compiled(*found) if type(found) is tuple else found
+    return compiled_conv(*found) if type(found) is tuple else found
 
 
 @lru_cache(maxsize=1024)
 def _contiguous(transposed: bool, plan: Plan, groups: int, dtype: Any, tier: str) -> Any:
-    """The same, or where its tables are large the arguments of `_compiled`, which bounds their bytes."""
-    if _element(dtype) < 0 or len(plan.windows) > _MAX_RANK:
+    """The same, or where its tables are large the arguments of `compiled_conv`, which bounds their bytes."""
+    if _element(dtype) < 0 or len(plan.windows) > MAX_RANK:
         return None
     if transposed and _folds(plan):
         return None
     shapes = (plan.input_shape, plan.output_shape)
     channels = (shapes[0][-plan.rank - 1], shapes[1][-plan.rank - 1])
     strides = [c_strides(shape, dtype.itemsize) for shape in shapes]
-    key = (_native.Conv, transposed, plan, groups, dtype, channels, *strides, tier)
-    return key if _table_bytes(plan) > _SMALL else _compiled(*key)
+    key = (module.kernels.Conv, transposed, plan, groups, dtype, channels, *strides, tier)
+    return key if _table_bytes(plan) > _SMALL else compiled_conv(*key)
 
 
 @lru_cache(maxsize=1024)
 def contiguous_weight_grad(plan: Plan, groups: int, dtype: Any, tier: str) -> Any:
     """`conv_weight_grad` on the C++ side, for arrays in C order, whose addresses it takes too."""
-    if _element(dtype) < 0 or len(plan.windows) > _MAX_RANK:
+    if _element(dtype) < 0 or len(plan.windows) > MAX_RANK:
         return None
     channels = (plan.output_shape[1] * groups, plan.output_shape[0])
     coarse = (*plan.input_shape[: -plan.rank - 1], channels[1], *plan.coarse)
     strides = [c_strides(shape, dtype.itemsize) for shape in (plan.input_shape, coarse)]
-    return _compiled(_native.WeightGrad, False, plan, groups, dtype, channels, *strides, tier)
+    return compiled_conv(module.kernels.WeightGrad, False, plan, groups, dtype, channels, *strides, tier)
 
 
 def c_strides(shape: tuple[int, ...], itemsize: int = 1) -> tuple[int, ...]:
@@ -191,15 +198,15 @@ def _table_bytes(plan: Plan) -> int:
     return 64 * (taps + phases) + 16 * sum(max(w.fine, w.coarse) * w.size // w.stride for w in windows)
 
 
-def _compiled(*key: Any) -> Any:
+def compiled_conv(*key: Any) -> Any:
     """The plan on the C++ side, for arrays of these strides in bytes; None where it has none."""
     found = _small(*key)
     if found is not _LARGE:
         return found
-    found = bounded.find((_compiled, *key))
+    found = cache.find((compiled_conv, *key))
     if found is None:
         found = _made(*key)
-        bounded.keep((_compiled, *key), found, _table_bytes(key[2]))
+        cache.keep((compiled_conv, *key), found, _table_bytes(key[2]))
     return found
 
 

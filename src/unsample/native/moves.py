@@ -1,30 +1,25 @@
 """The compiled kernels: what they take, and what they are told.
 
 Each function here ends an operation as its definition would: a plan and arrays in, an array out. Where
-`takes` says no, or where nothing is compiled, the definition in `ops/` runs instead.
+`kernel_takes_...` says no, or where nothing is compiled, the definition in `ops/` runs instead.
 """
 
 import itertools
-import os
-import warnings
-from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from unsample import kept, memory, thread_count
-from unsample.arrays import ArrayT
-from unsample.geometry.arguments import listed
+from unsample import cache
+from unsample.arrays.library import ArrayT
+from unsample.arrays.out import placed
+from unsample.arrays.packed_weight import PackedWeight
 from unsample.geometry.plan import Plan
 from unsample.geometry.resample import Resample
 from unsample.geometry.window import AdaptiveWindow, AnyWindow, Window
-from unsample.memory import empty
-from unsample.out import placed
-from unsample.packed import PackedWeight
-
-_native, _missing = thread_count.load(os.environ)
+from unsample.native import module
+from unsample.native.memory import empty
 
 # The order of native/targets.h.
 _DTYPES = (
@@ -34,97 +29,6 @@ _DTYPES = (
 )
 _LAST, _SUM, _MAX = range(3)
 _RULES = {"sum": _SUM, "max": _MAX}
-
-
-@dataclass(frozen=True, slots=True)
-class Config:
-    """What computes: `unsample.show_config()`.
-
-    Parameters
-    ----------
-    compiled : bool
-        Whether the kernels are there; without them the definition runs, many times slower.
-    tier : str
-        The instruction set in use; UNSAMPLE_TIER forces another of `tiers`.
-    tiers : tuple of str
-        Those that were built and that this machine has, best first.
-    vector_bytes : int
-        Of the kernels that move data.
-    num_threads : int
-        As `get_num_threads` has it.
-    kept_bytes : int
-        Memory of freed results, kept for the next ones: `set_kept_memory`.
-    reason : str
-        Why nothing compiled is used, if so.
-    """
-
-    compiled: bool
-    tier: str
-    tiers: tuple[str, ...]
-    vector_bytes: int
-    num_threads: int
-    kept_bytes: int = 0
-    reason: str = ""
-
-    def __repr__(self) -> str:
-        if not self.compiled:
-            return (
-                f"unsample: NOT COMPILED ({self.reason})\n"
-                f"  NumPy arrays go through the definition, many times slower than the kernels"
-            )
-        others = ", ".join(tier for tier in self.tiers if tier != self.tier) or "none"
-        return (
-            f"unsample: compiled kernels for NumPy arrays\n"
-            f"  tier      {self.tier} ({self.vector_bytes}-byte vectors); also here: {others}\n"
-            f"  threads   {self.num_threads}\n"
-            f"  memory    {self.kept_bytes / 1e6:.0f} MB of freed results kept for the next ones"
-        )
-
-
-def show_config() -> Config:
-    """Which kernels compute, with which instructions, on how many threads.
-
-    Examples
-    --------
-    >>> import unsample as us
-    >>> config = us.show_config()
-    >>> config.tier in config.tiers or not config.compiled
-    True
-    """
-    if _native is None:
-        return Config(False, "definition", (), 0, 1, reason=_missing)
-    return Config(
-        True,
-        _native.tier(),
-        tuple(_native.tiers()),
-        _native.vector_bytes(),
-        thread_count.get_num_threads(),
-        _native.kept_bytes(),
-    )
-
-
-def _start() -> None:
-    """Say once where nothing is compiled; obey UNSAMPLE_TIER and the variables of `thread_count`."""
-    tier = os.environ.get("UNSAMPLE_TIER", "")
-    if _native is None:
-        if tier:
-            raise ImportError(f"unsample: UNSAMPLE_TIER is {tier!r}, but nothing is compiled ({_missing})")
-        if not os.environ.get("UNSAMPLE_NO_NATIVE"):
-            warnings.warn(
-                f"unsample runs without its compiled kernels, many times slower ({_missing})",
-                RuntimeWarning,
-                stacklevel=2,
-            )
-        return
-    if tier and not _native.use_tier(tier):
-        raise ImportError(
-            f"unsample: UNSAMPLE_TIER must be one of {listed(_native.tiers())} on this machine, got {tier!r}"
-        )
-    thread_count.start()
-    memory.start()
-
-
-_start()
 
 
 # -- which arrays ------------------------------------------------------------------------------------------
@@ -139,15 +43,15 @@ def _moves(dtype: np.dtype[Any]) -> bool:
 
 
 @lru_cache(maxsize=64)
-def _code(dtype: np.dtype[Any]) -> int:
+def dtype_code(dtype: np.dtype[Any]) -> int:
     """The place of a dtype among those that are compared and added, -1 for the others."""
     name = "uint8" if dtype.kind == "b" else dtype.name
     return _DTYPES.index(name) if name in _DTYPES and _moves(dtype) else -1
 
 
-def takes(*arrays: Any) -> bool:
+def kernel_takes_moves(*arrays: Any) -> bool:
     """Whether the kernels can move the elements of these arrays."""
-    if _native is None:
+    if module.kernels is None:
         return False
     for x in arrays:  # half the time of all() over a generator
         if type(x) in _ARRAYS and _moves(x.dtype):
@@ -156,24 +60,24 @@ def takes(*arrays: Any) -> bool:
     return True
 
 
-def reckons(*arrays: Any) -> bool:
+def kernel_takes_sums(*arrays: Any) -> bool:
     """Whether the kernels can also compare and add them: no complex numbers, no long doubles."""
-    if _native is None:
+    if module.kernels is None:
         return False
     for x in arrays:
-        if type(x) in _ARRAYS and _code(x.dtype) >= 0:
+        if type(x) in _ARRAYS and dtype_code(x.dtype) >= 0:
             continue
         return False
     return True
 
 
-def _ready(x: Any) -> Any:
+def in_c_order(x: Any) -> Any:
     """`x` as kernels read it: in C order, every element at a multiple of its size."""
     flags = x.flags
     return x if flags.c_contiguous and flags.aligned else np.array(x, order="C", subok=False)
 
 
-def _target(out: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+def kernel_target(out: Any, shape: tuple[int, ...], dtype: Any) -> Any:
     """Where a kernel writes: `out` itself where it is in C order."""
     if out is not None and out.flags.c_contiguous and out.flags.aligned:
         return out
@@ -184,20 +88,20 @@ def _target(out: Any, shape: tuple[int, ...], dtype: Any) -> Any:
 
 
 @lru_cache(maxsize=1024)  # of the size of a plan: those with tables are kept apart
-def _compiled(plan: Plan, channels: int = 0, blocks: bool = False) -> Any:
+def compiled_plan(plan: Plan, channels: int = 0, blocks: bool = False) -> Any:
     """The plan on the C++ side."""
-    return _native.Plan(*plan_arguments(plan, channels, blocks))
+    return module.kernels.Plan(*plan_arguments(plan, channels, blocks))
 
 
-def _compiled_pool(plan: Plan) -> Any:
+def compiled_pool_plan(plan: Plan) -> Any:
     """The same of a pooling, whose windows may have tables: two numbers of eight bytes each."""
     if type(plan.windows[-1]) is Window:  # then all are
-        return _compiled(plan, 0)
-    key = _compiled_pool, plan
-    found = kept.find(key)
+        return compiled_plan(plan, 0)
+    key = compiled_pool_plan, plan
+    found = cache.find(key)
     if found is None:
-        found = _native.Plan(*plan_arguments(plan))
-        kept.keep(key, found, 16 * sum(plan.coarse))
+        found = module.kernels.Plan(*plan_arguments(plan))
+        cache.keep(key, found, 16 * sum(plan.coarse))
     return found
 
 
@@ -236,41 +140,41 @@ def move(
     kernel: str, x: ArrayT, plan: Plan, out: ArrayT | None, channels: int = 0, blocks: bool = False
 ) -> ArrayT:
     """Elements from place to place: "nearest", "nails", "decimate", "shuffle", "unshuffle"."""
-    source = _ready(x)
-    target = _target(out, plan.output_shape, source.dtype)
-    getattr(_native, kernel)(_compiled(plan, channels, blocks), source, target, source.itemsize)
+    source = in_c_order(x)
+    target = kernel_target(out, plan.output_shape, source.dtype)
+    getattr(module.kernels, kernel)(compiled_plan(plan, channels, blocks), source, target, source.itemsize)
     return placed(target, out)
 
 
 def window_sum(y: ArrayT, plan: Plan, dtype: Any, out: ArrayT | None) -> ArrayT:
     """Every block added up, in the order of the definition."""
-    source = _ready(y)
-    target = _target(out, plan.output_shape, dtype)
-    _native.window_sum(_compiled(plan), source, target, _code(source.dtype), target.itemsize)
+    source = in_c_order(y)
+    target = kernel_target(out, plan.output_shape, dtype)
+    module.kernels.window_sum(compiled_plan(plan), source, target, dtype_code(source.dtype), target.itemsize)
     return placed(target, out)
 
 
 def max_pool(x: Any, plan: Plan, taps_dtype: Any, out: tuple[Any, Any]) -> tuple[Any, Any]:
     """The largest of every window, and (unless `taps_dtype` is None) which it was."""
-    x = _ready(x)
-    values = _target(out[0], plan.output_shape, x.dtype)
-    taps = None if taps_dtype is None else _target(out[1], plan.output_shape, taps_dtype)
+    x = in_c_order(x)
+    values = kernel_target(out[0], plan.output_shape, x.dtype)
+    taps = None if taps_dtype is None else kernel_target(out[1], plan.output_shape, taps_dtype)
     width = 1 if taps is None else taps.itemsize
-    _native.pool(_compiled_pool(plan), x, values, taps, _code(x.dtype), width)
+    module.kernels.pool(compiled_pool_plan(plan), x, values, taps, dtype_code(x.dtype), width)
     return placed(values, out[0]), placed(taps, out[1])
 
 
-def counts(taps: Any) -> bool:
+def kernel_takes_taps(taps: Any) -> bool:
     """Whether switches lie as the kernels read them: unsigned, one, two or four bytes each."""
-    return takes(taps) and taps.dtype.kind == "u" and taps.itemsize <= 4
+    return kernel_takes_moves(taps) and taps.dtype.kind == "u" and taps.itemsize <= 4
 
 
 def max_unpool(values: Any, taps: Any, plan: Plan, duplicates: str, out: Any) -> Any:
     """Values back to where their switches point; None where one points nowhere."""
-    values, taps = _ready(values), _ready(taps)
-    target = _target(out, plan.output_shape, values.dtype)
+    values, taps = in_c_order(values), in_c_order(taps)
+    target = kernel_target(out, plan.output_shape, values.dtype)
     rule, code = unpool_rule(plan, duplicates, values.dtype)
-    good = _native.unpool(_compiled_pool(plan), values, taps, target, code, taps.itemsize, rule)
+    good = module.kernels.unpool(compiled_pool_plan(plan), values, taps, target, code, taps.itemsize, rule)
     return placed(target, out) if good else None
 
 
@@ -279,27 +183,27 @@ def unpool_rule(plan: Plan, duplicates: str, dtype: np.dtype[Any]) -> tuple[int,
     rule = _RULES.get(duplicates, _LAST)
     if rule == _LAST or plan.tiles:  # nothing meets: all four are the same
         return _LAST, dtype.itemsize
-    return rule, _code(dtype)
+    return rule, dtype_code(dtype)
 
 
 def max_gather(x: Any, taps: Any, plan: Plan, out: Any) -> Any:
     """The elements that switches point to; None where one points nowhere."""
-    x, taps = _ready(x), _ready(taps)
-    target = _target(out, plan.output_shape, x.dtype)
-    good = _native.gather(_compiled_pool(plan), x, taps, target, x.itemsize, taps.itemsize)
+    x, taps = in_c_order(x), in_c_order(taps)
+    target = kernel_target(out, plan.output_shape, x.dtype)
+    good = module.kernels.gather(compiled_pool_plan(plan), x, taps, target, x.itemsize, taps.itemsize)
     return placed(target, out) if good else None
 
 
 def _terms(axis: Resample, up: bool, begin: int, end: int) -> Any:
     """What outputs [begin, end) of an axis are made of, on the C++ side; kept where that is a whole axis."""
     key = _terms, axis, up, begin, end
-    found = kept.find(key)
+    found = cache.find(key)
     if found is None:
         n, outputs = (axis.source, axis.target) if up else (axis.target, axis.source)
         first, source, weights = map(np.ascontiguousarray, axis.terms(up, begin, end))
-        found = _native.Terms(n, end - begin, first, source, weights)
+        found = module.kernels.Terms(n, end - begin, first, source, weights)
         if end - begin == outputs:
-            kept.keep(key, found, _terms_bytes(len(weights), outputs))
+            cache.keep(key, found, _terms_bytes(len(weights), outputs))
     return found
 
 
@@ -314,9 +218,9 @@ def terms_arguments(axis: Resample, up: bool) -> tuple[Any, ...]:
     return n, m, *axis.terms(up, 0, m)
 
 
-def resizes(x: Any, copy: bool, up: bool) -> bool:
+def kernel_takes_resize(x: Any, copy: bool, up: bool) -> bool:
     """Whether the kernels resize `x`: copies of any width, sums of float32 and float64."""
-    return takes(x) and ((copy and up) or x.dtype in _RESIZED)
+    return kernel_takes_moves(x) and ((copy and up) or x.dtype in _RESIZED)
 
 
 _RESIZED = frozenset((np.dtype(np.float32), np.dtype(np.float64)))
@@ -324,14 +228,14 @@ _RESIZED = frozenset((np.dtype(np.float32), np.dtype(np.float64)))
 
 def resize(x: Any, plan: Plan, up: bool, copy: bool, out: Any) -> Any:
     """One axis after the other, of those that change; the last into `out`."""
-    passes = _passes(plan, up)
+    passes = compiled_passes(plan, up)
     for i, (blocks, shape, outer, inner) in enumerate(passes, 1):
-        source = _ready(x)
-        x = _target(out if i == len(passes) else None, shape, source.dtype)
+        source = in_c_order(x)
+        x = kernel_target(out if i == len(passes) else None, shape, source.dtype)
         if isinstance(blocks, Resample):
             _resize_long(blocks, up, copy, source, x, outer, inner)
         else:
-            _native.resize(blocks, source, x, outer, inner, source.itemsize, copy and up)
+            module.kernels.resize(blocks, source, x, outer, inner, source.itemsize, copy and up)
     return placed(x, out)
 
 
@@ -347,7 +251,7 @@ def _resize_long(
         terms = _terms(axis, up, begin, end)
         for row, out in zip(rows, made, strict=True):
             here = out[begin * inner : end * inner]
-            _native.resize(terms, row, here, 1, inner, source.itemsize, copy and up)
+            module.kernels.resize(terms, row, here, 1, inner, source.itemsize, copy and up)
 
 
 Passes = list[tuple[Any, tuple[int, ...], int, int]]
@@ -356,13 +260,13 @@ _LIGHT = 100_000  # bytes of terms that the 256 plans used last may have each
 
 @lru_cache(maxsize=256)
 def _light_passes(plan: Plan, up: bool) -> Passes | None:
-    """`_passes` of few terms, found in a microsecond less; None of many, which are kept by their bytes."""
+    """`compiled_passes` of few terms, a microsecond faster; None of many, which are kept by their bytes."""
     changed = [r for r in plan.resamples if r.source != r.target]
     many = sum(_terms_bytes(r.slots * r.target, max(r.source, r.target)) for r in changed)
     return _made_passes(plan, up) if many <= _LIGHT else None
 
 
-def _passes(plan: Plan, up: bool) -> Passes:
+def compiled_passes(plan: Plan, up: bool) -> Passes:
     """What each pass needs to know, in the order of the axes: its terms, or the axis where they are many."""
     return _light_passes(plan, up) or _made_passes(plan, up)
 

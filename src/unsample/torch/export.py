@@ -3,7 +3,7 @@
 One function per operator, with its arguments. `torch.onnx.export` gets them by itself: `functional.call`
 asks whether it is running. A program exported before takes them as a table:
 
-    program.run_decompositions(unsample.torch.decompositions())
+    program.run_decompositions(unsample.torch.export())
 
 They are graphs to be written down, without mutation and, but for `resize` other than torch's own and
 adaptive pooling, for sizes that may be symbols. `conv_weight_grad`, a training step's, has none.
@@ -21,7 +21,7 @@ from unsample.geometry.window import AnyWindow, Window
 from unsample.switches import switch_dtype
 from unsample.torch import shapes
 from unsample.torch.errors import TorchShapeError
-from unsample.torch.lowering import pairs
+from unsample.torch.plan_ints import pairs
 from unsample.torch.windows import from_ints
 
 Tensor = torch.Tensor

@@ -1,4 +1,4 @@
-"""Torch's operators, as they reach the dispatcher, in the words of `graph.py`: one function per family.
+"""Torch's operators, as they reach the dispatcher, in the words of `vocabulary.py`: one function per family.
 
 Windows are made of the shapes that were seen, so no size formula is repeated here.
 """

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from unsample.errors import ShapeError
 from unsample.geometry.arguments import choice, is_sequence
-from unsample.geometry.errors import ShapeError
 from unsample.torch.errors import TorchShapeError
 from unsample.torch.layers import content, conv, learned, resize
 from unsample.torch.layers.resize import MODES

@@ -6,8 +6,8 @@ from typing import Any
 
 from unsample.geometry.window import AdaptiveWindow
 from unsample.inspection import grids
-from unsample.inspection.graph import Op
 from unsample.inspection.grids import Grid, Layout
+from unsample.inspection.vocabulary import Op
 
 DOWN = ("conv", "pool", "window_sum", "decimate", "pixel_unshuffle")
 UP = ("conv_transpose", "max_unpool", "nearest", "nails", "pixel_shuffle")

@@ -4,7 +4,6 @@ In this order: `with unsample.threads(n)`, on the thread that says it; `set_num_
 UNSAMPLE_NUM_THREADS; OMP_NUM_THREADS; the CPUs that affinity and the control group leave to this process.
 """
 
-import importlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,21 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from unsample.geometry.arguments import integer
+from unsample.native.module import kernels
 
 LARGEST = 1024
-
-
-def load(environment: Any) -> tuple[Any, str]:
-    """The compiled module, or None and why there is none."""
-    if environment.get("UNSAMPLE_NO_NATIVE"):
-        return None, "UNSAMPLE_NO_NATIVE is set"
-    try:
-        return importlib.import_module("unsample._native"), ""
-    except ImportError as error:
-        return None, str(error)
-
-
-_native, _ = load(os.environ)
 
 
 def num_threads_wanted(environment: Any) -> int:
@@ -97,7 +84,7 @@ def get_num_threads() -> int:
     ...     us.get_num_threads() if us.show_config().compiled else 3
     3
     """
-    return 1 if _native is None else int(_native.threads())
+    return 1 if kernels is None else int(kernels.threads())
 
 
 def set_num_threads(n: int) -> None:
@@ -109,8 +96,8 @@ def set_num_threads(n: int) -> None:
         Where `n` is no positive integer.
     """
     count = min(integer("set_num_threads", "n", n, minimum=1), LARGEST)
-    if _native is not None:
-        _native.set_threads(count)
+    if kernels is not None:
+        kernels.set_threads(count)
 
 
 @contextmanager
@@ -130,19 +117,19 @@ def threads(n: int) -> Iterator[None]:
     array([1, 1, 2, 2])
     """
     count = min(integer("threads", "n", n, minimum=1), LARGEST)
-    if _native is None:
+    if kernels is None:
         yield
         return
-    before = _native.set_threads_here(count)
+    before = kernels.set_threads_here(count)
     try:
         yield
     finally:
-        _native.set_threads_here(before)
+        kernels.set_threads_here(before)
 
 
 def start() -> None:
     """What the environment says, told to the kernels."""
-    _native.set_threads(num_threads_wanted(os.environ))
+    kernels.set_threads(num_threads_wanted(os.environ))
     granted = quota()
     if granted is not None:
-        _native.set_quota(granted)
+        kernels.set_quota(granted)

@@ -17,7 +17,7 @@ from unsample.geometry.resample import Resample
 from unsample.geometry.solve import ordinal
 from unsample.geometry.window import Window
 from unsample.inspection.analysis import Analysis
-from unsample.inspection.graph import Failure, Trace
+from unsample.inspection.vocabulary import Failure, Trace
 
 Run = Callable[[dict[int, int]], "list[tuple[int, ...]] | Failure"]
 

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from unsample.geometry.arguments import integer
-from unsample.thread_count import decimal, load
+from unsample.native.module import kernels
+from unsample.native.threads import decimal
 
-_native, _ = load(os.environ)
 _LINE, _ALIGNED, _KEPT = 64, 1 << 16, 1 << 20  # bytes; from the second aligned, from the third kept
 
 
@@ -27,7 +27,7 @@ def empty(shape: tuple[int, ...], dtype: Any) -> Any:
     size = prod(shape) * dtype.itemsize
     if size < _ALIGNED:
         return np.empty(shape, dtype)
-    kept = _native.memory(size) if size >= _KEPT else None
+    kept = kernels.memory(size) if size >= _KEPT else None
     if kept is not None:
         address, owner = kept
         found = np.asarray(_Kept(address, owner, size))
@@ -73,8 +73,8 @@ def set_kept_memory(megabytes: int) -> None:
     >>> us.set_kept_memory(512)
     """
     most = integer("set_kept_memory", "megabytes", megabytes, minimum=0)
-    if _native is not None:
-        _native.keep_at_most(min(most * 1_000_000, 2**63 - 1))
+    if kernels is not None:
+        kernels.keep_at_most(min(most * 1_000_000, 2**63 - 1))
 
 
 def start() -> None:
