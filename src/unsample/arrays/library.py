@@ -290,19 +290,6 @@ def to_numpy(x: Any) -> np.ndarray[Any, Any]:
     return np.asarray(x) if hasattr(x, "__array__") else np.from_dlpack(x)
 
 
-def as_one(definition: Any, x: Any) -> Any:
-    """`definition`, or for a jax array the one operation that stands for it in jax's programs.
-
-    It takes the same arguments, see `unsample.jax.primitives`.
-    """
-    jax = sys.modules.get("jax")
-    if jax is None or not isinstance(x, jax.Array):
-        return definition
-    from unsample.jax.primitives import AS_ONE
-
-    return AS_ONE[definition]
-
-
 def has_values(x: Any) -> bool:
     """Whether the elements of `x` can be looked at: not while a framework traces, maps or fakes."""
     torch, jax = sys.modules.get("torch"), sys.modules.get("jax")

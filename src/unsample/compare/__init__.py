@@ -11,7 +11,8 @@ from unsample.compare.comparison import Comparison, check_writable
 from unsample.compare.measures import blockiness, checkerboard
 from unsample.compare.network import METHODS
 from unsample.compare.photographs import BadPhotographs, Photographs, bundled, from_folder
-from unsample.compare.run import Result, Settings, compare, train
+from unsample.compare.results import Result, Settings
+from unsample.compare.run import compare, train
 
 __all__ = [
     "METHODS",

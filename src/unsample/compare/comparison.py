@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from unsample.compare import measures
 from unsample.compare.photographs import Photographs
-from unsample.compare.run import Result, Settings, measured_piece
+from unsample.compare.results import Result, Settings, measured_piece
 from unsample.files import printable, write_whole
 
 if TYPE_CHECKING:

@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from unsample.files import write_whole
-
-if TYPE_CHECKING:
-    from unsample.inspection.report import Inspection
+from unsample.inspection import sentences
+from unsample.inspection.findings import Findings
+from unsample.inspection.table import columns_of, elided, rows_of
 
 # Colours of Okabe & Ito, which colour-blind readers tell apart; the rest takes those of its surroundings.
 STYLE = """
@@ -40,12 +39,10 @@ _PAGE = """<!doctype html>
 """
 
 
-def page(found: "Inspection", *, whole: bool = False) -> str:
+def page(found: Findings, *, whole: bool = False) -> str:
     """The fragment, or the whole page."""
-    from unsample.inspection.table import columns_of, elided
-
-    model, _, totals = found.title().partition("  ")
-    head, *rows = found.table()
+    model, _, totals = sentences.title(found).partition("  ")
+    head, *rows = rows_of(found)
     right = [column.right for column in columns_of(found)]
     body = [
         f'<div class="us-inspect{" page" if whole else ""}"><style>{STYLE}</style>',
@@ -65,7 +62,7 @@ def page(found: "Inspection", *, whole: bool = False) -> str:
         body.append(f"<tr>{''.join(cells)}</tr>")
     body.append("</tbody></table></div><dl>")
     last = ""
-    for heading, sentence in found.findings():
+    for heading, sentence in sentences.all_of(found):
         shown = "" if heading == last else heading
         tone = _class(False, "bad" if heading == "stopped" else "")
         body.append(f"<dt{tone}>{escape(shown)}</dt><dd{tone}>{escape(sentence)}</dd>")
@@ -92,7 +89,7 @@ _WORDS = {
 }
 
 
-def save(found: "Inspection", path: Path) -> None:
+def save(found: Findings, path: Path) -> None:
     """Write the whole page, as `unsample.files.write_whole` does."""
     write_whole("inspect", path, page(found, whole=True))
 

@@ -4,14 +4,13 @@ import csv
 import io
 import json
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 from unsample.inspection import sentences
-from unsample.inspection.analysis import Merge, Step
-from unsample.inspection.sizes_that_run import Sizes
-from unsample.inspection.table import Cell, columns_of, settings_text, shape_text, short
-from unsample.inspection.vocabulary import Failure
+from unsample.inspection.analysis import Step
+from unsample.inspection.findings import Findings
+from unsample.inspection.page import page
+from unsample.inspection.table import Cell, columns_of, rows_of, settings_text
 
 # The header of the CSV: fixed, a new column goes to the end.
 FIELDS = (
@@ -22,8 +21,8 @@ FIELDS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Inspection:
+@dataclass(frozen=True, slots=True, repr=False)
+class Inspection(Findings):
     """What `inspect` found.
 
     Parameters
@@ -47,66 +46,11 @@ class Inspection:
         Of all operators together.
     """
 
-    model: str
-    input_shapes: tuple[tuple[int, ...], ...]
-    output_shapes: tuple[tuple[int, ...], ...]
-    steps: tuple[Step, ...]
-    merges: tuple[Merge, ...]
-    sizes: tuple[Sizes, ...] = ()
-    failure: Failure | None = None
-    repairs: tuple[str, ...] = ()
-    parameters: int = 0
-    multiply_adds: int = 0
-    saved_bytes: int | None = None
-    milliseconds: float | None = None
-
-    @property
-    def checkerboard(self) -> float:
-        """The largest score of a way up; 0 where none has one."""
-        return max(
-            (s.checkerboard.value for s in self.steps if s.checkerboard and s.checkerboard.value is not None),
-            default=0.0,
-        )
-
-    @property
-    def misaligned(self) -> tuple[Merge, ...]:
-        """Merges whose branches lie apart."""
-        return tuple(merge for merge in self.merges if not merge.aligned)
-
-    @property
-    def activation_bytes(self) -> int:
-        """Of the results of all steps."""
-        return sum(step.activation_bytes for step in self.steps)
-
-    def numbers(self) -> dict[str, float]:
-        """What `--fail-if` may compare."""
-        return {
-            "activation_bytes": self.activation_bytes,
-            "checkerboard": self.checkerboard,
-            "failed": float(self.failure is not None),
-            "milliseconds": self.milliseconds or 0.0,
-            "misaligned": float(max((abs(d) for m in self.merges for d in m.apart), default=Fraction(0))),
-            "multiply_adds": self.multiply_adds,
-            "parameters": self.parameters,
-            "period": max((s.period for s in self.sizes), default=1),
-            "receptive_field": max((hi for s in self.steps for _, hi in s.receptive_field), default=0),
-            "saved_bytes": self.saved_bytes or 0,
-            "steps": len(self.steps),
-        }
-
     # -- as text ----------------------------------------------------------------------------------------
 
     def findings(self) -> tuple[tuple[str, str], ...]:
         """Everything beside the table: (heading, sentence)."""
-        found: list[tuple[str, str]] = []
-        if self.failure is not None:
-            where = self.failure.layer or "the model"
-            found.append(("stopped", f"in {where}: {self.failure.sentence}"))
-        found += [("repair", each) for each in self.repairs]
-        found += [("sizes", sentence) for sentence in map(sentences.sizes_sentence, self.sizes)]
-        found += sentences.alignment(self)
-        found += sentences.checkerboards(self)
-        return tuple(found)
+        return sentences.all_of(self)
 
     def __repr__(self) -> str:
         rows = [[cell.plain for cell in row] for row in self.table()]
@@ -123,20 +67,11 @@ class Inspection:
 
     def title(self) -> str:
         """Model, shapes and totals in one line."""
-        shapes = ", ".join(shape_text(s) for s in self.input_shapes)
-        out = ", ".join(shape_text(s) for s in self.output_shapes) or "?"
-        parts = [f"{self.model}  {shapes} -> {out}"]
-        parts.append(f"{short(self.parameters)} parameters, {short(self.multiply_adds)} multiply-adds")
-        if self.saved_bytes is not None:
-            parts.append(f"{short(self.saved_bytes)}B saved for backward")
-        if self.milliseconds is not None:
-            parts.append(f"{self.milliseconds:.1f} ms")
-        return "  ".join([parts[0], ", ".join(parts[1:])])
+        return sentences.title(self)
 
     def table(self) -> list[list[Cell]]:
         """The heading and one row per step."""
-        columns = columns_of(self)
-        return [[Cell(c.heading) for c in columns], *([c.cell(s) for c in columns] for s in self.steps)]
+        return rows_of(self)
 
     # -- as files ---------------------------------------------------------------------------------------
 
@@ -202,8 +137,6 @@ class Inspection:
         return text.getvalue()
 
     def _repr_html_(self) -> str:
-        from unsample.inspection.page import page
-
         return page(self)
 
 

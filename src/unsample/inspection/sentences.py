@@ -1,14 +1,35 @@
 """What an inspection says beside its table, in sentences."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from unsample.inspection.analysis import Merge, Step
+from unsample.inspection.findings import Findings
 from unsample.inspection.sizes_that_run import Sizes
-from unsample.inspection.table import fraction, same, settings_text
+from unsample.inspection.table import fraction, same, settings_text, shape_text, short
 
-if TYPE_CHECKING:
-    from unsample.inspection.report import Inspection
+
+def all_of(found: Findings) -> tuple[tuple[str, str], ...]:
+    """Everything beside the table: (heading, sentence)."""
+    said: list[tuple[str, str]] = []
+    if found.failure is not None:
+        said.append(("stopped", f"in {found.failure.layer or 'the model'}: {found.failure.sentence}"))
+    said += [("repair", each) for each in found.repairs]
+    said += [("sizes", sizes_sentence(each)) for each in found.sizes]
+    return (*said, *alignment(found), *checkerboards(found))
+
+
+def title(found: Findings) -> str:
+    """Model, shapes and totals in one line."""
+    shapes = ", ".join(shape_text(s) for s in found.input_shapes)
+    out = ", ".join(shape_text(s) for s in found.output_shapes) or "?"
+    parts = [f"{found.model}  {shapes} -> {out}"]
+    parts.append(f"{short(found.parameters)} parameters, {short(found.multiply_adds)} multiply-adds")
+    if found.saved_bytes is not None:
+        parts.append(f"{short(found.saved_bytes)}B saved for backward")
+    if found.milliseconds is not None:
+        parts.append(f"{found.milliseconds:.1f} ms")
+    return "  ".join([parts[0], ", ".join(parts[1:])])
 
 
 def sizes_sentence(sizes: Sizes) -> str:
@@ -35,7 +56,7 @@ def axis_names(axes: Sequence[int]) -> str:
     return f"axis {axes[0]}"
 
 
-def alignment(found: "Inspection") -> list[tuple[str, str]]:
+def alignment(found: Findings) -> list[tuple[str, str]]:
     """Merges that lie apart, those that do so alike in one sentence."""
     alike: dict[tuple[str, str, str], list[Merge]] = {}
     for merge in found.misaligned:
@@ -59,7 +80,7 @@ def alignment(found: "Inspection") -> list[tuple[str, str]]:
     return lines
 
 
-def checkerboards(found: "Inspection") -> list[tuple[str, str]]:
+def checkerboards(found: Findings) -> list[tuple[str, str]]:
     """Ways up that make a checkerboard, and what removes it."""
     alike: dict[tuple[Any, ...], list[Step]] = {}
     for step in found.steps:

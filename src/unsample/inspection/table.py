@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from unsample.inspection.analysis import Step
-
-if TYPE_CHECKING:
-    from unsample.inspection.report import Inspection
+from unsample.inspection.findings import Findings
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +157,13 @@ COLUMNS = (
 )
 
 
-def columns_of(found: "Inspection") -> list[Column]:
+def rows_of(found: Findings) -> list[list[Cell]]:
+    """The heading and one row per step."""
+    columns = columns_of(found)
+    return [[Cell(c.heading) for c in columns], *([c.cell(s) for c in columns] for s in found.steps)]
+
+
+def columns_of(found: Findings) -> list[Column]:
     """The columns of the table; times only where they were taken."""
     return [c for c in COLUMNS if found.milliseconds is not None or c.heading != "ms"]
 
@@ -177,7 +181,7 @@ class Fitted:
 DROPPED = ("out B", "par.", "saved B", "m-adds")  # in this order, where there is no room
 
 
-def fitted(found: "Inspection", width: int) -> Fitted:
+def fitted(found: Findings, width: int) -> Fitted:
     """Leave columns out, and the middle of names, until the table is no wider than `width`."""
     columns = columns_of(found)
     for heading in (None, *DROPPED):

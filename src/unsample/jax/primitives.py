@@ -19,6 +19,7 @@ from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
 from unsample import cache
+from unsample.arrays.dispatch import IMPLEMENTATIONS
 from unsample.arrays.library import dtype_kind, result_dtype, sum_dtype
 from unsample.geometry.plan import Plan
 from unsample.geometry.window import AdaptiveWindow
@@ -414,7 +415,7 @@ def _pool(x: Any, plan: Plan, remember: bool) -> tuple[Any, Any]:
     return values, taps[0] if remember else None
 
 
-AS_ONE: dict[Rule, Rule] = {
+IMPLEMENTATIONS["jax"] = {
     nearest.nearest_definition: lambda x, plan: nearest_p.bind(x, plan=plan),
     nearest.window_sum_definition: lambda y, plan: window_sum_p.bind(y, plan=plan),
     nails.nails_definition: lambda x, plan: bed_of_nails_p.bind(x, plan=plan),

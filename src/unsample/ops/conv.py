@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from unsample.arrays.library import SUMS, ArrayT, as_one, namespace, promoted, result_dtype, sum_dtype, zeros
+from unsample.arrays.dispatch import dispatch
+from unsample.arrays.library import SUMS, ArrayT, namespace, promoted, result_dtype, sum_dtype, zeros
 from unsample.arrays.out import check_out, placed
 from unsample.arrays.packed_weight import PackedWeight
 from unsample.arrays.stamp import add_tap, slice_tap
@@ -284,7 +285,7 @@ def conv(
     compiled = conv_kernels.conv(x, weight, bias, plan, groups, dtype, out)
     if compiled is not None:
         return compiled  # type: ignore[no-any-return]
-    return placed(as_one(conv_definition, x)(x, weight, bias, plan, groups), out)
+    return placed(dispatch(conv_definition, x)(x, weight, bias, plan, groups), out)
 
 
 def conv_definition(x: Any, weight: Any, bias: Any, plan: Plan, groups: int) -> Any:
@@ -401,7 +402,7 @@ def conv_transpose(
     compiled = conv_kernels.conv_transpose(y, weight, bias, plan, groups, dtype, out)
     if compiled is not None:
         return compiled  # type: ignore[no-any-return]
-    return placed(as_one(conv_transpose_definition, y)(y, weight, bias, plan, groups), out)
+    return placed(dispatch(conv_transpose_definition, y)(y, weight, bias, plan, groups), out)
 
 
 def conv_transpose_definition(y: Any, weight: Any, bias: Any, plan: Plan, groups: int) -> Any:
@@ -484,7 +485,7 @@ def conv_weight_grad(
     compiled = conv_kernels.conv_weight_grad(x, y, plan, groups, dtype, out)
     if compiled is not None:
         return compiled  # type: ignore[no-any-return]
-    return placed(as_one(weight_grad_definition, x)(x, y, plan, groups), out)
+    return placed(dispatch(weight_grad_definition, x)(x, y, plan, groups), out)
 
 
 def weight_grad_definition(x: Any, y: Any, plan: Plan, groups: int) -> Any:

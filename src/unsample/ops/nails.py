@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from unsample.arrays.library import ArrayT, as_one, namespace, native_order, zeros
+from unsample.arrays.dispatch import dispatch
+from unsample.arrays.library import ArrayT, namespace, native_order, zeros
 from unsample.arrays.out import check_out, placed
 from unsample.arrays.stamp import place_tap, slice_tap
 from unsample.errors import ShapeError
@@ -145,7 +146,7 @@ def bed_of_nails(
         check_out("bed_of_nails", out, plan.output_shape, native_order(x.dtype), x=x)
     if moves.kernel_takes_moves(x):
         return moves.move("nails", x, plan, out)
-    return placed(as_one(nails_definition, x)(x, plan), out)
+    return placed(dispatch(nails_definition, x)(x, plan), out)
 
 
 def nails_definition(x: Any, plan: Plan) -> Any:
@@ -196,7 +197,7 @@ def decimate(y: ArrayT, factor: int | Sequence[int], *, at: At = 0, out: ArrayT 
         check_out("decimate", out, plan.output_shape, native_order(y.dtype), y=y)
     if moves.kernel_takes_moves(y):
         return moves.move("decimate", y, plan, out)
-    return placed(as_one(decimate_definition, y)(y, plan), out)
+    return placed(dispatch(decimate_definition, y)(y, plan), out)
 
 
 def decimate_definition(y: Any, plan: Plan) -> Any:

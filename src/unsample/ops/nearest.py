@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from unsample.arrays.library import ArrayT, as_one, namespace, native_order, result_dtype, sum_dtype, zeros
+from unsample.arrays.dispatch import dispatch
+from unsample.arrays.library import ArrayT, namespace, native_order, result_dtype, sum_dtype, zeros
 from unsample.arrays.out import check_out, placed
 from unsample.arrays.stamp import add_tap, along, place_tap, slice_tap
 from unsample.errors import ShapeError
@@ -90,7 +91,7 @@ def nearest(x: ArrayT, factor: int | Sequence[int], *, out: ArrayT | None = None
         check_out("nearest", out, plan.output_shape, native_order(x.dtype), x=x)
     if moves.kernel_takes_moves(x):
         return moves.move("nearest", x, plan, out)
-    return placed(as_one(nearest_definition, x)(x, plan), out)
+    return placed(dispatch(nearest_definition, x)(x, plan), out)
 
 
 def nearest_definition(x: Any, plan: Plan) -> Any:
@@ -150,7 +151,7 @@ def window_sum(y: ArrayT, factor: int | Sequence[int], *, out: ArrayT | None = N
         check_out("window_sum", out, plan.output_shape, dtype, y=y)
     if moves.kernel_takes_sums(y) and plan.rank <= 8:
         return moves.window_sum(y, plan, dtype, out)
-    return placed(as_one(window_sum_definition, y)(y, plan), out)
+    return placed(dispatch(window_sum_definition, y)(y, plan), out)
 
 
 def window_sum_definition(y: Any, plan: Plan) -> Any:

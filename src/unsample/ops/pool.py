@@ -5,10 +5,10 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
+from unsample.arrays.dispatch import dispatch
 from unsample.arrays.library import (
     ORDERED,
     ArrayT,
-    as_one,
     constant,
     namespace,
     native_order,
@@ -223,7 +223,7 @@ def _pool(xp: Any, x: Any, plan: Plan, remember: bool, out: Any) -> Any:
     if moves.kernel_takes_sums(x):
         values, taps = moves.max_pool(x, plan, dtype if remember else None, (values, taps))
     else:
-        best, winner = as_one(pool_definition, x)(x, plan, remember)
+        best, winner = dispatch(pool_definition, x)(x, plan, remember)
         values, taps = placed(best, values), placed(winner, taps)
     return (values, Switches(taps, plan.windows)) if remember else values
 

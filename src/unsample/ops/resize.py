@@ -8,11 +8,11 @@ from numbers import Rational
 from operator import index
 from typing import Any, SupportsIndex
 
+from unsample.arrays.dispatch import dispatch
 from unsample.arrays.library import (
     COPIES,
     SUMS,
     ArrayT,
-    as_one,
     cast,
     constant,
     contiguous,
@@ -326,7 +326,7 @@ def _walk(x: Any, plan: Plan, *, up: bool, copy: bool = False, out: Any = None) 
         return x
     if moves.kernel_takes_resize(x, copy, up):
         return moves.resize(x, plan, up, copy, out)
-    return as_one(resize_definition, x)(x, plan, up, copy)
+    return dispatch(resize_definition, x)(x, plan, up, copy)
 
 
 def resize_definition(x: Any, plan: Plan, up: bool, copy: bool) -> Any:

@@ -4,7 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from unsample.arrays.library import ArrayT, as_one, namespace, native_order, zeros
+from unsample.arrays.dispatch import dispatch
+from unsample.arrays.library import ArrayT, namespace, native_order, zeros
 from unsample.arrays.out import check_out, placed
 from unsample.arrays.stamp import place_tap, slice_tap
 from unsample.errors import ShapeError
@@ -124,7 +125,7 @@ def pixel_shuffle(
         check_out("pixel_shuffle", out, plan.output_shape, native_order(x.dtype), x=x)
     if moves.kernel_takes_moves(x):
         return moves.move("shuffle", x, plan, out, plan.output_shape[-plan.rank - 1], order == "DCR")
-    return placed(as_one(shuffle_definition, x)(x, plan, order), out)
+    return placed(dispatch(shuffle_definition, x)(x, plan, order), out)
 
 
 def shuffle_definition(x: Any, plan: Plan, order: str) -> Any:
@@ -183,7 +184,7 @@ def pixel_unshuffle(
         check_out("pixel_unshuffle", out, plan.output_shape, native_order(y.dtype), y=y)
     if moves.kernel_takes_moves(y):
         return moves.move("unshuffle", y, plan, out, plan.input_shape[-plan.rank - 1], order == "DCR")
-    return placed(as_one(unshuffle_definition, y)(y, plan, order), out)
+    return placed(dispatch(unshuffle_definition, y)(y, plan, order), out)
 
 
 def unshuffle_definition(y: Any, plan: Plan, order: str) -> Any:

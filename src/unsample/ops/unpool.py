@@ -5,10 +5,10 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from unsample.arrays.dispatch import dispatch
 from unsample.arrays.library import (
     ORDERED,
     ArrayT,
-    as_one,
     constant,
     dtype_kind,
     has_values,
@@ -150,7 +150,7 @@ def max_unpool(
         done: ArrayT | None = moves.max_unpool(values, switches.taps, plan, duplicates, out)
         return _refuse_switches("max_unpool", switches) if done is None else done
     switches.check("max_unpool")
-    unpool = as_one(unpool_definition, values)
+    unpool = dispatch(unpool_definition, values)
     return placed(unpool(values, switches.taps, plan, duplicates), out)
 
 
@@ -268,7 +268,7 @@ def max_gather(x: ArrayT, switches: Switches, *, out: ArrayT | None = None) -> A
         found: ArrayT | None = moves.max_gather(x, switches.taps, plan, out)
         return _refuse_switches("max_gather", switches) if found is None else found
     switches.check("max_gather")
-    return placed(as_one(gather_definition, x)(x, switches.taps, plan), out)
+    return placed(dispatch(gather_definition, x)(x, switches.taps, plan), out)
 
 
 def gather_definition(x: Any, taps: Any, plan: Plan) -> Any:

@@ -11,8 +11,15 @@ from typing import Any
 import numpy as np
 import torch
 
-import unsample as us
 from unsample.arrays.library import SUMS, dtype_kind, memory_of, promoted
+from unsample.ops import conv as ops_conv
+from unsample.ops import nails as ops_nails
+from unsample.ops import nearest as ops_nearest
+from unsample.ops import pool as ops_pool
+from unsample.ops import resize as ops_resize
+from unsample.ops import shuffle as ops_shuffle
+from unsample.ops import unpool as ops_unpool
+from unsample.switches import Switches, switch_dtype
 from unsample.torch.direct import COMPILED, on_torchs_threads
 from unsample.torch.layout import laid_out
 from unsample.torch.plan_ints import pairs
@@ -109,12 +116,19 @@ def _call(operation: Call, *args: Any, out: Any, **kwargs: Any) -> Any:
 
 def nearest(x: Tensor, factor: Sequence[int], empty: Call) -> Any:
     """`unsample.nearest`."""
-    return compute(lambda a, out: _call(us.nearest, a, tuple(factor), out=out), empty, [x], copies=True)
+    return compute(
+        lambda a, out: _call(ops_nearest.nearest, a, tuple(factor), out=out),
+        empty,
+        [x],
+        copies=True,
+    )
 
 
 def window_sum(y: Tensor, factor: Sequence[int], empty: Call) -> Any:
     """`unsample.window_sum`."""
-    return compute(lambda a, out: _call(us.window_sum, a, tuple(factor), out=out), empty, [y], sums=True)
+    return compute(
+        lambda a, out: _call(ops_nearest.window_sum, a, tuple(factor), out=out), empty, [y], sums=True
+    )
 
 
 def bed_of_nails(
@@ -123,21 +137,27 @@ def bed_of_nails(
     """`unsample.bed_of_nails`."""
     words = {"at": tuple(at), "output_size": tuple(output_size)}
     return compute(
-        lambda a, out: _call(us.bed_of_nails, a, tuple(factor), **words, out=out), empty, [x], copies=True
+        lambda a, out: _call(ops_nails.bed_of_nails, a, tuple(factor), **words, out=out),
+        empty,
+        [x],
+        copies=True,
     )
 
 
 def decimate(y: Tensor, factor: Sequence[int], at: Sequence[int], empty: Call) -> Any:
     """`unsample.decimate`."""
     return compute(
-        lambda a, out: _call(us.decimate, a, tuple(factor), at=tuple(at), out=out), empty, [y], copies=True
+        lambda a, out: _call(ops_nails.decimate, a, tuple(factor), at=tuple(at), out=out),
+        empty,
+        [y],
+        copies=True,
     )
 
 
 def pixel_shuffle(x: Tensor, factor: Sequence[int], order: str, empty: Call) -> Any:
     """`unsample.pixel_shuffle`."""
     return compute(
-        lambda a, out: _call(us.pixel_shuffle, a, tuple(factor), order=order, out=out),
+        lambda a, out: _call(ops_shuffle.pixel_shuffle, a, tuple(factor), order=order, out=out),
         empty,
         [x],
         copies=True,
@@ -147,7 +167,7 @@ def pixel_shuffle(x: Tensor, factor: Sequence[int], order: str, empty: Call) -> 
 def pixel_unshuffle(y: Tensor, factor: Sequence[int], order: str, empty: Call) -> Any:
     """`unsample.pixel_unshuffle`."""
     return compute(
-        lambda a, out: _call(us.pixel_unshuffle, a, tuple(factor), order=order, out=out),
+        lambda a, out: _call(ops_shuffle.pixel_unshuffle, a, tuple(factor), order=order, out=out),
         empty,
         [y],
         copies=True,
@@ -160,7 +180,7 @@ def resize(
     """`unsample.resize`."""
     words: dict[str, Any] = {"method": method, "convention": convention, "antialias": antialias}
     return compute(
-        lambda a, out: _call(us.resize, a, tuple(output_size), **words, out=out),
+        lambda a, out: _call(ops_resize.resize, a, tuple(output_size), **words, out=out),
         empty,
         [x],
         copies=method == "nearest",
@@ -173,7 +193,7 @@ def resize_transpose(
     """`unsample.resize_transpose`."""
     words: dict[str, Any] = {"method": method, "convention": convention, "antialias": antialias}
     return compute(
-        lambda a, out: _call(us.resize_transpose, a, tuple(input_size), **words, out=out),
+        lambda a, out: _call(ops_resize.resize_transpose, a, tuple(input_size), **words, out=out),
         empty,
         [y],
         sums=True,
@@ -198,7 +218,7 @@ def max_pool(
     }
 
     def call(a: Any, out: Any) -> Any:
-        values, switches = _call(us.max_pool, a, tuple(kernel_size), **words, out=out)
+        values, switches = _call(ops_pool.max_pool, a, tuple(kernel_size), **words, out=out)
         return values, switches.taps
 
     return compute(call, empty, [x])
@@ -208,7 +228,7 @@ def adaptive_max_pool(x: Tensor, output_size: Sequence[int], empty: Call) -> Any
     """`unsample.adaptive_max_pool`: values and taps."""
 
     def call(a: Any, out: Any) -> Any:
-        values, switches = _call(us.adaptive_max_pool, a, tuple(output_size), out=out)
+        values, switches = _call(ops_pool.adaptive_max_pool, a, tuple(output_size), out=out)
         return values, switches.taps
 
     return compute(call, empty, [x])
@@ -218,8 +238,8 @@ def max_unpool(values: Tensor, switches: Tensor, windows: Sequence[int], duplica
     """`unsample.max_unpool`."""
 
     def call(a: Any, taps: Any, out: Any) -> Any:
-        remembered = us.Switches(taps, from_ints(windows))
-        return _call(us.max_unpool, a, remembered, duplicates=duplicates, out=out)
+        remembered = Switches(taps, from_ints(windows))
+        return _call(ops_unpool.max_unpool, a, remembered, duplicates=duplicates, out=out)
 
     return compute(call, empty, [values, switches], copies=duplicates in ("last", "error"))
 
@@ -228,23 +248,22 @@ def max_gather(x: Tensor, switches: Tensor, windows: Sequence[int], empty: Call)
     """`unsample.max_gather`."""
 
     def call(a: Any, taps: Any, out: Any) -> Any:
-        return _call(us.max_gather, a, us.Switches(taps, from_ints(windows)), out=out)
+        return _call(ops_unpool.max_gather, a, Switches(taps, from_ints(windows)), out=out)
 
     return compute(call, empty, [x, switches], copies=True)
 
 
 def switches_to_indices(switches: Tensor, windows: Sequence[int], empty: Call) -> Any:
     """`Switches.to_torch`."""
-    return laid_out(us.Switches(switches, from_ints(windows)).to_torch(), switches)
+    return laid_out(Switches(switches, from_ints(windows)).to_torch(), switches)
 
 
 def indices_to_switches(indices: Tensor, windows: Sequence[int], empty: Call) -> Any:
     """The taps of `Switches.from_torch`."""
-    from unsample import switches
     from unsample.interop import switch_indices
 
     found = from_ints(windows)
-    taps = switch_indices.taps_of_torch("Switches.from_torch", indices, found, switches.switch_dtype(found))
+    taps = switch_indices.taps_of_torch("Switches.from_torch", indices, found, switch_dtype(found))
     return laid_out(taps, indices)
 
 
@@ -262,7 +281,7 @@ def conv(
     """`unsample.conv`."""
     words = _words(stride, padding, dilation, groups, padding_mode)
     return compute(
-        lambda a, w, b, out: _call(us.conv, a, w, b, **words, out=out),
+        lambda a, w, b, out: _call(ops_conv.conv, a, w, b, **words, out=out),
         empty,
         _promoted("conv", x, weight, bias),
         sums=True,
@@ -285,7 +304,7 @@ def conv_transpose(
     words = _words(stride, padding, dilation, groups, padding_mode)
     words["output_size"] = tuple(output_size)
     return compute(
-        lambda a, w, b, out: _call(us.conv_transpose, a, w, b, **words, out=out),
+        lambda a, w, b, out: _call(ops_conv.conv_transpose, a, w, b, **words, out=out),
         empty,
         _promoted("conv_transpose", y, weight, bias),
         sums=True,
@@ -306,7 +325,7 @@ def conv_weight_grad(
     """`unsample.conv_weight_grad`."""
     words = _words(stride, padding, dilation, groups, padding_mode)
     return compute(
-        lambda a, b, out: _call(us.conv_weight_grad, a, b, tuple(kernel_size), **words, out=out),
+        lambda a, b, out: _call(ops_conv.conv_weight_grad, a, b, tuple(kernel_size), **words, out=out),
         empty,
         _promoted("conv_weight_grad", x, y),
         sums=True,
