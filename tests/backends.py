@@ -1,7 +1,9 @@
 """The array libraries that every pair is tested on, and how arrays get in and out of them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from unittest import mock
 
 import array_api_strict
 import jax
@@ -10,6 +12,7 @@ import numpy as np
 import torch
 
 from unsample import Switches
+from unsample.arrays import dispatch
 
 jax.config.update("jax_enable_x64", True)
 
@@ -72,3 +75,13 @@ TORCH = Backend("torch", torch.Tensor)
 JAX = Backend("jax", jax.Array)
 STRICT = Backend("strict", type(array_api_strict.asarray(0)))
 BACKENDS = (NUMPY, TORCH, JAX, STRICT)
+
+
+def by_definition(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function` of `unsample`, its torch tensors taken by the definition and not by an operator."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        with mock.patch.object(dispatch, "is_tensor", return_value=False):
+            return function(*args, **kwargs)
+
+    return call

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 import unsample as us
+from unsample import SwitchError
 from unsample.geometry import AdaptiveWindow, Window
 
 
@@ -596,7 +597,7 @@ ERROR_SAMPLES: tuple[ErrorSample, ...] = tuple(
             (
                 row,
                 lambda A, i=index: us.Switches.from_torch(A(np.array([[0, i]])), (4,), 2),
-                IndexError,
+                SwitchError,
                 f"Switches.from_torch: the index at (0, 1) must be from 0 to 3, got {index} "
                 f"(windows of 2 taps over (4,) elements)",
             )
@@ -605,7 +606,7 @@ ERROR_SAMPLES: tuple[ErrorSample, ...] = tuple(
         (
             42,
             lambda A: us.Switches.from_torch(A(np.array([[0, 1]])), (4,), 2),
-            IndexError,
+            SwitchError,
             "Switches.from_torch: the index at (0, 1) must be a position inside its own window, got 1 "
             "(windows of 2 taps over (4,) elements)",
         ),
@@ -615,7 +616,7 @@ ERROR_SAMPLES: tuple[ErrorSample, ...] = tuple(
                 A(zeros(1, 2)),
                 us.Switches(A(np.array([[0, 2]], np.uint8)), us.max_pool(zeros(1, 4), (2,))[1].windows),
             ),
-            IndexError,
+            SwitchError,
             "max_unpool: the switch at (0, 1) must be a tap of its window that meets the input, got 2 "
             "(windows of 2 taps over (4,) elements)",
         ),
@@ -627,7 +628,7 @@ ERROR_SAMPLES: tuple[ErrorSample, ...] = tuple(
                     A(np.array([0, 1, 1], np.uint8)), us.max_pool(zeros(4), (2,), padding=1)[1].windows
                 ),
             ),
-            IndexError,
+            SwitchError,
             "max_gather: the switch at (0,) must be a tap of its window that meets the input, got 0 "
             "(windows of 2 taps over (4,) elements)",
         ),
@@ -679,14 +680,14 @@ ERROR_SAMPLES: tuple[ErrorSample, ...] = tuple(
         (
             47,
             lambda A: us.Switches.from_torch(A(np.array([[[0, 3]], [[4, 6]]])), (4,), 2),
-            IndexError,
+            SwitchError,
             "Switches.from_torch: the index at (1, 0, 0) must be from 0 to 3, got 4 "
             "(windows of 2 taps over (4,) elements)",
         ),
         (
             47,
             lambda A: us.Switches.from_onnx(A(np.array([[[0, 3]], [[0, 2]]])), (4,), 2),
-            IndexError,
+            SwitchError,
             "Switches.from_onnx: the index at (1, 0, 0) must be a position in its own plane, got 0 "
             "(windows of 2 taps over (4,) elements)",
         ),
@@ -699,7 +700,7 @@ ERROR_SAMPLES: tuple[ErrorSample, ...] = tuple(
         (
             49,
             lambda A: us.Switches.from_tf(A(np.array([[[0, 0], [4, 5]]])), (4,), 2),
-            IndexError,
+            SwitchError,
             "Switches.from_tf: the index at (0, 1, 0) must be a position in its own channel, got 0 "
             "(windows of 2 taps over (4,) elements)",
         ),
@@ -708,7 +709,7 @@ ERROR_SAMPLES: tuple[ErrorSample, ...] = tuple(
             lambda A: us.Switches.from_tf(
                 A(np.array([[[0], [2]], [[0], [2]]])), (4,), 2, include_batch_in_index=True
             ),
-            IndexError,
+            SwitchError,
             "Switches.from_tf: the index at (1, 0, 0) must be a position in its own batch item, got 0 "
             "(windows of 2 taps over (4,) elements)",
         ),

@@ -7,8 +7,8 @@ import typing
 
 from unsample import geometry, interop
 from unsample.arrays.packed_weight import PackedWeight, pack_weight
+from unsample.errors import ShapeError, SwitchError
 from unsample.explore import explore
-from unsample.geometry import ShapeError
 from unsample.matrix import matrix
 from unsample.native import show_config
 from unsample.native.memory import set_kept_memory
@@ -34,6 +34,7 @@ __all__ = [
     "PackedWeight",
     "Pair",
     "ShapeError",
+    "SwitchError",
     "Switches",
     "adaptive_max_pool",
     "bed_of_nails",

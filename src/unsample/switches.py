@@ -114,7 +114,7 @@ class Switches:
 
         Raises
         ------
-        IndexError
+        SwitchError
             Naming the first bad switch.
         ShapeError, TypeError
             Where the switches are no integers or not as many as the windows.
@@ -152,7 +152,7 @@ class Switches:
 
         Raises
         ------
-        IndexError
+        SwitchError
             At the first index outside the plane or outside its window.
         ShapeError, TypeError
             Where the indices are no integers or have not the shape that this pooling gives.
@@ -194,7 +194,7 @@ class Switches:
         """Switches from TensorFlow's indices, (N, *windows, C); the result has channels first.
 
         TensorFlow's "SAME" is `padding="same"`, its "VALID" `padding=0`. Other arguments and errors as in
-        `from_torch`; an index whose channel or batch is not its own is an IndexError too.
+        `from_torch`; an index whose channel or batch is not its own is a SwitchError too.
 
         Examples
         --------
@@ -229,7 +229,7 @@ class Switches:
 
         ONNX's `pads` [before..., after...] are `padding=((before, after), ...)`, its SAME_UPPER is
         "same". Other arguments and errors as in `from_torch`; an index in another plane than its own
-        is an IndexError too.
+        is a SwitchError too.
 
         Examples
         --------

@@ -1,7 +1,10 @@
-"""What computes a definition on arrays of a library: the library's own implementation, or the definition.
+"""What a library does instead of the core: with a whole call, or with a definition that is planned.
 
 A library's package depends on the core and never the other way round: it is imported by its name when the
-first of its arrays comes, and then has filled in `IMPLEMENTATIONS`.
+first of its arrays comes, and fills in the tables here. What is not in them the definition computes.
+
+- PyTorch takes whole calls (`DOORS`): sizes may be symbols there, of which no plan can be made.
+- JAX takes planned definitions (`IMPLEMENTATIONS`): it traces with sizes that are numbers.
 """
 
 import importlib
@@ -13,19 +16,40 @@ import numpy as np
 
 Function = Callable[..., Any]
 
-# Library -> the module that fills in its implementations.
-FILLED_BY = {"jax": "unsample.jax.primitives"}
+# Name of a function -> the one that torch tensors take, of the same arguments.
+DOORS: dict[str, Function] = {}
 # Library -> definition -> implementation, which takes the same arguments.
 IMPLEMENTATIONS: dict[str, dict[Function, Function]] = {}
 
 
-def dispatch(definition: Function, x: Any) -> Function:
+def is_tensor(x: Any) -> bool:
+    """Whether `x` is a tensor of torch, which is not imported to know."""
+    if type(x) is np.ndarray:  # most calls, counted in microseconds
+        return False
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(x, torch.Tensor)
+
+
+def door(function: str) -> Function:
+    """What torch tensors take in the place of a function of `unsample`.
+
+    Raises
+    ------
+    ImportError
+        Where torch is there and what it needs beside is not.
+    """
+    if function not in DOORS:
+        importlib.import_module("unsample.torch.functional")
+    return DOORS[function]
+
+
+def implementation(definition: Function, x: Any) -> Function:
     """The implementation of `definition` for arrays like `x`, the definition itself where there is none.
 
     Examples
     --------
     >>> import numpy as np
-    >>> dispatch(print, np.zeros(3)) is print
+    >>> implementation(print, np.zeros(3)) is print
     True
     """
     if type(x) is np.ndarray:
@@ -33,10 +57,6 @@ def dispatch(definition: Function, x: Any) -> Function:
     jax = sys.modules.get("jax")
     if jax is None or not isinstance(x, jax.Array):
         return definition
-    return _implementations("jax").get(definition, definition)
-
-
-def _implementations(library: str) -> dict[Function, Function]:
-    if library not in IMPLEMENTATIONS:
-        importlib.import_module(FILLED_BY[library])
-    return IMPLEMENTATIONS[library]
+    if "jax" not in IMPLEMENTATIONS:
+        importlib.import_module("unsample.jax.primitives")
+    return IMPLEMENTATIONS["jax"].get(definition, definition)

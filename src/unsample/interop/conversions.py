@@ -187,7 +187,7 @@ def convert_switches(
 
     Raises
     ------
-    IndexError
+    SwitchError
         At the first index that no pooling of these arguments can have made.
     ShapeError, TypeError
         Where shapes or arguments do not fit, or a library has no switches, as JAX and Flax.

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from unsample.arrays.library import constant, has_values, namespace, position_dtype, to_numpy
-from unsample.errors import ShapeError
+from unsample.errors import ShapeError, SwitchError
 from unsample.geometry.arguments import (
     count,
     describe,
@@ -189,7 +189,7 @@ def taps_of_positions(
 
 
 def check_taps(operation: str, taps: Any, windows: Windows) -> None:
-    """IndexError at the first tap number that no element of its window has."""
+    """SwitchError at the first tap number that no element of its window has."""
     xp = namespace(operation, ("integer",), switches=taps)
     number = xp.astype(taps, position_dtype(taps))
     good = (number >= 0) & (number < math.prod(window.size for window in windows))
@@ -217,7 +217,7 @@ def _per_window(like: Any, windows: Windows, axis: int, what: str) -> Any:
 
 
 def _refuse(operation: str, good: Any, shown: Any, rule: str, windows: Windows, noun: str = "index") -> None:
-    """IndexError at the first False of `good`; nothing while there are no values to look at."""
+    """SwitchError at the first False of `good`; nothing while there are no values to look at."""
     if not has_values(good):
         return
     bad = np.argwhere(~to_numpy(good))
@@ -226,7 +226,7 @@ def _refuse(operation: str, good: Any, shown: Any, rule: str, windows: Windows, 
     where = tuple(int(i) for i in bad[0])
     kernel = "x".join(str(window.size) for window in windows)
     size = tuple(window.fine for window in windows)
-    raise IndexError(
+    raise SwitchError(
         f"{operation}: the {noun} at {where} must be {rule}, got {int(shown[where])} "
         f"(windows of {kernel} taps over {size} elements)"
     )

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from unsample.arrays.dispatch import dispatch
+from unsample.arrays import dispatch
 from unsample.arrays.library import SUMS, ArrayT, namespace, promoted, result_dtype, sum_dtype, zeros
 from unsample.arrays.out import check_out, placed
 from unsample.arrays.packed_weight import PackedWeight
@@ -269,6 +269,18 @@ def conv(
     >>> us.conv(x, w, stride=2, padding="same")
     array([[210, 432,  54]])
     """
+    if dispatch.is_tensor(x):
+        return dispatch.door("conv")(  # type: ignore[no-any-return]
+            x,
+            weight,
+            bias,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            groups=groups,
+            padding_mode=padding_mode,
+            out=out,
+        )
     xp = namespace("conv", SUMS, x=x, weight=weight, bias=bias)
     plan = cached_plan(
         plan_conv,
@@ -279,13 +291,20 @@ def conv(
         groups=groups,
         padding_mode=padding_mode,
     )
+    return conv_as_planned(xp, x, weight, bias, plan, groups, out)
+
+
+def conv_as_planned(
+    xp: Any, x: ArrayT, weight: ArrayT, bias: ArrayT | None, plan: Plan, groups: int, out: ArrayT | None
+) -> ArrayT:
+    """`conv` by its kernel, or by its definition."""
     dtype, total = _dtypes("conv", xp, x, weight, bias)
     if out is not None:
         check_out("conv", out, plan.output_shape, result_dtype(total, dtype), x=x, weight=weight, bias=bias)
     compiled = conv_kernels.conv(x, weight, bias, plan, groups, dtype, out)
     if compiled is not None:
         return compiled  # type: ignore[no-any-return]
-    return placed(dispatch(conv_definition, x)(x, weight, bias, plan, groups), out)
+    return placed(dispatch.implementation(conv_definition, x)(x, weight, bias, plan, groups), out)
 
 
 def conv_definition(x: Any, weight: Any, bias: Any, plan: Plan, groups: int) -> Any:
@@ -375,6 +394,21 @@ def conv_transpose(
     >>> us.conv_transpose(y, xyz, stride=2, output_size=6)
     array([[ 2,  3, 24, 30, 40,  0]])
     """
+    if dispatch.is_tensor(y):
+        return dispatch.door("conv_transpose")(  # type: ignore[no-any-return]
+            y,
+            weight,
+            bias,
+            stride=stride,
+            padding=padding,
+            output_padding=output_padding,
+            output_size=output_size,
+            like=like,
+            dilation=dilation,
+            groups=groups,
+            padding_mode=padding_mode,
+            out=out,
+        )
     xp = namespace("conv_transpose", SUMS, y=y, weight=weight, bias=bias)
     plan = cached_plan(
         plan_conv_transpose,
@@ -388,6 +422,13 @@ def conv_transpose(
         groups=groups,
         padding_mode=padding_mode,
     )
+    return conv_transpose_as_planned(xp, y, weight, bias, plan, groups, out)
+
+
+def conv_transpose_as_planned(
+    xp: Any, y: ArrayT, weight: ArrayT, bias: ArrayT | None, plan: Plan, groups: int, out: ArrayT | None
+) -> ArrayT:
+    """`conv_transpose` by its kernel, or by its definition."""
     dtype, total = _dtypes("conv_transpose", xp, y, weight, bias)
     if out is not None:
         check_out(
@@ -402,7 +443,7 @@ def conv_transpose(
     compiled = conv_kernels.conv_transpose(y, weight, bias, plan, groups, dtype, out)
     if compiled is not None:
         return compiled  # type: ignore[no-any-return]
-    return placed(dispatch(conv_transpose_definition, y)(y, weight, bias, plan, groups), out)
+    return placed(dispatch.implementation(conv_transpose_definition, y)(y, weight, bias, plan, groups), out)
 
 
 def conv_transpose_definition(y: Any, weight: Any, bias: Any, plan: Plan, groups: int) -> Any:
@@ -468,6 +509,18 @@ def conv_weight_grad(
     >>> us.conv_weight_grad(np.array([[1, 2, 3, 4]]), np.array([[1, 10]]), (3,))
     array([[[21, 32, 43]]])
     """
+    if dispatch.is_tensor(x):
+        return dispatch.door("conv_weight_grad")(  # type: ignore[no-any-return]
+            x,
+            y,
+            kernel_size,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            groups=groups,
+            padding_mode=padding_mode,
+            out=out,
+        )
     xp = namespace("conv_weight_grad", SUMS, x=x, y=y)
     plan = cached_plan(
         plan_conv_weight_grad,
@@ -479,13 +532,20 @@ def conv_weight_grad(
         groups=groups,
         padding_mode=padding_mode,
     )
+    return weight_grad_as_planned(xp, x, y, plan, groups, out)
+
+
+def weight_grad_as_planned(
+    xp: Any, x: ArrayT, y: ArrayT, plan: Plan, groups: int, out: ArrayT | None
+) -> ArrayT:
+    """`conv_weight_grad` by its kernel, or by its definition."""
     dtype, total = _dtypes("conv_weight_grad", xp, x, y)
     if out is not None:
         check_out("conv_weight_grad", out, plan.output_shape, result_dtype(total, dtype), x=x, y=y)
     compiled = conv_kernels.conv_weight_grad(x, y, plan, groups, dtype, out)
     if compiled is not None:
         return compiled  # type: ignore[no-any-return]
-    return placed(dispatch(weight_grad_definition, x)(x, y, plan, groups), out)
+    return placed(dispatch.implementation(weight_grad_definition, x)(x, y, plan, groups), out)
 
 
 def weight_grad_definition(x: Any, y: Any, plan: Plan, groups: int) -> Any:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from unsample.arrays.dispatch import dispatch
+from unsample.arrays import dispatch
 from unsample.arrays.library import ArrayT, namespace, native_order, zeros
 from unsample.arrays.out import check_out, placed
 from unsample.arrays.stamp import place_tap, slice_tap
@@ -140,13 +140,21 @@ def bed_of_nails(
     >>> us.bed_of_nails(np.array([1, 2]), (3,), at="center")
     array([0, 1, 0, 0, 2, 0])
     """
+    if dispatch.is_tensor(x):
+        words = {"at": at, "output_size": output_size, "like": like}
+        return dispatch.door("bed_of_nails")(x, factor, **words, out=out)  # type: ignore[no-any-return]
     namespace("bed_of_nails", x=x)
     plan = cached_plan(plan_bed_of_nails, (x.shape,), factor, at=at, output_size=output_size, like=like)
+    return nails_as_planned(x, plan, out)
+
+
+def nails_as_planned(x: ArrayT, plan: Plan, out: ArrayT | None) -> ArrayT:
+    """`bed_of_nails` by its kernel, or by its definition."""
     if out is not None:
         check_out("bed_of_nails", out, plan.output_shape, native_order(x.dtype), x=x)
     if moves.kernel_takes_moves(x):
         return moves.move("nails", x, plan, out)
-    return placed(dispatch(nails_definition, x)(x, plan), out)
+    return placed(dispatch.implementation(nails_definition, x)(x, plan), out)
 
 
 def nails_definition(x: Any, plan: Plan) -> Any:
@@ -191,13 +199,19 @@ def decimate(y: ArrayT, factor: int | Sequence[int], *, at: At = 0, out: ArrayT 
     >>> us.decimate(np.arange(7), (3,), at=1)
     array([1, 4])
     """
+    if dispatch.is_tensor(y):
+        return dispatch.door("decimate")(y, factor, at=at, out=out)  # type: ignore[no-any-return]
     namespace("decimate", y=y)
-    plan = cached_plan(plan_decimate, (y.shape,), factor, at=at)
+    return decimate_as_planned(y, cached_plan(plan_decimate, (y.shape,), factor, at=at), out)
+
+
+def decimate_as_planned(y: ArrayT, plan: Plan, out: ArrayT | None) -> ArrayT:
+    """`decimate` by its kernel, or by its definition."""
     if out is not None:
         check_out("decimate", out, plan.output_shape, native_order(y.dtype), y=y)
     if moves.kernel_takes_moves(y):
         return moves.move("decimate", y, plan, out)
-    return placed(dispatch(decimate_definition, y)(y, plan), out)
+    return placed(dispatch.implementation(decimate_definition, y)(y, plan), out)
 
 
 def decimate_definition(y: Any, plan: Plan) -> Any:

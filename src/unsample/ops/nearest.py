@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from unsample.arrays.dispatch import dispatch
+from unsample.arrays import dispatch
 from unsample.arrays.library import ArrayT, namespace, native_order, result_dtype, sum_dtype, zeros
 from unsample.arrays.out import check_out, placed
 from unsample.arrays.stamp import add_tap, along, place_tap, slice_tap
@@ -85,13 +85,19 @@ def nearest(x: ArrayT, factor: int | Sequence[int], *, out: ArrayT | None = None
            [3, 3, 4, 4],
            [3, 3, 4, 4]])
     """
+    if dispatch.is_tensor(x):
+        return dispatch.door("nearest")(x, factor, out=out)  # type: ignore[no-any-return]
     namespace("nearest", x=x)
-    plan = cached_plan(plan_nearest, (x.shape,), factor)
+    return nearest_as_planned(x, cached_plan(plan_nearest, (x.shape,), factor), out)
+
+
+def nearest_as_planned(x: ArrayT, plan: Plan, out: ArrayT | None) -> ArrayT:
+    """`nearest` by its kernel, or by its definition."""
     if out is not None:
         check_out("nearest", out, plan.output_shape, native_order(x.dtype), x=x)
     if moves.kernel_takes_moves(x):
         return moves.move("nearest", x, plan, out)
-    return placed(dispatch(nearest_definition, x)(x, plan), out)
+    return placed(dispatch.implementation(nearest_definition, x)(x, plan), out)
 
 
 def nearest_definition(x: Any, plan: Plan) -> Any:
@@ -144,14 +150,20 @@ def window_sum(y: ArrayT, factor: int | Sequence[int], *, out: ArrayT | None = N
     array([[10, 18],
            [42, 50]])
     """
+    if dispatch.is_tensor(y):
+        return dispatch.door("window_sum")(y, factor, out=out)  # type: ignore[no-any-return]
     xp = namespace("window_sum", y=y)
-    plan = cached_plan(plan_window_sum, (y.shape,), factor)
+    return window_sum_as_planned(xp, y, cached_plan(plan_window_sum, (y.shape,), factor), out)
+
+
+def window_sum_as_planned(xp: Any, y: ArrayT, plan: Plan, out: ArrayT | None) -> ArrayT:
+    """`window_sum` by its kernel, or by its definition."""
     dtype = result_dtype(sum_dtype(xp, y.dtype), y.dtype)
     if out is not None:
         check_out("window_sum", out, plan.output_shape, dtype, y=y)
     if moves.kernel_takes_sums(y) and plan.rank <= 8:
         return moves.window_sum(y, plan, dtype, out)
-    return placed(dispatch(window_sum_definition, y)(y, plan), out)
+    return placed(dispatch.implementation(window_sum_definition, y)(y, plan), out)
 
 
 def window_sum_definition(y: Any, plan: Plan) -> Any:

@@ -5,7 +5,7 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
-from unsample.arrays.dispatch import dispatch
+from unsample.arrays import dispatch
 from unsample.arrays.library import (
     ORDERED,
     ArrayT,
@@ -137,6 +137,17 @@ def max_pool(
     >>> values, switches.taps
     (array([[4, 5]]), array([[2, 3]], dtype=uint8))
     """
+    if dispatch.is_tensor(x):
+        return dispatch.door("max_pool")(  # type: ignore[no-any-return]
+            x,
+            kernel_size,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            ceil_mode=ceil_mode,
+            return_switches=return_switches,
+            out=out,
+        )
     xp = namespace("max_pool", ORDERED, x=x)
     plan = cached_plan(
         plan_max_pool,
@@ -147,7 +158,7 @@ def max_pool(
         dilation=dilation,
         ceil_mode=ceil_mode,
     )
-    pooled: tuple[ArrayT, Switches] | ArrayT = _pool(xp, x, plan, return_switches, out)
+    pooled: tuple[ArrayT, Switches] | ArrayT = pool_as_planned(xp, x, plan, return_switches, out)
     return pooled
 
 
@@ -205,14 +216,17 @@ def adaptive_max_pool(
     >>> values, switches.taps
     (array([9, 9, 8]), array([1, 0, 0], dtype=uint8))
     """
+    if dispatch.is_tensor(x):
+        pool = dispatch.door("adaptive_max_pool")
+        return pool(x, output_size, return_switches=return_switches, out=out)  # type: ignore[no-any-return]
     xp = namespace("adaptive_max_pool", ORDERED, x=x)
     plan = cached_plan(plan_adaptive_max_pool, (x.shape,), output_size)
-    pooled: tuple[ArrayT, Switches] | ArrayT = _pool(xp, x, plan, return_switches, out)
+    pooled: tuple[ArrayT, Switches] | ArrayT = pool_as_planned(xp, x, plan, return_switches, out)
     return pooled
 
 
-def _pool(xp: Any, x: Any, plan: Plan, remember: bool, out: Any) -> Any:
-    """Values and switches, or the values alone."""
+def pool_as_planned(xp: Any, x: Any, plan: Plan, remember: bool, out: Any) -> Any:
+    """Values and switches, or the values alone, by the kernel or by the definition."""
     if not isinstance(remember, bool | np.bool_):
         raise TypeError(f"{plan.operation}: return_switches must be a bool, got {describe(remember)}")
     dtype = _dtype_of(xp, switch_dtype(plan.windows))
@@ -223,7 +237,7 @@ def _pool(xp: Any, x: Any, plan: Plan, remember: bool, out: Any) -> Any:
     if moves.kernel_takes_sums(x):
         values, taps = moves.max_pool(x, plan, dtype if remember else None, (values, taps))
     else:
-        best, winner = dispatch(pool_definition, x)(x, plan, remember)
+        best, winner = dispatch.implementation(pool_definition, x)(x, plan, remember)
         values, taps = placed(best, values), placed(winner, taps)
     return (values, Switches(taps, plan.windows)) if remember else values
 

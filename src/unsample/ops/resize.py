@@ -8,7 +8,7 @@ from numbers import Rational
 from operator import index
 from typing import Any, SupportsIndex
 
-from unsample.arrays.dispatch import dispatch
+from unsample.arrays import dispatch
 from unsample.arrays.library import (
     COPIES,
     SUMS,
@@ -203,6 +203,9 @@ def resize(
     array([[1, 1, 2, 2],
            [3, 3, 4, 4]])
     """
+    if dispatch.is_tensor(x):
+        words = {"method": method, "convention": convention, "antialias": antialias}
+        return dispatch.door("resize")(x, output_size, factor=factor, **words, out=out)  # type: ignore[no-any-return]
     xp = resized_namespace(x, method)
     plan = cached_plan(
         plan_resize,
@@ -213,6 +216,11 @@ def resize(
         convention=convention,
         antialias=antialias,
     )
+    return resize_as_planned(xp, x, plan, method, out)
+
+
+def resize_as_planned(xp: Any, x: ArrayT, plan: Plan, method: str, out: ArrayT | None) -> ArrayT:
+    """`resize` by its kernel, or by its definition."""
     dtype, whole = native_order(x.dtype), dtype_kind(x.dtype) == "integer"
     if out is not None:
         check_out("resize", out, plan.output_shape, dtype, x=x)
@@ -277,6 +285,9 @@ def resize_transpose(
     >>> us.resize_transpose(np.array([0.0, 4.0, 0.0, 0.0]), (2,))
     array([3., 1.])
     """
+    if dispatch.is_tensor(y):
+        words = {"method": method, "convention": convention, "antialias": antialias}
+        return dispatch.door("resize_transpose")(y, input_size, **words, out=out)  # type: ignore[no-any-return]
     xp = transposed_namespace(y, method)
     plan = cached_plan(
         plan_resize_transpose,
@@ -286,6 +297,11 @@ def resize_transpose(
         convention=convention,
         antialias=antialias,
     )
+    return resize_transpose_as_planned(xp, y, plan, method, out)
+
+
+def resize_transpose_as_planned(xp: Any, y: ArrayT, plan: Plan, method: str, out: ArrayT | None) -> ArrayT:
+    """`resize_transpose` by its kernel, or by its definition."""
     total = sum_dtype(xp, y.dtype)
     dtype = result_dtype(total, y.dtype)
     if out is not None:
@@ -326,7 +342,7 @@ def _walk(x: Any, plan: Plan, *, up: bool, copy: bool = False, out: Any = None) 
         return x
     if moves.kernel_takes_resize(x, copy, up):
         return moves.resize(x, plan, up, copy, out)
-    return dispatch(resize_definition, x)(x, plan, up, copy)
+    return dispatch.implementation(resize_definition, x)(x, plan, up, copy)
 
 
 def resize_definition(x: Any, plan: Plan, up: bool, copy: bool) -> Any:

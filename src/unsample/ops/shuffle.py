@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from unsample.arrays.dispatch import dispatch
+from unsample.arrays import dispatch
 from unsample.arrays.library import ArrayT, namespace, native_order, zeros
 from unsample.arrays.out import check_out, placed
 from unsample.arrays.stamp import place_tap, slice_tap
@@ -119,13 +119,19 @@ def pixel_shuffle(
            [2, 6],
            [3, 7]])
     """
+    if dispatch.is_tensor(x):
+        return dispatch.door("pixel_shuffle")(x, factor, order=order, out=out)  # type: ignore[no-any-return]
     namespace("pixel_shuffle", x=x)
-    plan = cached_plan(plan_pixel_shuffle, (x.shape,), factor, order=order)
+    return shuffle_as_planned(x, cached_plan(plan_pixel_shuffle, (x.shape,), factor, order=order), order, out)
+
+
+def shuffle_as_planned(x: ArrayT, plan: Plan, order: str, out: ArrayT | None) -> ArrayT:
+    """`pixel_shuffle` by its kernel, or by its definition."""
     if out is not None:
         check_out("pixel_shuffle", out, plan.output_shape, native_order(x.dtype), x=x)
     if moves.kernel_takes_moves(x):
         return moves.move("shuffle", x, plan, out, plan.output_shape[-plan.rank - 1], order == "DCR")
-    return placed(dispatch(shuffle_definition, x)(x, plan, order), out)
+    return placed(dispatch.implementation(shuffle_definition, x)(x, plan, order), out)
 
 
 def shuffle_definition(x: Any, plan: Plan, order: str) -> Any:
@@ -178,13 +184,20 @@ def pixel_unshuffle(
            [1, 4],
            [2, 5]])
     """
+    if dispatch.is_tensor(y):
+        return dispatch.door("pixel_unshuffle")(y, factor, order=order, out=out)  # type: ignore[no-any-return]
     namespace("pixel_unshuffle", y=y)
     plan = cached_plan(plan_pixel_unshuffle, (y.shape,), factor, order=order)
+    return unshuffle_as_planned(y, plan, order, out)
+
+
+def unshuffle_as_planned(y: ArrayT, plan: Plan, order: str, out: ArrayT | None) -> ArrayT:
+    """`pixel_unshuffle` by its kernel, or by its definition."""
     if out is not None:
         check_out("pixel_unshuffle", out, plan.output_shape, native_order(y.dtype), y=y)
     if moves.kernel_takes_moves(y):
         return moves.move("unshuffle", y, plan, out, plan.input_shape[-plan.rank - 1], order == "DCR")
-    return placed(dispatch(unshuffle_definition, y)(y, plan, order), out)
+    return placed(dispatch.implementation(unshuffle_definition, y)(y, plan, order), out)
 
 
 def unshuffle_definition(y: Any, plan: Plan, order: str) -> Any:

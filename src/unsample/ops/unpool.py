@@ -5,7 +5,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from unsample.arrays.dispatch import dispatch
+from unsample.arrays import dispatch
 from unsample.arrays.library import (
     ORDERED,
     ArrayT,
@@ -20,7 +20,7 @@ from unsample.arrays.library import (
 )
 from unsample.arrays.out import check_out, placed
 from unsample.arrays.stamp import add_tap, place_tap, slice_tap
-from unsample.errors import ShapeError
+from unsample.errors import ShapeError, SwitchError
 from unsample.geometry.arguments import choice
 from unsample.geometry.plan import Plan, cached_plan
 from unsample.geometry.reach import settled
@@ -104,7 +104,7 @@ def max_unpool(
     ------
     ShapeError, TypeError
         Where values and switches do not belong together, or are not of one library.
-    IndexError
+    SwitchError
         At the first switch that does not point into its window.
     ValueError
         With duplicates="error", at the first element that two windows remember.
@@ -125,8 +125,17 @@ def max_unpool(
     >>> us.max_unpool(values, switches, duplicates="sum")
     array([ 0, 18,  0,  8,  0])
     """
+    if dispatch.is_tensor(values):
+        return dispatch.door("max_unpool")(values, switches, duplicates=duplicates, out=out)  # type: ignore[no-any-return]
     namespace("max_unpool", values=values)
     plan = plan_max_unpool(values.shape, switches, duplicates=duplicates)
+    return unpool_as_planned(values, switches, plan, duplicates, out)
+
+
+def unpool_as_planned(
+    values: ArrayT, switches: Switches, plan: Plan, duplicates: str, out: ArrayT | None
+) -> ArrayT:
+    """`max_unpool` by its kernel, or by its definition."""
     if type(values) is not type(switches.taps):
         namespace("max_unpool", values=values, switches=switches.taps)
     if out is not None:
@@ -150,7 +159,7 @@ def max_unpool(
         done: ArrayT | None = moves.max_unpool(values, switches.taps, plan, duplicates, out)
         return _refuse_switches("max_unpool", switches) if done is None else done
     switches.check("max_unpool")
-    unpool = dispatch(unpool_definition, values)
+    unpool = dispatch.implementation(unpool_definition, values)
     return placed(unpool(values, switches.taps, plan, duplicates), out)
 
 
@@ -162,7 +171,7 @@ def _native_values(values: Any, plan: Plan, duplicates: str) -> bool:
 def _refuse_switches(operation: str, switches: Switches) -> NoReturn:
     """The error that a kernel has met: the first switch that points nowhere."""
     switches.check(operation)
-    raise IndexError(f"{operation}: a switch changed while it was read, and pointed nowhere")
+    raise SwitchError(f"{operation}: a switch changed while it was read, and pointed nowhere")
 
 
 def unpool_definition(values: Any, taps: Any, plan: Plan, duplicates: str) -> Any:
@@ -244,7 +253,7 @@ def max_gather(x: ArrayT, switches: Switches, *, out: ArrayT | None = None) -> A
     ------
     ShapeError, TypeError
         Where x and switches do not belong together, or are not of one library.
-    IndexError
+    SwitchError
         At the first switch that does not point into its window.
 
     Notes
@@ -258,8 +267,14 @@ def max_gather(x: ArrayT, switches: Switches, *, out: ArrayT | None = None) -> A
     >>> us.max_gather(np.array([10, 20, 30, 40]), switches)
     array([20, 40])
     """
+    if dispatch.is_tensor(x):
+        return dispatch.door("max_gather")(x, switches, out=out)  # type: ignore[no-any-return]
     namespace("max_gather", x=x)
-    plan = plan_max_gather(x.shape, switches)
+    return gather_as_planned(x, switches, plan_max_gather(x.shape, switches), out)
+
+
+def gather_as_planned(x: ArrayT, switches: Switches, plan: Plan, out: ArrayT | None) -> ArrayT:
+    """`max_gather` by its kernel, or by its definition."""
     if type(x) is not type(switches.taps):
         namespace("max_gather", x=x, switches=switches.taps)
     if out is not None:
@@ -268,7 +283,7 @@ def max_gather(x: ArrayT, switches: Switches, *, out: ArrayT | None = None) -> A
         found: ArrayT | None = moves.max_gather(x, switches.taps, plan, out)
         return _refuse_switches("max_gather", switches) if found is None else found
     switches.check("max_gather")
-    return placed(dispatch(gather_definition, x)(x, switches.taps, plan), out)
+    return placed(dispatch.implementation(gather_definition, x)(x, switches.taps, plan), out)
 
 
 def gather_definition(x: Any, taps: Any, plan: Plan) -> Any:

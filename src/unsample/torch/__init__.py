@@ -11,9 +11,11 @@ except ModuleNotFoundError as missing:
     message = "unsample.torch: needs PyTorch: pip install 'unsample[torch]'"
     raise ModuleNotFoundError(message, name="torch") from None
 
+from unsample.errors import DtypeError as TorchTypeError
+from unsample.errors import ShapeError as TorchShapeError
+from unsample.errors import SwitchError
 from unsample.switches import Switches
 from unsample.torch import init
-from unsample.torch.errors import SwitchError, TorchShapeError, TorchTypeError
 from unsample.torch.export import decompositions
 from unsample.torch.functional import (
     adaptive_max_pool,

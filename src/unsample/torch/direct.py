@@ -68,6 +68,13 @@ def takes(dtypes: frozenset[torch.dtype], *tensors: Any) -> bool:
     )
 
 
+def multiplies(x: Any, weight: Any, bias: Any) -> bool:
+    """Whether `multiply` may have these tensors: all of one dtype."""
+    return takes(FLOATS, x, weight, bias) and (
+        x.dtype is weight.dtype and (bias is None or bias.dtype is x.dtype)
+    )
+
+
 def _lies(x: Tensor) -> bool:
     """Whether a contiguous tensor has its elements in memory, each at a multiple of its size.
 

@@ -16,11 +16,11 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from unsample.errors import ShapeError
 from unsample.geometry.resample import Resample
 from unsample.geometry.window import AnyWindow, Window
 from unsample.switches import switch_dtype
 from unsample.torch import shapes
-from unsample.torch.errors import TorchShapeError
 from unsample.torch.plan_ints import pairs
 from unsample.torch.windows import from_ints
 
@@ -125,7 +125,7 @@ def _mixed(x: Tensor, size: Ints, words: Any, transposed: bool) -> Tensor:
     for axis, wanted in enumerate(size):
         own = x.shape[axis - len(size)]
         if not (isinstance(own, int) and isinstance(wanted, int)):
-            raise TorchShapeError(
+            raise ShapeError(
                 f"{operation}: sizes must be fixed for the export of method {words[0]!r}, "
                 f"convention {words[1]!r}, antialias {words[2]}"
             )
@@ -204,7 +204,7 @@ def _folded(x: Tensor, axis: int, before: int, after: int, size: int, mode: str)
             continue
         most = size if mode == "circular" else size - 1 if mode == "reflect" else length
         if isinstance(most, int) and length > most:
-            raise TorchShapeError(
+            raise ShapeError(
                 f"conv_transpose: padding of mode {mode!r} must be at most {most} for the export, "
                 f"as the output has {size} elements, got {length}"
             )
@@ -279,7 +279,7 @@ def adaptive_max_pool(x: Tensor, output_size: Ints) -> tuple[Tensor, Tensor]:
     leading = x.ndim - rank
     for axis, w in enumerate(windows):
         if not (isinstance(w.fine, int) and isinstance(w.coarse, int)):
-            raise TorchShapeError("adaptive_max_pool: sizes must be fixed for the export")
+            raise ShapeError("adaptive_max_pool: sizes must be fixed for the export")
         taps = np.minimum(np.arange(w.size), w.lengths()[:, None] - 1)
         places = (w.starts()[:, None] + taps).reshape(-1).tolist()
         index = torch.tensor(places, dtype=torch.int64, device=x.device)
@@ -367,7 +367,7 @@ def _unravel(flat: Tensor, size: Ints) -> list[Tensor]:
 def _three_at_most(operation: str, rank: int) -> int:
     """`rank`, as far as torch has convolutions and poolings."""
     if rank > 3:
-        raise TorchShapeError(f"{operation}: at most 3 spatial axes can be exported, got {rank}")
+        raise ShapeError(f"{operation}: at most 3 spatial axes can be exported, got {rank}")
     return rank
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from unsample.errors import ShapeError
 from unsample.geometry.arguments import choice, integer, per_axis
 from unsample.ops.shuffle import ORDERS
-from unsample.torch.errors import TorchShapeError
 
 Tensor = torch.Tensor
 _TRANSPOSED = nn.modules.conv._ConvTransposeNd
@@ -76,7 +76,7 @@ def icnr_(
         if transposed:
             whole = [k // f for k, f in zip(weight.shape[2:], factors, strict=True)]
             if not all(whole):
-                raise TorchShapeError(
+                raise ShapeError(
                     f"icnr_: the kernel must be at least as large as the stride {factors}, "
                     f"got weight of shape {tuple(weight.shape)}"
                 )
@@ -90,7 +90,7 @@ def icnr_(
             return target
         channels = weight.shape[0] // block
         if weight.shape[0] % block or channels % groups or (groups > 1 and order == "DCR"):
-            raise TorchShapeError(
+            raise ShapeError(
                 f"icnr_: all {block} channels of a block must be in one group, "
                 f"got {weight.shape[0]} channels, groups {groups}, order {order!r}"
             )
@@ -174,6 +174,6 @@ def _parts(
         if isinstance(target, _TRANSPOSED) and factor is None:
             factor = target.stride
     if factor is None:
-        raise TorchShapeError(f"{operation}: factor must be given for a {type(target).__name__}")
+        raise ShapeError(f"{operation}: factor must be given for a {type(target).__name__}")
     factors = per_axis(operation, "factor", factor, weight.ndim - 2, minimum=1)
     return weight, bias, factors, integer(operation, "groups", groups, minimum=1), transposed

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from unsample.arrays.library import check_memory
-from unsample.torch import autograd, kernels, shapes, vmap
+from unsample.torch import autograd, compute, shapes, vmap
 
 SCHEMAS: dict[str, str] = {
     "nearest": "(Tensor x, int[] factor) -> Tensor",
@@ -57,14 +57,17 @@ _library = torch.library.Library("unsample", "DEF")
 
 def computed(name: str) -> Callable[..., Any]:
     """The operator's kernel: on every device, below autograd."""
-    compute, fake = getattr(kernels, name), getattr(shapes, name)
-    names = list(inspect.signature(fake).parameters)
+    kernel_of, fake = getattr(compute, name), getattr(shapes, name)
+    short, names = compute.SHORT.get(name), list(inspect.signature(fake).parameters)
 
     def kernel(*arguments: Any) -> Any:
+        done = None if short is None else short(*arguments)
+        if done is not None:
+            return done
         for argument, x in zip(names, arguments, strict=False):
             if isinstance(x, torch.Tensor):
                 check_memory(name, argument, x)
-        return compute(*arguments, lambda: fake(*arguments))
+        return kernel_of(*arguments, lambda: fake(*arguments))
 
     return kernel
 

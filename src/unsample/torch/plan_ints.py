@@ -46,6 +46,13 @@ def planned(plan: Callable[..., Plan], shape: Shape, *args: Any, **kwargs: Any) 
     return cached_plan(plan, (tuple(shape),), *args, **kwargs)
 
 
+def kept(function: Callable[..., Any], tensors: Sequence[torch.Tensor | None], *words: Any) -> Any:
+    """`function(*shapes, *words)`, one of those below, kept from the last call where sizes are numbers."""
+    if torch.compiler.is_compiling():
+        return function(*[None if x is None else x.shape for x in tensors], *words)
+    return cached_plan(function, tuple([None if x is None else tuple(x.shape) for x in tensors]), *words)
+
+
 def factors(operation: str, array: str, shape: Shape, factor: Any) -> list[int]:
     """One factor per spatial axis."""
     rank = rank_of(operation, "factor", factor, shape, array)
@@ -151,6 +158,24 @@ def of_resize_transpose(
     return size, method, convention, antialias
 
 
+def windows_of_max_pool(
+    shape: Shape,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+) -> tuple[AnyWindow, ...]:
+    """The windows of `max_pool(x, kernel_size, ...)`."""
+    if not symbolic(shape):
+        words: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation}
+        return planned(pool.plan_max_pool, shape, kernel_size, **words, ceil_mode=ceil_mode).windows
+    kernel, steps, spread = _pool_steps(shape, kernel_size, stride, dilation)
+    rank = len(kernel)
+    pads = paddings("max_pool", padding, rank, 0, ("valid", "same"))
+    return windows_over("max_pool", shape[-rank:], kernel, steps, pads, spread, ceil_mode=ceil_mode)
+
+
 def of_max_pool(
     shape: Shape,
     kernel_size: Any,
@@ -158,51 +183,45 @@ def of_max_pool(
     padding: Any = 0,
     dilation: Any = 1,
     ceil_mode: bool = False,
-) -> tuple[Arguments, tuple[AnyWindow, ...]]:
-    """`max_pool(x, kernel_size, ...)`, and its windows."""
+) -> Arguments:
+    """`max_pool(x, kernel_size, ...)`."""
+    windows = windows_of_max_pool(shape, kernel_size, stride, padding, dilation, ceil_mode)
+    steps = map(list, _pool_steps(shape, kernel_size, stride, dilation))
+    kernel, strides, spread = steps
+    sides = _sides([w for w in windows if isinstance(w, Window)])
+    return kernel, strides, sides, spread, bool(ceil_mode)
+
+
+def _pool_steps(shape: Shape, kernel_size: Any, stride: Any, dilation: Any) -> tuple[Any, Any, Any]:
     operation = "max_pool"
-    windows: tuple[AnyWindow, ...]
-    if not symbolic(shape):
-        windows = planned(
-            pool.plan_max_pool,
-            shape,
-            kernel_size,
-            stride=stride,
-            padding=padding,
-            dilation=dilation,
-            ceil_mode=ceil_mode,
-        ).windows
     rank = rank_of(operation, "kernel_size", kernel_size, shape)
     kernel = per_axis(operation, "kernel_size", kernel_size, rank, minimum=1)
     steps = per_axis(operation, "stride", kernel if stride is None else stride, rank, minimum=1)
-    spread = per_axis(operation, "dilation", dilation, rank, minimum=1)
-    if symbolic(shape):
-        pads = paddings(operation, padding, rank, 0, ("valid", "same"))
-        windows = windows_over(operation, shape[-rank:], kernel, steps, pads, spread, ceil_mode=ceil_mode)
-    sides = _sides([w for w in windows if isinstance(w, Window)])
-    return (list(kernel), list(steps), sides, list(spread), bool(ceil_mode)), windows
+    return kernel, steps, per_axis(operation, "dilation", dilation, rank, minimum=1)
 
 
-def of_adaptive_max_pool(shape: Shape, output_size: Any) -> tuple[Arguments, tuple[AnyWindow, ...]]:
-    """`adaptive_max_pool(x, output_size)`, and its windows."""
-    windows: tuple[AnyWindow, ...]
+def windows_of_adaptive_max_pool(shape: Shape, output_size: Any) -> tuple[AnyWindow, ...]:
+    """The windows of `adaptive_max_pool(x, output_size)`."""
     if not symbolic(shape):
-        windows = planned(pool.plan_adaptive_max_pool, shape, output_size).windows
-    else:
-        rank = rank_of("adaptive_max_pool", "output_size", output_size, shape)
-        wanted = output_size if is_sequence(output_size) else (output_size,) * rank
-        windows = tuple(AdaptiveWindow(n, m) for n, m in zip(shape[-rank:], wanted, strict=True))
-    return ([w.coarse for w in windows],), windows
+        return planned(pool.plan_adaptive_max_pool, shape, output_size).windows
+    rank = rank_of("adaptive_max_pool", "output_size", output_size, shape)
+    wanted = output_size if is_sequence(output_size) else (output_size,) * rank
+    return tuple(AdaptiveWindow(n, m) for n, m in zip(shape[-rank:], wanted, strict=True))
 
 
-def of_max_unpool(shape: Shape, taps: Shape, windows: tuple[AnyWindow, ...]) -> list[int]:
-    """The windows of `max_unpool(values, switches)`, which may have been made by hand."""
-    return _of_switches(unpool._plan_unpool, shape, taps, windows)
+def of_adaptive_max_pool(shape: Shape, output_size: Any) -> Arguments:
+    """`adaptive_max_pool(x, output_size)`."""
+    return ([w.coarse for w in windows_of_adaptive_max_pool(shape, output_size)],)
 
 
-def of_max_gather(shape: Shape, taps: Shape, windows: tuple[AnyWindow, ...]) -> list[int]:
-    """The windows of `max_gather(x, switches)`."""
-    return _of_switches(unpool._plan_gather, shape, taps, windows)
+def of_max_unpool(shape: Shape, taps: Shape, windows: tuple[AnyWindow, ...], duplicates: str) -> Arguments:
+    """`max_unpool(values, switches)`, whose windows may have been made by hand."""
+    return _of_switches(unpool._plan_unpool, shape, taps, windows), duplicates
+
+
+def of_max_gather(shape: Shape, taps: Shape, windows: tuple[AnyWindow, ...]) -> Arguments:
+    """`max_gather(x, switches)`."""
+    return (_of_switches(unpool._plan_gather, shape, taps, windows),)
 
 
 def _of_switches(
@@ -213,11 +232,20 @@ def _of_switches(
     return to_ints(windows)
 
 
-def of_indices(operation: str, windows: tuple[AnyWindow, ...]) -> list[int]:
-    """The windows that indices are converted for."""
+def of_switches_to_indices(taps: Shape, windows: tuple[AnyWindow, ...]) -> Arguments:
+    """`Switches.to_torch`."""
+    return _of_indices("Switches.to_torch", windows)
+
+
+def of_indices_to_switches(indices: Shape, windows: tuple[AnyWindow, ...]) -> Arguments:
+    """`Switches.from_torch(indices, windows)`."""
+    return _of_indices("Switches.from_torch", windows)
+
+
+def _of_indices(operation: str, windows: tuple[AnyWindow, ...]) -> Arguments:
     if not torch.compiler.is_compiling():
         check_pooled(operation, windows)
-    return to_ints(windows)
+    return (to_ints(windows),)
 
 
 def of_conv(

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from unsample.errors import ShapeError
 from unsample.geometry.arguments import per_axis
-from unsample.torch.errors import TorchShapeError
 from unsample.torch.layers.resize import asked_size, cropped
 
 Tensor = torch.Tensor
@@ -52,7 +52,7 @@ class Reassemble(nn.Module):
         self.factor = per_axis("Reassemble", "factor", factor, dims, minimum=1)
         self.groups = groups
         if any(k % 2 == 0 for k in self.kernel_size):
-            raise TorchShapeError(f"Reassemble: kernel_size must be odd, got {self.kernel_size}")
+            raise ShapeError(f"Reassemble: kernel_size must be odd, got {self.kernel_size}")
 
     def extra_repr(self) -> str:
         """The arguments."""
@@ -64,14 +64,12 @@ class Reassemble(nn.Module):
         n, channels, *size = input.shape
         expected = (n, self.groups * taps, *(m * f for m, f in zip(size, self.factor, strict=True)))
         if tuple(weights.shape) != expected:
-            raise TorchShapeError(
+            raise ShapeError(
                 f"Reassemble: weights must be {expected} for x of shape {tuple(input.shape)}, "
                 f"got {tuple(weights.shape)}"
             )
         if channels % self.groups:
-            raise TorchShapeError(
-                f"Reassemble: groups must divide the channels, got {self.groups} for {channels}"
-            )
+            raise ShapeError(f"Reassemble: groups must divide the channels, got {self.groups} for {channels}")
         halves = [k // 2 for k in self.kernel_size]
         padded = nn.functional.pad(input, [side for half in reversed(halves) for side in (half, half)])
         # Every phase of the output is as large as the input: (N, groups, taps, 1, phases, *spatial).
@@ -226,11 +224,11 @@ class DySample(nn.Module):
     ) -> None:
         super().__init__()
         if style not in ("lp", "pl"):
-            raise TorchShapeError(f"DySample: style must be 'lp' or 'pl', got {style!r}")
+            raise ShapeError(f"DySample: style must be 'lp' or 'pl', got {style!r}")
         if channels % groups:
-            raise TorchShapeError(f"DySample: groups must divide the channels, got {groups} for {channels}")
+            raise ShapeError(f"DySample: groups must divide the channels, got {groups} for {channels}")
         if style == "pl" and channels % factor**2:
-            raise TorchShapeError(
+            raise ShapeError(
                 f"DySample: style 'pl' needs channels divisible by {factor**2} (factor {factor}), "
                 f"got {channels}"
             )

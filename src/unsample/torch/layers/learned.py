@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from unsample.errors import ShapeError
 from unsample.geometry.arguments import is_sequence, per_axis
 from unsample.torch import functional, init
-from unsample.torch.errors import TorchShapeError
 from unsample.torch.layers.conv import Conv1d, Conv2d, Conv3d
 from unsample.torch.layers.resize import asked_size, cropped, rank_of_factor
 
@@ -25,7 +25,7 @@ def _axes(name: str, dims: int, kernel_size: IntOrInts, factor: IntOrInts) -> tu
         if is_sequence(given):
             dims = len(given)
     if dims not in CONVS:
-        raise TorchShapeError(f"{name}: dims must be 1, 2 or 3, got {dims}")
+        raise ShapeError(f"{name}: dims must be 1, 2 or 3, got {dims}")
     return (
         per_axis(name, "kernel_size", kernel_size, dims, minimum=1),
         per_axis(name, "factor", factor, dims, minimum=1),
@@ -227,7 +227,7 @@ class BlurUp(nn.Module):
         self.order = order
         for each in self.factor if isinstance(self.factor, tuple) else (self.factor,):
             if order < 1 or (order - 1) * (each - 1) % 2:
-                raise TorchShapeError(
+                raise ShapeError(
                     f"BlurUp: (order - 1) * (factor - 1) must be even, got order {order}, factor {each}"
                 )
 

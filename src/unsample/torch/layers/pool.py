@@ -6,12 +6,11 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
-from unsample.errors import ShapeError
+from unsample.errors import DtypeError, ShapeError
 from unsample.geometry.arguments import count, is_sequence, paddings, per_axis
 from unsample.geometry.sizes import windows_over
 from unsample.switches import Switches
 from unsample.torch import functional
-from unsample.torch.errors import TorchShapeError, TorchTypeError
 from unsample.torch.layers.conv import size_of, spatial
 from unsample.torch.windows import Windows
 
@@ -21,7 +20,7 @@ Pooled = Tensor | tuple[Tensor, Tensor] | tuple[Tensor, Switches]
 
 def _one_kind(name: str, indices: bool, switches: bool) -> None:
     if indices and switches:
-        raise TorchShapeError(f"{name}: return_indices and return_switches must not both be true")
+        raise ShapeError(f"{name}: return_indices and return_switches must not both be true")
 
 
 def _result(layer: Any, values: Tensor, switches: Switches) -> Pooled:
@@ -36,10 +35,7 @@ def _per_axis(layer: Any, name: str, value: Any, minimum: int) -> Any:
     """One number per axis of the layer; symbols pass."""
     if is_sequence(value) and len(value) == layer.rank and any(type(each) is torch.SymInt for each in value):
         return tuple(value)
-    try:
-        return per_axis(type(layer).__name__, name, value, layer.rank, minimum=minimum)
-    except ShapeError as error:
-        raise TorchShapeError(str(error)) from None
+    return per_axis(type(layer).__name__, name, value, layer.rank, minimum=minimum)
 
 
 class _MaxPool(nn.modules.pooling._MaxPoolNd):
@@ -206,26 +202,23 @@ class _MaxUnpool(nn.modules.pooling._MaxUnpoolNd):
         """Unpool by torch's indices or by Switches, to the size that was pooled."""
         name, rank = type(self).__name__, len(self.kernel_size)
         if isinstance(indices, Tensor) and (indices.is_floating_point() or indices.is_complex()):
-            raise TorchTypeError(f"{name}: indices must be integers or Switches, got dtype {indices.dtype}")
-        try:
-            if input.ndim < rank:
+            raise DtypeError(f"{name}: indices must be integers or Switches, got dtype {indices.dtype}")
+        if input.ndim < rank:
+            raise ShapeError(
+                f"{name}: input must have at least {count(rank, 'spatial axis')}, "
+                f"got shape {tuple(input.shape)}"
+            )
+        if output_size is not None and like is not None:
+            raise ShapeError(f"{name}: output_size and like must not both be given")
+        size = size_of(name, like, rank) if like is not None else spatial(output_size, rank)
+        if isinstance(indices, Switches):
+            if size is not None and tuple(size) != indices.input_size:
                 raise ShapeError(
-                    f"{name}: input must have at least {count(rank, 'spatial axis')}, "
-                    f"got shape {tuple(input.shape)}"
+                    f"{name}: output_size must be the size {indices.input_size} that was pooled, "
+                    f"which the switches know, got {tuple(size)}"
                 )
-            if output_size is not None and like is not None:
-                raise ShapeError(f"{name}: output_size and like must not both be given")
-            size = size_of(name, like, rank) if like is not None else spatial(output_size, rank)
-            if isinstance(indices, Switches):
-                if size is not None and tuple(size) != indices.input_size:
-                    raise ShapeError(
-                        f"{name}: output_size must be the size {indices.input_size} that was pooled, "
-                        f"which the switches know, got {tuple(size)}"
-                    )
-                return functional.max_unpool(input, indices, duplicates=self.duplicates)
-            windows = self._windows(input.shape[input.ndim - rank :], size)
-        except ShapeError as error:
-            raise TorchShapeError(str(error)) from None
+            return functional.max_unpool(input, indices, duplicates=self.duplicates)
+        windows = self._windows(input.shape[input.ndim - rank :], size)
         switches = functional.indices_to_switches(indices, windows)
         return functional.max_unpool(input, switches, duplicates=self.duplicates)
 

@@ -11,7 +11,6 @@ from torch import nn
 from unsample.errors import ShapeError
 from unsample.geometry.arguments import is_sequence, wanted_size
 from unsample.torch import functional
-from unsample.torch.errors import TorchShapeError
 from unsample.torch.layers.conv import size_of
 from unsample.torch.plan_ints import symbolic
 
@@ -66,7 +65,7 @@ class Upsample(nn.Upsample):
     ) -> None:
         super().__init__(size, scale_factor, mode, align_corners, recompute_scale_factor)
         if mode not in MODES:
-            raise TorchShapeError(f"{type(self).__name__}: mode must be one of {list(MODES)}, got {mode!r}")
+            raise ShapeError(f"{type(self).__name__}: mode must be one of {list(MODES)}, got {mode!r}")
         self.antialias = antialias
 
     def forward(self, input: Tensor, output_size: Any = None, like: Tensor | None = None) -> Tensor:
@@ -203,13 +202,9 @@ class PixelUnshuffle(nn.PixelUnshuffle):
 def asked_size(layer: nn.Module, x: Tensor, rank: int, output_size: Any, like: Any) -> tuple[int, ...] | None:
     """The spatial size asked for, None where none is."""
     name = type(layer).__name__
-    try:
-        if like is not None and output_size is None:
-            return size_of(name, like, rank)
-        size = wanted_size(name, output_size, like, rank, x.shape[: x.ndim - rank])
-    except ShapeError as error:
-        raise TorchShapeError(str(error)) from None
-    return size
+    if like is not None and output_size is None:
+        return size_of(name, like, rank)
+    return wanted_size(name, output_size, like, rank, x.shape[: x.ndim - rank])
 
 
 def cropped(layer: nn.Module, out: Tensor, factors: Sequence[int], size: tuple[int, ...] | None) -> Tensor:
@@ -220,7 +215,7 @@ def cropped(layer: nn.Module, out: Tensor, factors: Sequence[int], size: tuple[i
     whole = out.shape[out.ndim - rank :]
     for axis, (n, m, f) in enumerate(zip(size, whole, factors, strict=True)):
         if not m - f < n <= m:
-            raise TorchShapeError(
+            raise ShapeError(
                 f"{type(layer).__name__}: output_size must be from {m - f + 1} to {m} on spatial axis {axis} "
                 f"(factor {f}), got {n}"
             )

@@ -21,8 +21,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
 from unsample.arrays.library import dtype_name
+from unsample.errors import ShapeError
 from unsample.geometry.arguments import describe
-from unsample.torch.errors import TorchShapeError
 from unsample.torch.models.functions import FUNCTIONS, TIMED_ONLY, name_of, remember, remembered, taken
 from unsample.torch.models.layers import FASTER, PLAIN, counterpart
 
@@ -238,7 +238,7 @@ def accelerate(
 
     Raises
     ------
-    TorchShapeError, TypeError
+    ShapeError, TypeError
         Where the model is compiled, scripted or has lazy layers without weights, or arguments do not fit.
 
     Notes
@@ -327,7 +327,7 @@ def _arguments(model: nn.Module, example: Any) -> tuple[tuple[Any, ...], dict[st
                 f"got {type(layer).__name__}" + (f" at {name!r}" if name else "")
             )
         if any(isinstance(each, nn.UninitializedParameter) for each in layer.parameters(recurse=False)):
-            raise TorchShapeError(
+            raise ShapeError(
                 f"accelerate: model must have run once, its lazy layer {name!r} has no weights yet"
             )
     if isinstance(example, dict):

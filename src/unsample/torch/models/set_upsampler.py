@@ -9,7 +9,6 @@ from torch import nn
 
 from unsample.errors import ShapeError
 from unsample.geometry.arguments import choice, is_sequence
-from unsample.torch.errors import TorchShapeError
 from unsample.torch.layers import content, conv, learned, resize
 from unsample.torch.layers.resize import MODES
 
@@ -137,7 +136,7 @@ def set_upsampler(
 
     Raises
     ------
-    TorchShapeError, TypeError
+    ShapeError, TypeError
         Where `upsampler` is not one of the words.
 
     Notes
@@ -159,10 +158,7 @@ def set_upsampler(
     >>> model(torch.zeros(1, 3, 6, 6)).shape
     torch.Size([1, 4, 8, 8])
     """
-    try:
-        choice("set_upsampler", "upsampler", upsampler, UPSAMPLERS)
-    except ShapeError as error:
-        raise TorchShapeError(str(error)) from None
+    choice("set_upsampler", "upsampler", upsampler, UPSAMPLERS)
     found = _ways_up(model, only)
     if example is not None:
         found = _watched(model, found, example)
@@ -349,7 +345,7 @@ def _build(site: Swap, upsampler: str) -> nn.Module | str:
         if upsampler == "resize_conv":
             return learned.ResizeConv(inputs or 0, outputs or 0, 3, site.factor)
         up = _keeping_channels(upsampler, outputs, site.factor, site.axes)
-    except TorchShapeError as error:
+    except ShapeError as error:
         return str(error)
     if isinstance(up, str) or inputs == outputs:
         return up
