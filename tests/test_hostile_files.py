@@ -25,9 +25,8 @@ from torch import nn
 import fuzz_files
 import unsample as us
 from fuzz_files import CODE, archive, onnx_model
-from unsample.geometry.plan import meetings
 from unsample.geometry.window import Window
-from unsample.inspection import expressions, grids, operators, torch_rules
+from unsample.inspection import expressions, grids, operators
 from unsample.inspection.archive import extent
 
 Contents = dict[str, bytes]
@@ -615,13 +614,13 @@ def test_taps_that_meet_nothing_are_left_out_and_counted_as_before() -> None:
     for _ in range(2000):
         low, high = [0, 0, 1, 1, 1, -4, -4], [13, 9, 10, 7, 6, 13, 13]
         window = Window(*map(int, draw.integers(low, high)))
-        assert torch_rules._meetings(window) == meetings((window,)), window
         cut = grids.met(window)
         pairs = [
             {(o, p) for tap in each.axis_taps() for o, p in zip(tap.coarse, tap.fine, strict=True)}
             for each in (window, cut)
         ]
         assert pairs[0] == pairs[1]
+        assert window.meetings == sum(len(tap.coarse) for tap in window.axis_taps()), window
 
 
 def test_only_listed_operators_of_torch_are_called() -> None:

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from unsample.errors import ShapeError
+from unsample.files import printable
 
 # The members of a file of torch.export.save, below one folder. Those of `extra/` and the sample inputs are
 # never read.
@@ -184,8 +185,7 @@ def shown(text: str) -> str:
     >>> print(shown("up\x1b[2J"))
     up\x1b[2J
     """
-    text = text if len(text) <= 200 else f"{text[:200]}..."
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return printable(text if len(text) <= 200 else f"{text[:200]}...")
 
 
 def first_line(error: BaseException) -> str:

@@ -119,7 +119,7 @@ def convolution(
         for a in range(rank)
     )
     batch = math.prod(x[: len(x) - rank - 1])
-    cost = batch * w[0] * w[1] * math.prod(map(_meetings, windows))
+    cost = batch * w[0] * w[1] * math.prod([window.meetings for window in windows])
     settings = window_settings(windows, output_padding=output_padding)
     if groups != 1:
         settings["groups"] = groups
@@ -131,41 +131,6 @@ def convolution(
         "groups": groups,
         "multiply_adds": cost,
     }
-
-
-def _meetings(window: Window) -> int:
-    """`geometry.plan.meetings` of one axis, by arithmetic alone: the numbers may be those of a file.
-
-    Examples
-    --------
-    >>> _meetings(Window(fine=4, coarse=4, size=3, before=1, after=1))  # 12 less the 2 outside
-    10
-    >>> _meetings(Window(fine=8, coarse=9, size=2**62, before=2**61, after=2**61))
-    72
-    """
-    if window.mode != "zeros":
-        return window.size * window.coarse
-    return _below(window, window.fine + window.before) - _below(window, window.before)
-
-
-def _below(window: Window, bound: int) -> int:
-    """How many (window o, tap t) have o * stride + t * dilation < bound."""
-    s, d, windows, taps = window.stride, window.dilation, window.coarse, window.size
-    full = min(max(-((-bound + (windows - 1) * s) // d), 0), taps)  # taps whose every window is below
-    some = min(max(-(-bound // d), full), taps)  # taps whose first window is
-    m = some - full
-    return full * windows + (_floors(m, s, d, bound - (some - 1) * d + s - 1) if m else 0)
-
-
-def _floors(n: int, m: int, a: int, b: int) -> int:
-    """Sum of floor((a i + b) / m) over i < n, in as many steps as Euclid's algorithm takes."""
-    total = 0
-    while True:
-        total += n * (n - 1) // 2 * (a // m) + n * (b // m)
-        a, b = a % m, b % m
-        if a * n + b < m:
-            return total
-        n, b, m, a = (a * n + b) // m, (a * n + b) % m, a, m
 
 
 def _convolution(args: Sequence[Any], shapes: Shapes) -> Lowered:
