@@ -1,7 +1,6 @@
 """What a comparison found: as text, as HTML, and as files that are whole or not there."""
 
 import csv
-import html
 import json
 import platform
 import tempfile
@@ -20,6 +19,7 @@ from unsample.compare import measures
 from unsample.compare.photographs import Photographs
 from unsample.compare.results import Result, Settings, measured_piece
 from unsample.files import printable, write_whole
+from unsample.tables import html_table, text_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -87,23 +87,13 @@ class Comparison:
         ]
 
     def __repr__(self) -> str:
-        table = [[one_line(heading) for _, heading, _ in COLUMNS], *self.rows()]
-        widths = [max(len(row[i]) for row in table) for i in range(len(COLUMNS))]
-        lines = []
-        for row in table:
-            name, *rest = (
-                cell.rjust(width) if i else cell.ljust(width)
-                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-            )
-            lines.append("  ".join((name, *rest)).rstrip())
-        return "\n".join(lines)
+        return "\n".join(text_table(self._table(), range(1, len(COLUMNS))))
 
     def _repr_html_(self) -> str:
-        def line(tag: str, cells: Sequence[str]) -> str:
-            return "<tr>" + "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) + "</tr>"
+        return html_table(self._table(), range(1, len(COLUMNS)))
 
-        headings = line("th", [one_line(heading) for _, heading, _ in COLUMNS])
-        return f"<table>{headings}{''.join(line('td', row) for row in self.rows())}</table>"
+    def _table(self) -> list[list[str]]:
+        return [[one_line(heading) for _, heading, _ in COLUMNS], *self.rows()]
 
     def document(self) -> dict[str, Any]:
         """Everything but the pictures, ready for JSON; numbers that are not finite become None."""

@@ -11,6 +11,7 @@ from unsample.inspection.analysis import Step
 from unsample.inspection.findings import Findings
 from unsample.inspection.page import page
 from unsample.inspection.table import Cell, columns_of, rows_of, settings_text
+from unsample.tables import text_table
 
 # The header of the CSV: fixed, a new column goes to the end.
 FIELDS = (
@@ -54,14 +55,8 @@ class Inspection(Findings):
 
     def __repr__(self) -> str:
         rows = [[cell.plain for cell in row] for row in self.table()]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines, columns = [self.title()], columns_of(self)
-        for row in rows:
-            cells = [
-                cell.rjust(w) if columns[i].right else cell.ljust(w)
-                for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-            ]
-            lines.append("  ".join(cells).rstrip())
+        right = [i for i, column in enumerate(columns_of(self)) if column.right]
+        lines = [self.title(), *text_table(rows, right)]
         lines += [f"{heading + ':':<13} {sentence}" for heading, sentence in self.findings()]
         return "\n".join(lines)
 

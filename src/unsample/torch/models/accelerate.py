@@ -6,7 +6,7 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from math import prod
@@ -23,6 +23,7 @@ from torch.utils import _pytree as pytree
 from unsample.arrays.library import dtype_name
 from unsample.errors import ShapeError
 from unsample.geometry.arguments import describe
+from unsample.tables import html_table, text_table
 from unsample.torch.models.functions import FUNCTIONS, TIMED_ONLY, name_of, remember, remembered, taken
 from unsample.torch.models.layers import FASTER, PLAIN, counterpart
 
@@ -123,30 +124,14 @@ class Acceleration:
         return json.dumps(self.as_dict(), indent=2)
 
     def __repr__(self) -> str:
-        rows = [_HEADER, *_rows(self)]
-        widths = [max(len(row[i]) for row in rows) for i in range(len(_HEADER))]
-        lines = [
-            "  ".join(
-                cell.rjust(width) if i in _NUMBERS else cell.ljust(width)
-                for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-            ).rstrip()
-            for row in rows
-        ]
-        return "\n".join([*_headline(self), *(lines if self.layers else ()), *_footnotes(self)])
+        lines = text_table([_HEADER, *_rows(self)], _NUMBERS) if self.layers else []
+        return "\n".join([*_headline(self), *lines, *_footnotes(self)])
 
     def _repr_html_(self) -> str:
-        def row(cells: Sequence[str], tag: str) -> str:
-            aligned = [
-                f'<{tag} style="text-align:{_side(i)};padding:2px 8px">{html.escape(cell)}</{tag}>'
-                for i, cell in enumerate(cells)
-            ]
-            return f"<tr>{''.join(aligned)}</tr>"
-
         head = "".join(f"<p>{html.escape(line)}</p>" for line in _headline(self))
         foot = "".join(f"<p>{html.escape(line)}</p>" for line in _footnotes(self))
-        body = "".join(row(cells, "td") for cells in _rows(self))
-        table = f"<table><thead>{row(_HEADER, 'th')}</thead><tbody>{body}</tbody></table>"
-        return head + (table if self.layers else "") + foot
+        table = html_table([_HEADER, *_rows(self)], _NUMBERS) if self.layers else ""
+        return head + table + foot
 
 
 _HEADER = ("layer", "kind", "input", "torch ms", "ours ms", "ratio", "")
@@ -167,10 +152,6 @@ def _rows(report: Acceleration) -> Iterator[tuple[str, ...]]:
             _times(each.ratio),
             "swapped" if each.swapped else f"kept: {each.kept}",
         )
-
-
-def _side(column: int) -> str:
-    return "right" if column in _NUMBERS else "left"
 
 
 def _milliseconds(ms: float | None) -> str:

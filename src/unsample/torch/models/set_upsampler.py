@@ -9,6 +9,7 @@ from torch import nn
 
 from unsample.errors import ShapeError
 from unsample.geometry.arguments import choice, is_sequence
+from unsample.tables import text_table
 from unsample.torch.layers import content, conv, learned, resize
 from unsample.torch.layers.resize import MODES
 
@@ -78,14 +79,13 @@ class SwapReport:
                     f"{swap.parameters[0]} -> {swap.parameters[1]}",
                 )
             )
-        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-        lines = [
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in rows
-        ]
         number = len(self.changed)
         head = f"set_upsampler {self.upsampler!r}: {number} of {len(self.swaps)} swapped"
-        return "\n".join([head, *lines]) if self.swaps else f"{head}: the model has no layer that is a way up"
+        return (
+            "\n".join([head, *text_table(rows)])
+            if self.swaps
+            else f"{head}: the model has no layer that is a way up"
+        )
 
 
 class ProjectedUp(nn.Module):
