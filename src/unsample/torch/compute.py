@@ -151,6 +151,7 @@ def planned(plan: Callable[..., Plan], *args: Any, **kwargs: Any) -> Plan:
 
 def nearest(x: Tensor, factor: Ints, empty: Call) -> Any:
     """Copies of every element."""
+    namespace("nearest", x=x)
     plan = planned(nearest_ops.plan_nearest, tuple(x.shape), tuple(factor))
     return compute(lambda a, out: nearest_ops.nearest_as_planned(a, plan, out), empty, [x], copies=True)
 
@@ -167,6 +168,7 @@ def window_sum(y: Tensor, factor: Ints, empty: Call) -> Any:
 
 def bed_of_nails(x: Tensor, factor: Ints, at: Ints, output_size: Ints, empty: Call) -> Any:
     """Every element at its nail."""
+    namespace("bed_of_nails", x=x)
     words = {"at": tuple(at), "output_size": tuple(output_size)}
     plan = planned(nail_ops.plan_bed_of_nails, tuple(x.shape), tuple(factor), **words)
     return compute(lambda a, out: nail_ops.nails_as_planned(a, plan, out), empty, [x], copies=True)
@@ -174,12 +176,14 @@ def bed_of_nails(x: Tensor, factor: Ints, at: Ints, output_size: Ints, empty: Ca
 
 def decimate(y: Tensor, factor: Ints, at: Ints, empty: Call) -> Any:
     """What lies at the nails."""
+    namespace("decimate", y=y)
     plan = planned(nail_ops.plan_decimate, tuple(y.shape), tuple(factor), at=tuple(at))
     return compute(lambda a, out: nail_ops.decimate_as_planned(a, plan, out), empty, [y], copies=True)
 
 
 def pixel_shuffle(x: Tensor, factor: Ints, order: str, empty: Call) -> Any:
     """Channels laid out as the elements of a block."""
+    namespace("pixel_shuffle", x=x)
     plan = planned(shuffle_ops.plan_pixel_shuffle, tuple(x.shape), tuple(factor), order=order)
     call = partial(shuffle_ops.shuffle_as_planned, plan=plan, order=order)
     return compute(lambda a, out: call(a, out=out), empty, [x], copies=True)
@@ -187,6 +191,7 @@ def pixel_shuffle(x: Tensor, factor: Ints, order: str, empty: Call) -> Any:
 
 def pixel_unshuffle(y: Tensor, factor: Ints, order: str, empty: Call) -> Any:
     """The elements of a block gathered into channels."""
+    namespace("pixel_unshuffle", y=y)
     plan = planned(shuffle_ops.plan_pixel_unshuffle, tuple(y.shape), tuple(factor), order=order)
     call = partial(shuffle_ops.unshuffle_as_planned, plan=plan, order=order)
     return compute(lambda a, out: call(a, out=out), empty, [y], copies=True)
@@ -248,6 +253,7 @@ def _pooled(x: Tensor, plan: Any, empty: Call) -> Any:
 
 def max_unpool(values: Tensor, switches: Tensor, windows: Ints, duplicates: str, empty: Call) -> Any:
     """Values back where their switches point."""
+    namespace("max_unpool", values=values)
     remembered = Switches(switches, from_ints(windows))
     plan = unpool_ops.plan_max_unpool(values.shape, remembered, duplicates=duplicates)
 
@@ -259,6 +265,7 @@ def max_unpool(values: Tensor, switches: Tensor, windows: Ints, duplicates: str,
 
 def max_gather(x: Tensor, switches: Tensor, windows: Ints, empty: Call) -> Any:
     """The elements that switches point to."""
+    namespace("max_gather", x=x)
     remembered = Switches(switches, from_ints(windows))
     plan = unpool_ops.plan_max_gather(x.shape, remembered)
 
