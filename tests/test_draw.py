@@ -904,10 +904,10 @@ def test_what_nobody_could_draw_is_refused_before_it_is_planned(
     def planned(*_: Any, **__: Any) -> None:
         raise AssertionError("it was planned, or allocated")
 
-    from unsample.draw import make_others
+    from unsample.draw import make_moves
 
-    monkeypatch.setattr(make_others, "_PLANS", dict.fromkeys(make_others._PLANS, planned))
-    monkeypatch.setattr(make_others, "numbers", planned)
+    monkeypatch.setattr(make_moves, "_PLANS", dict.fromkeys(make_moves._PLANS, planned))
+    monkeypatch.setattr(make_moves, "numbers", planned)
     with pytest.raises(us.ShapeError) as caught:
         call()
     assert str(caught.value) == message

@@ -19,7 +19,7 @@ import tensorflow_values as tf
 import unsample as us
 from backends import BACKENDS, Backend
 from unsample import interop
-from unsample.interop import arguments as args
+from unsample.interop import conv_arguments as args
 from unsample.interop.libraries import CALLS
 
 RECORDED = json.loads(tf.FILE.read_text(encoding="utf-8"))
