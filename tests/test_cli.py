@@ -1,4 +1,4 @@
-"""`unsample compare` as a person meets it: in a process of its own."""
+"""`unsample compare` as a person meets it; in a process of its own where that shows."""
 
 import json
 import os
@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import command as here
 from unsample.cli import WAYS_UP
 from unsample.compare import METHODS
 
@@ -64,7 +65,9 @@ print("heavy:", sorted(heavy))
 def test_a_run_prints_the_table_and_writes_the_files(folder: Path, tmp_path: Path) -> None:
     (folder / "bad.png").write_text("no image")
     try:
-        done = unsample("compare", str(folder), *QUICK, "--methods", "nearest,linear", "--out", str(tmp_path))
+        done = here.unsample(
+            "compare", str(folder), *QUICK, "--methods", "nearest,linear", "--out", str(tmp_path)
+        )
     finally:
         (folder / "bad.png").unlink()
     assert done.returncode == 0, done.stderr
@@ -112,7 +115,7 @@ def test_json_is_all_that_is_printed(folder: Path, tmp_path: Path) -> None:
 def test_bad_input_is_one_sentence_and_exit_code_2(arguments, message: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "empty").mkdir()
-    done = unsample("compare", *arguments, cwd=tmp_path)
+    done = here.unsample("compare", *arguments, cwd=tmp_path)
     assert re.fullmatch(message, done.stderr), done.stderr
     assert done.stdout == ""
     assert done.returncode == 2
@@ -244,9 +247,9 @@ def test_a_terminal_of_ascii_and_a_name_that_is_not_utf8(folder: Path, tmp_path:
     for path in folder.glob("*.png"):
         (odd / f"ä{path.name}").write_bytes(path.read_bytes())
     os.rename(os.fsencode(odd / "ä0.png"), os.fsencode(odd) + b"/\xff0.png")
-    done = unsample(
+    done = here.unsample(
         "compare", str(odd), *QUICK, "--methods", "nearest", "--out", str(tmp_path / "out"),
-        env={**os.environ, "PYTHONIOENCODING": "ascii", "COLUMNS": "20"},
+        encoding="ascii", COLUMNS="20",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     json.loads((tmp_path / "out" / "results.json").read_text())
@@ -358,7 +361,7 @@ def test_a_narrow_terminal_without_colours_or_unicode(tmp_path: Path) -> None:
 @pytest.mark.promise("96")
 def test_usage_and_names_that_a_terminal_would_obey_are_one_line(words, message: str, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.pt2")
-    done = unsample(*words, cwd=tmp_path)
+    done = here.unsample(*words, cwd=tmp_path)
     assert re.fullmatch(message + "\n", done.stderr), done.stderr
     assert (done.stdout, done.returncode) == ("", 1 if "-o" in words else 2)
     assert os.listdir(tmp_path) == ["pipe.pt2"]
@@ -381,7 +384,7 @@ def test_names_of_photographs_never_reach_a_terminal_as_they_are(
         (odd / f"{name}.png").write_bytes(path.read_bytes())
     (odd / "a\x1b]0;pwned\x07.png").touch()
     out = tmp_path / "out\x1b"
-    done = unsample(
+    done = here.unsample(
         "compare", str(odd), *QUICK, "--steps", "1", "--methods", "nearest", "--out", str(out), *options
     )
     assert done.returncode == 0
