@@ -54,5 +54,5 @@ def place(cwd: Path | None, environment: dict[str, str]) -> Iterator[None]:
     finally:
         os.chdir(before)
         for name in set(sys.modules) - there:
-            if (getattr(sys.modules[name], "__file__", None) or "").startswith(folder + os.sep):
+            if os.path.dirname(getattr(sys.modules[name], "__file__", None) or "") == folder:
                 del sys.modules[name]
