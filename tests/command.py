@@ -14,6 +14,8 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from unittest import mock
 
+import pytest
+
 from unsample import cli
 
 
@@ -32,14 +34,12 @@ def run(*arguments: str) -> int:
     """The exit code of `main`, which must end by one; every other error is the test's."""
     heard = signal.getsignal(signal.SIGTERM)
     try:
-        with mock.patch.object(sys, "argv", ["unsample", *arguments]):
+        with mock.patch.object(sys, "argv", ["unsample", *arguments]), pytest.raises(SystemExit) as end:
             cli.main()
-    except SystemExit as end:
-        assert isinstance(end.code, int)
-        return end.code
     finally:
         signal.signal(signal.SIGTERM, heard)
-    raise AssertionError("main came back")
+    assert isinstance(end.value.code, int)
+    return end.value.code
 
 
 @contextmanager
