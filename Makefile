@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 
-.PHONY: help test native sanitize sanitize-all tsan neon fuzz large promises compare bench bench-quick bench-models pictures explore-picture lint types docs-check versions clean
+.PHONY: help test slow native sanitize sanitize-all tsan neon fuzz large promises compare bench bench-quick bench-models pictures explore-picture lint types docs-check versions clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -70,6 +70,9 @@ fuzz: $(READY) ## Call every function with arguments of all kinds, inspect chang
 
 test: $(READY) ## Run the tests, doctests and executed documentation
 	$(BIN)/python -m pytest -n auto
+
+slow: $(READY) ## Run what `make test` has only a part of
+	$(BIN)/python -m pytest -n auto -m slow
 
 promises: $(READY) ## Write docs/reliability.md from the tests that hold its rows
 	$(BIN)/python tests/promises.py

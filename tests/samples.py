@@ -201,3 +201,11 @@ SAMPLES: tuple[Sample, ...] = tuple(
 )
 
 COPIES = ("nearest", "bed_of_nails", "max_unpool", "pixel_shuffle")
+
+# For tests that take long: of each pair two samples of three, which `make slow` tries and the gate does not.
+MORE = frozenset(
+    str(sample)
+    for pair in PAIRS
+    for number, sample in enumerate(each for each in SAMPLES if each.pair is pair)
+    if number % 3
+)

@@ -1,22 +1,27 @@
-"""`unsample compare` as a person meets it: in a process of its own."""
+"""`unsample compare` as a person meets it; in a process of its own where that shows."""
 
+import io
 import json
 import os
 import pty
 import re
+import resource
 import signal
 import subprocess
 import sys
 import termios
+import threading
 import time
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+import command as here
 from unsample.cli import WAYS_UP
-from unsample.compare import METHODS
+from unsample.compare import METHODS, comparison
 
 QUICK = ("--steps", "2", "--batch", "1", "--crop", "16", "--width", "4")
 
@@ -64,7 +69,9 @@ print("heavy:", sorted(heavy))
 def test_a_run_prints_the_table_and_writes_the_files(folder: Path, tmp_path: Path) -> None:
     (folder / "bad.png").write_text("no image")
     try:
-        done = unsample("compare", str(folder), *QUICK, "--methods", "nearest,linear", "--out", str(tmp_path))
+        done = here.unsample(
+            "compare", str(folder), *QUICK, "--methods", "nearest,linear", "--out", str(tmp_path)
+        )
     finally:
         (folder / "bad.png").unlink()
     assert done.returncode == 0, done.stderr
@@ -81,7 +88,8 @@ def test_a_run_prints_the_table_and_writes_the_files(folder: Path, tmp_path: Pat
 
 
 def test_json_is_all_that_is_printed(folder: Path, tmp_path: Path) -> None:
-    done = unsample("compare", str(folder), *QUICK, "--methods", "nearest", "--json", "--out", str(tmp_path))
+    words = ("compare", str(folder), *QUICK, "--methods", "nearest", "--json", "--out", str(tmp_path))
+    done = here.unsample(*words)
     assert done.returncode == 0
     assert done.stderr == ""
     assert json.loads(done.stdout) == json.loads((tmp_path / "results.json").read_text())
@@ -112,7 +120,7 @@ def test_json_is_all_that_is_printed(folder: Path, tmp_path: Path) -> None:
 def test_bad_input_is_one_sentence_and_exit_code_2(arguments, message: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "empty").mkdir()
-    done = unsample("compare", *arguments, cwd=tmp_path)
+    done = here.unsample("compare", *arguments, cwd=tmp_path)
     assert re.fullmatch(message, done.stderr), done.stderr
     assert done.stdout == ""
     assert done.returncode == 2
@@ -162,7 +170,7 @@ def finish(process: subprocess.Popen) -> tuple[str, str]:
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.promise("F8")
 def test_an_interrupt_keeps_what_is_done(folder: Path, tmp_path: Path, number: int, code: int) -> None:
-    """The second way up would take hours; the signal comes when the first is done."""
+    """The signal comes when the first is done, 2 before the end."""
     command = [sys.executable, "-m", "unsample.cli", "compare", str(folder), "--batch", "1", "--crop", "16"]
     command += ["--methods", "nearest,linear,resize_conv", "--steps", "40", "--out", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -217,22 +225,21 @@ def test_a_reader_that_goes_away_is_no_traceback(folder: Path, tmp_path: Path) -
 def test_a_terminal_sees_a_bar(folder: Path, tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, 100))
-    command = [sys.executable, "-m", "unsample.cli", "compare", str(folder), *QUICK, "--methods", "nearest"]
-    with subprocess.Popen(
-        [*command, "--out", str(tmp_path)], stdout=subprocess.DEVNULL, stderr=theirs
-    ) as process:
-        os.close(theirs)
-        seen = b""
-        while True:
-            try:
-                piece = os.read(ours, 4096)
-            except OSError:  # the other end is closed
-                break
-            if not piece:
-                break
-            seen += piece
-        assert process.wait(timeout=120) == 0
+    seen = b""
+
+    def read() -> None:
+        nonlocal seen
+        with suppress(OSError):  # the other end is closed
+            while piece := os.read(ours, 4096):
+                seen += piece
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    with os.fdopen(theirs, "w") as terminal, redirect_stderr(terminal), redirect_stdout(io.StringIO()):
+        code = here.run("compare", str(folder), *QUICK, "--methods", "nearest", "--out", str(tmp_path))
+    reader.join(timeout=60)
     os.close(ours)
+    assert code == 0
     assert b"1 of 1  nearest" in seen
     assert b"step" in seen
 
@@ -244,9 +251,9 @@ def test_a_terminal_of_ascii_and_a_name_that_is_not_utf8(folder: Path, tmp_path:
     for path in folder.glob("*.png"):
         (odd / f"ä{path.name}").write_bytes(path.read_bytes())
     os.rename(os.fsencode(odd / "ä0.png"), os.fsencode(odd) + b"/\xff0.png")
-    done = unsample(
+    done = here.unsample(
         "compare", str(odd), *QUICK, "--methods", "nearest", "--out", str(tmp_path / "out"),
-        env={**os.environ, "PYTHONIOENCODING": "ascii", "COLUMNS": "20"},
+        encoding="ascii", COLUMNS="20",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     json.loads((tmp_path / "out" / "results.json").read_text())
@@ -275,7 +282,10 @@ def call(name: str, folder: Path) -> list[str]:
     return [sys.executable, "-m", "unsample.cli", *words]
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+TAKE_TORCH = ("inspect", "json", "compare")
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in TAKE_TORCH])
 @pytest.mark.promise("96")
 def test_a_full_standard_output_is_one_sentence(name: str, folder: Path, tmp_path: Path) -> None:
     with open("/dev/full", "w") as full:
@@ -290,6 +300,22 @@ def test_a_full_standard_output_is_one_sentence(name: str, folder: Path, tmp_pat
         )
     assert done.stderr == "unsample: standard output cannot be written (No space left on device)\n"
     assert done.returncode == 1
+
+
+@pytest.mark.parametrize("name", TAKE_TORCH)
+@pytest.mark.promise("96")
+def test_a_full_stream_of_a_command_that_takes_torch_is_one_sentence(
+    name: str, folder: Path, tmp_path: Path
+) -> None:
+    words, errors = call(name, folder)[3:], io.StringIO()
+    with (
+        here.place(tmp_path, {}),
+        open("/dev/full", "w") as full,
+        redirect_stdout(full),
+        redirect_stderr(errors),
+    ):
+        assert here.run(*words) == 1
+    assert errors.getvalue() == "unsample: standard output cannot be written (No space left on device)\n"
 
 
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ("json", "compare")])
@@ -326,11 +352,13 @@ def test_a_standard_error_that_fails_changes_no_exit_code(shell: str, tmp_path: 
 
 @pytest.mark.promise("96")
 def test_a_narrow_terminal_without_colours_or_unicode(tmp_path: Path) -> None:
-    narrow = {**os.environ, "COLUMNS": "20", "NO_COLOR": "1", "LC_ALL": "C", "PYTHONIOENCODING": "ascii"}
-    for name in ("help", "text", "inspect"):
-        done = subprocess.run(
-            call(name, tmp_path), capture_output=True, text=True, env=narrow, cwd=tmp_path, timeout=300
-        )
+    narrow = {"COLUMNS": "20", "NO_COLOR": "1", "LC_ALL": "C"}
+    alone = {**os.environ, **narrow, "PYTHONIOENCODING": "ascii"}
+    for done in (
+        unsample(*COMMANDS["text"], env=alone, cwd=tmp_path),
+        *(here.unsample(*COMMANDS[n], cwd=tmp_path, encoding="ascii", **narrow) for n in ("help", "text")),
+        here.unsample(*COMMANDS["inspect"], cwd=tmp_path, encoding="ascii", **narrow),
+    ):
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout.isascii()
         assert "\x1b" not in done.stdout
@@ -358,7 +386,7 @@ def test_a_narrow_terminal_without_colours_or_unicode(tmp_path: Path) -> None:
 @pytest.mark.promise("96")
 def test_usage_and_names_that_a_terminal_would_obey_are_one_line(words, message: str, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.pt2")
-    done = unsample(*words, cwd=tmp_path)
+    done = here.unsample(*words, cwd=tmp_path)
     assert re.fullmatch(message + "\n", done.stderr), done.stderr
     assert (done.stdout, done.returncode) == ("", 1 if "-o" in words else 2)
     assert os.listdir(tmp_path) == ["pipe.pt2"]
@@ -381,7 +409,7 @@ def test_names_of_photographs_never_reach_a_terminal_as_they_are(
         (odd / f"{name}.png").write_bytes(path.read_bytes())
     (odd / "a\x1b]0;pwned\x07.png").touch()
     out = tmp_path / "out\x1b"
-    done = unsample(
+    done = here.unsample(
         "compare", str(odd), *QUICK, "--steps", "1", "--methods", "nearest", "--out", str(out), *options
     )
     assert done.returncode == 0
@@ -415,16 +443,19 @@ cli.main()
 """
 
 
-@pytest.mark.parametrize(("number", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.promise("F8")
 def test_an_interrupt_while_pictures_are_saved_says_what_is_there(
-    number: str, code: int, folder: Path, tmp_path: Path
+    number: int, code: int, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """There are no checkpoints to write: what was finished is in the results."""
-    patch = "from unsample.compare import report\nreport.FILES['losses.png'] = killed"
-    words = ["compare", str(folder), *QUICK, "--methods", "nearest", "--out", str(tmp_path)]
-    script = KILL.format(signal=number, patch=patch, words=words)
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=300)
+
+    def killed(*_: object) -> None:
+        os.kill(os.getpid(), number)
+        signal.sigtimedwait([], 10)  # the handler comes before that is over
+
+    monkeypatch.setitem(comparison.FILES, "losses.png", killed)
+    done = here.unsample("compare", str(folder), *QUICK, "--methods", "nearest", "--out", str(tmp_path))
     assert done.stderr == (
         f"interrupted while saving: results.json, results.csv, sheet.png written to {tmp_path}, losses.png not\n"
     )
@@ -464,38 +495,30 @@ def test_an_interrupt_of_a_single_file_says_whether_it_is_there(
 
 @pytest.mark.promise("F11", "F12")
 def test_a_disk_that_fills_and_a_folder_that_goes_stop_compare_in_one_sentence(
-    folder: Path, tmp_path: Path
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    script = """
-import resource, sys
-from unsample import cli
-from unsample.compare import report
-{patch}
-sys.argv = ["unsample", "compare", {folder!r}, *{quick}, "--methods", "nearest", "--out", {out!r}]
-cli.main()
-"""
-    full = "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, resource.RLIM_INFINITY))"
-    gone = """
-def gone(_):
-    import os
-    os.rmdir({out!r})
-    open({out!r}, "w").close()
-    return ""
-report.FILES["results.json"] = gone
-"""
-    for number, (patch, message) in enumerate(
-        (
-            (full, "unsample compare: cannot write '{out}/sheet.png' (File too large)\n"),
-            (gone, "unsample compare: cannot write '{out}/results.json' (Not a directory)\n"),
-        )
-    ):
-        out = str(tmp_path / str(number))
-        code = script.format(patch=patch.format(out=out), folder=str(folder), quick=QUICK, out=out)
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
-        assert done.stderr == message.format(out=out)
-        assert done.returncode == 1
-    assert sorted(os.listdir(tmp_path / "0")) == ["results.csv", "results.json"]
-    assert (tmp_path / "1").read_bytes() == b""
+    full, gone = tmp_path / "full", tmp_path / "gone"
+    words = ("compare", str(folder), *QUICK, "--methods", "nearest", "--out")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
+    try:
+        done = here.unsample(*words, str(full))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert done.stderr == f"unsample compare: cannot write '{full}/sheet.png' (File too large)\n"
+    assert done.returncode == 1
+    assert sorted(os.listdir(full)) == ["results.csv", "results.json"]
+
+    def go(_: object) -> str:
+        gone.rmdir()
+        gone.touch()
+        return ""
+
+    monkeypatch.setitem(comparison.FILES, "results.json", go)
+    done = here.unsample(*words, str(gone))
+    assert done.stderr == f"unsample compare: cannot write '{gone}/results.json' (Not a directory)\n"
+    assert done.returncode == 1
+    assert gone.read_bytes() == b""
 
 
 def test_a_pipe_by_its_name_gets_the_picture_alone(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
+import command
 import unsample as us
 from unsample import draw
 from unsample.cli import DRAWN
@@ -930,6 +931,11 @@ def unsample(*arguments: str, **options: Any) -> subprocess.CompletedProcess:
     )
 
 
+def here(*arguments: str, cwd: Path, encoding: str = "utf-8") -> subprocess.CompletedProcess:
+    """The same in this process."""
+    return command.unsample("draw", *arguments, cwd=cwd, encoding=encoding)
+
+
 def test_the_help_names_every_operation_and_setting() -> None:
     assert set(DRAWN.split(", ")) == set(draw.OPERATIONS)
     done = unsample("--help", env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1"})
@@ -948,7 +954,7 @@ def test_every_pair_of_the_library_can_be_drawn() -> None:
 
 
 def test_the_command_of_the_issue_writes_figure_7(tmp_path: Path) -> None:
-    done = unsample("conv_transpose", "--input", "2", "--kernel", "x,y,z", "--stride", "2", cwd=tmp_path)
+    done = here("conv_transpose", "--input", "2", "--kernel", "x,y,z", "--stride", "2", cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr) == (0, "Written to conv_transpose-stamps.svg\n", "")
     assert os.listdir(tmp_path) == ["conv_transpose-stamps.svg"]
     assert (tmp_path / "conv_transpose-stamps.svg").read_bytes() == render(fig7(), "stamps", "svg")
@@ -958,7 +964,7 @@ def test_the_command_prints_characters_as_wide_as_the_terminal_has_them(tmp_path
     arguments = ("conv_transpose", "-i", "2", "-k", "x,y,z", "-s", "2", "--text")
     done = unsample(*arguments, cwd=tmp_path, env={**os.environ, "PYTHONIOENCODING": "utf-8"})
     assert done.stdout == draw.text(fig7())
-    done = unsample(*arguments, cwd=tmp_path, env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    done = here(*arguments, cwd=tmp_path, encoding="ascii")
     assert done.stdout == draw.text(fig7(), ascii=True)
     assert os.listdir(tmp_path) == []
 
@@ -982,14 +988,14 @@ def test_the_command_takes_every_setting_as_text(tmp_path: Path) -> None:
          draw.example("max_pool", [1, 5, 2], kernel_size=2, ceil_mode=True)),
         (("conv_transpose", "-i", "3", "-k", "3", "-p", "-1"), draw.example("conv_transpose", 3, 3, padding=-1)),
     ]:  # fmt: skip
-        done = unsample(*arguments, "--text", cwd=tmp_path)
+        done = here(*arguments, "--text", cwd=tmp_path)
         assert done.stderr == ""
         assert done.stdout == draw.text(example), arguments
 
 
 @pytest.mark.parametrize("format", list(draw.FORMATS))
 def test_the_command_writes_every_format(format: str, tmp_path: Path) -> None:
-    done = unsample("nearest", "-i", "2", "--factor", "2", "-o", f"a.{format}", "--dark", cwd=tmp_path)
+    done = here("nearest", "-i", "2", "--factor", "2", "-o", f"a.{format}", "--dark", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, f"Written to a.{format}\n")
     example = draw.example("nearest", 2, factor=2)
     assert (tmp_path / f"a.{format}").read_bytes() == render(example, None, format, dark=True)
@@ -1017,7 +1023,7 @@ def test_the_command_writes_to_standard_output() -> None:
     ],
 )  # fmt: skip
 def test_bad_input_is_one_sentence_and_exit_code_2(arguments, message: str, tmp_path: Path) -> None:
-    done = unsample(*arguments, cwd=tmp_path)
+    done = here(*arguments, cwd=tmp_path)
     assert re.fullmatch(message, done.stderr), done.stderr
     assert done.stdout == ""
     assert done.returncode == 2

@@ -456,7 +456,8 @@ def test_a_bad_link_is_a_sentence(address: str, sentence: str, watched: Watched,
     assert opened.locator('[data-grid="output"] .cell').count() > 0, "a picture stands behind it"
 
 
-def test_no_address_throws(watched: Watched, html: Path) -> None:
+@pytest.mark.parametrize("number", [50, pytest.param(150, marks=pytest.mark.slow)])
+def test_no_address_throws(number: int, watched: Watched, html: Path) -> None:
     """Parts of good links dropped, doubled, cut and spoilt: a picture or a sentence, never an exception."""
     rng = random.Random(0)
     spoilt = [
@@ -477,7 +478,7 @@ def test_no_address_throws(watched: Watched, html: Path) -> None:
         "1;2|3",
     ]
     opened = watched.open(html)
-    for _ in range(150):
+    for _ in range(number):
         way = rng.choice(WAYS)
         parts = opened.evaluate(
             f"(() => {{ unsampleExplore.app.set({json.dumps(make_state(way, rank=rng.choice([1, 2])))});"

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import command
 import unsample as us
 from unsample.explore.page import SCRIPTS, page, read, script, show, write
 from unsample.explore.state import make_state, plan, read_option, run, table
@@ -190,8 +191,8 @@ def test_a_page_is_the_same_every_time() -> None:
 def unsample(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     hidden = {"DISPLAY", "WAYLAND_DISPLAY", "BROWSER"}
     kept = {name: value for name, value in os.environ.items() if name not in hidden}
-    command = [sys.executable, "-m", "unsample.cli", "explore", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, env={**kept, **environment})
+    words = [sys.executable, "-m", "unsample.cli", "explore", *arguments]
+    return subprocess.run(words, capture_output=True, text=True, timeout=120, env={**kept, **environment})
 
 
 def test_the_command_writes_the_page_that_was_asked_for(tmp_path: Path) -> None:
@@ -273,7 +274,7 @@ def test_the_command_refuses_in_one_sentence(
     arguments: list[str], code: int, message: str, tmp_path: Path
 ) -> None:
     where = [] if "-o" in arguments else ["-o", str(tmp_path / "page.html")]
-    done = unsample(*arguments, *where, "--no-open")
+    done = command.unsample("explore", *arguments, *where, "--no-open")
     assert (done.returncode, done.stdout, done.stderr) == (code, "", message)
     assert os.listdir(tmp_path) == []
     shown = unsample(*arguments, *where, "--no-open", "--debug")

@@ -27,7 +27,7 @@ import unsample as us
 from fuzz_files import CODE, archive, onnx_model
 from unsample.geometry.window import Window
 from unsample.inspection import expressions, grids, operators
-from unsample.inspection.archive import extent
+from unsample.inspection.archive import PART, extent
 
 Contents = dict[str, bytes]
 PROGRAM = "models/model.json"
@@ -528,10 +528,11 @@ def test_weights_are_read_as_numbers(method: int, dtype: torch.dtype, tmp_path: 
 
 
 def test_a_large_weight_and_a_long_program_are_read(tmp_path: Path) -> None:
-    model = nn.Sequential(nn.ConvTranspose2d(256, 600, 3, stride=2), *(nn.ReLU() for _ in range(2000)))
+    model = nn.Sequential(nn.ConvTranspose2d(256, 600, 3, stride=2), *(nn.ReLU() for _ in range(1000)))
     torch.export.save(torch.export.export(model, (torch.zeros(1, 256, 4, 4),)), tmp_path / "model.pt2")
     sizes = {name: len(content) for name, content in fuzz_files.members(tmp_path / "model.pt2").items()}
     assert sizes["data/weights/weight_0"] > 2**22
+    assert sizes[PROGRAM] > PART, "more than is read at a time"
     read, direct = (us.inspect(each, (1, 256, 4, 4), sizes=False) for each in (tmp_path / "model.pt2", model))
     assert read.steps[0].checkerboard == direct.steps[0].checkerboard
 

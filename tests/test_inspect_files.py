@@ -6,7 +6,6 @@ import json
 import os
 import pickle
 import subprocess
-import sys
 import warnings
 import zipfile
 from pathlib import Path
@@ -20,6 +19,7 @@ import torch.nn.functional as F
 from onnx import TensorProto, helper
 from torch import nn
 
+import command
 import pages
 import unsample as us
 from unsample.inspection import expressions
@@ -63,11 +63,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def unsample(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "unsample.cli", "inspect", *arguments]
-    env = {**os.environ, "COLUMNS": "80", **environment}
-    return subprocess.run(
-        command, capture_output=True, text=True, timeout=300, cwd=folder, env=env, check=False
-    )
+    return command.unsample("inspect", *arguments, cwd=folder, **{"COLUMNS": "80", **environment})
 
 
 # -- the command ------------------------------------------------------------------------------------------
@@ -159,11 +155,11 @@ def test_a_pickle_is_never_opened(folder: Path) -> None:
 def test_the_table_of_the_readme_is_what_the_command_prints() -> None:
     examples = Path(__file__).parent.parent / "examples"
     (block,) = [b for b in pages.fences(pages.README.read_text(), "console") if "unsample inspect" in b]
-    command, _, table = block.partition("\n")
-    words = command.split("unsample inspect ")[1].split()
+    line, _, table = block.partition("\n")
+    words = line.split("unsample inspect ")[1].split()
     done = unsample(examples, *words, COLUMNS="100", NO_COLOR="1")
     assert (done.returncode, done.stderr) == (0, "")
-    printed = [line.rstrip() for line in done.stdout.splitlines()]
+    printed = [each.rstrip() for each in done.stdout.splitlines()]
     assert printed == table.splitlines()
 
 

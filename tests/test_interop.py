@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import onnxruntime
 import pytest
@@ -24,6 +25,7 @@ from unsample.interop.libraries import CALLS
 
 RECORDED = json.loads(tf.FILE.read_text(encoding="utf-8"))
 LIBRARIES = ("unsample", "torch", "keras", "jax", "flax", "onnx")
+RNGS = nnx.Rngs(0)
 every_library = pytest.mark.parametrize("library", BACKENDS, ids=lambda backend: backend.name)
 
 
@@ -55,11 +57,11 @@ def run_flax(call: str, x: Any, weight: Any, arguments: dict[str, Any]) -> Any:
         weight.shape[:-2],
         use_bias=False,
         param_dtype=np.float64,
-        rngs=nnx.Rngs(0),
+        kernel_init=lambda *_: jnp.asarray(weight),  # drawing one compiles a program for every shape
+        rngs=RNGS,
         **arguments,
     )
-    assert layer.kernel.shape == weight.shape
-    layer.kernel[...] = weight
+    assert layer.kernel.shape == layer.kernel_shape == weight.shape
     return np.moveaxis(np.asarray(layer(np.moveaxis(x, 1, -1))), -1, 1)
 
 

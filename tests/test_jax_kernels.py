@@ -17,10 +17,15 @@ import pytest
 
 import unsample as us
 from backends import JAX
-from samples import SAMPLES, Sample, integers
+from samples import MORE, SAMPLES, Sample, integers
 
 NATIVE = Path(__file__).resolve().parent.parent / "native"
 
+every_sample = pytest.mark.parametrize(
+    "sample",
+    [pytest.param(each, marks=pytest.mark.slow if str(each) in MORE else ()) for each in SAMPLES],
+    ids=str,
+)
 compiled = pytest.mark.skipif(not us.show_config().compiled, reason="unsample was built without its kernels")
 
 # One of each pair with what its programs on the CPU call.
@@ -41,7 +46,7 @@ def called(lowered: Any) -> set[str]:
 
 
 @compiled
-@pytest.mark.parametrize("sample", SAMPLES, ids=str)
+@every_sample
 def test_both_directions_and_their_derivatives_are_kernels_on_the_cpu_alone(sample: Sample) -> None:
     up_args, up_kwargs = sample.up
     down, up = CALLS[sample.pair.name]
@@ -67,7 +72,7 @@ def test_both_directions_and_their_derivatives_are_kernels_on_the_cpu_alone(samp
 
 @compiled
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
-@pytest.mark.parametrize("sample", SAMPLES, ids=str)
+@every_sample
 def test_the_bits_are_those_of_numpy(sample: Sample, dtype: str) -> None:
     up_args, up_kwargs = sample.up
     for call, args, kwargs, x in (

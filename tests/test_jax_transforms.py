@@ -5,6 +5,7 @@ equal; interpolation weights alone are not integers.
 """
 
 from collections.abc import Callable, Iterator
+from itertools import product
 from typing import Any
 
 import jax
@@ -14,11 +15,14 @@ import pytest
 
 import unsample as us
 from backends import JAX
-from samples import SAMPLES, Sample, integers
+from samples import MORE, SAMPLES, Sample, integers
 from unsample import cache
 from unsample.jax import kernels
 
-every_sample = pytest.mark.parametrize("sample", SAMPLES, ids=str)
+slow = pytest.mark.slow
+every_sample = pytest.mark.parametrize(
+    "sample", [pytest.param(each, marks=slow if str(each) in MORE else ()) for each in SAMPLES], ids=str
+)
 
 # The rules are the same on both ways: without the kernels one of each kind will do.
 ONE_OF_EACH = (
@@ -34,8 +38,13 @@ ONE_OF_EACH = (
 
 def both_ways(samples: Any) -> Any:
     """Every sample with the kernels, some without."""
-    few = [(sample, "portable") for sample in samples if sample.name in ONE_OF_EACH]
-    both = [(sample, "compiled") for sample in samples] + few
+    both = [
+        pytest.param(
+            each, "compiled", marks=slow if str(each) in MORE and each.name not in ONE_OF_EACH else ()
+        )
+        for each in samples
+    ]
+    both += [pytest.param(each, "portable") for each in samples if each.name in ONE_OF_EACH]
     return pytest.mark.parametrize(("sample", "way"), both, ids=str, indirect=["way"])
 
 
@@ -45,7 +54,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iter
     if request.param == "portable":
         jax.clear_caches()
         cache.forget()
-        monkeypatch.setattr(kernels, "_native", None)
+        monkeypatch.setattr(kernels, "compiled", None)
     yield request.param
     if request.param == "portable":
         jax.clear_caches()
@@ -68,7 +77,7 @@ def test_what_runs_without_kernels_gives_the_numbers_of_numpy(sample: Sample) ->
     for call, args, kwargs, x in directions(sample):
         on_jax = JAX.arguments(args)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(kernels, "_native", None)
+            patch.setattr(kernels, "compiled", None)
             lowered = jax.jit(lambda x, a=on_jax, c=call, k=kwargs: c(x, *a, **k)).lower(x)
         assert "unsample" not in lowered.as_text()
         same(sample, lowered.compile()(x), call(x, *args, **kwargs))
@@ -162,9 +171,19 @@ def test_the_other_array_is_mapped_and_differentiated_too(sample: Sample, way: s
         assert np.sum(np.asarray(mixed) * others[1]) == np.sum(function(many[1], others[1]) * ct)
 
 
-@pytest.mark.parametrize("call", [us.conv, us.conv_transpose])
-@pytest.mark.parametrize("groups", [1, 2])
-@pytest.mark.parametrize("mode", ["zeros", "circular"])
+BIASED = [*product([us.conv, us.conv_transpose], [1, 2], ["zeros", "circular"])]
+# Of both functions, numbers of groups and modes one without the kernels.
+ENOUGH = [(us.conv, 2, "zeros"), (us.conv_transpose, 1, "circular")]
+
+
+@pytest.mark.parametrize(
+    ("call", "groups", "mode", "way"),
+    [
+        *(pytest.param(*each, "compiled") for each in BIASED),
+        *(pytest.param(*each, "portable", marks=() if each in ENOUGH else slow) for each in BIASED),
+    ],
+    indirect=["way"],
+)
 def test_bias_is_added_mapped_and_differentiated(call: Any, groups: int, mode: str, way: str) -> None:
     x, weight = integers((2, 4, 7), 1), integers((4, 4 // groups, 3), 2)
     bias = integers((2, 4), 3)

@@ -20,7 +20,7 @@ from unsample.geometry.window import Window
 from unsample.jax import conv_in_lax
 from unsample.native import conv as conv_kernels
 from unsample.native import moves
-from unsample.native.module import kernels
+from unsample.native.module import kernels as compiled
 
 Rule = Callable[..., Any]
 
@@ -31,21 +31,19 @@ _RECKONED = (
 _MOVED = (*_RECKONED, "complex64", "complex128")
 _NO_BFLOAT16 = ("float16", "bfloat16")
 
-_native = kernels
-
 
 def _register() -> None:
-    for name, handler in _native.xla_calls().items():
+    for name, handler in compiled.xla_calls().items():
         jax.ffi.register_ffi_target(name, handler, platform="cpu")
 
 
-if _native is not None:
+if compiled is not None:
     _register()
 
 
 def _takes(dtypes: Sequence[str], *arrays: Any) -> bool:
     # XLA may drop arrays without elements, and there is nothing to gain on them.
-    return _native is not None and all(dtype_name(x.dtype) in dtypes and x.size for x in arrays)
+    return compiled is not None and all(dtype_name(x.dtype) in dtypes and x.size for x in arrays)
 
 
 def _call(name: str, result: Any, *arrays: Any, **attributes: Any) -> Any:
@@ -225,7 +223,7 @@ def _conv_integers(
     sides = (arrays[0].shape, arrays[1].shape if kind == "WeightGrad" else plan.output_shape)
     strides = tuple(_strides(shape, dtype.itemsize) for shape in sides)
     made = conv_kernels.compiled_conv(
-        getattr(_native, kind), transposed, plan, groups, dtype, channels, *strides, _native.tier()
+        getattr(compiled, kind), transposed, plan, groups, dtype, channels, *strides, compiled.tier()
     )
     if made is None:
         return None
