@@ -29,7 +29,6 @@ _RECKONED = (
     *("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
 )
 _MOVED = (*_RECKONED, "complex64", "complex128")
-_NO_BFLOAT16 = ("float16", "bfloat16")
 
 
 def _register() -> None:
