@@ -6,15 +6,16 @@ traced), a call goes straight to the kernel.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal, overload
 
 import torch
 
 from unsample.arrays.library import check_dense
 from unsample.arrays.out import check_out, check_pair
 from unsample.errors import ShapeError
-from unsample.geometry.arguments import describe
+from unsample.geometry.arguments import IntOrInts, Padding, PaddingMode, PoolPadding, describe
 from unsample.geometry.plan import Plan, cached_plan
+from unsample.geometry.resample import Convention, Method
 from unsample.ops import conv as convs
 from unsample.ops import nails as nail_ops
 from unsample.ops import nearest as nearest_ops
@@ -22,6 +23,9 @@ from unsample.ops import pool as pool_ops
 from unsample.ops import resize as resize_ops
 from unsample.ops import shuffle as shuffle_ops
 from unsample.ops import unpool as unpool_ops
+from unsample.ops.nails import At
+from unsample.ops.shuffle import Order
+from unsample.ops.unpool import Duplicates
 from unsample.switches import Switches
 from unsample.torch import direct, operators, plan_ints
 from unsample.torch.errors import SwitchError, TorchShapeError
@@ -29,9 +33,7 @@ from unsample.torch.export import RULES
 from unsample.torch.windows import Windows, from_ints, to_ints
 
 Tensor = torch.Tensor
-IntOrInts = int | Sequence[int]
 _RESIZED = frozenset((torch.float32, torch.float64))
-Padding = int | Sequence[int | Sequence[int]] | str
 
 
 def call(operation: str, tensors: dict[str, Any], arguments: Callable[[], Sequence[Any]]) -> Any:
@@ -188,7 +190,7 @@ def bed_of_nails(
     x: Tensor,
     factor: IntOrInts,
     *,
-    at: IntOrInts | str = 0,
+    at: At = 0,
     output_size: Any = None,
     like: Any = None,
     out: Tensor | None = None,
@@ -233,7 +235,7 @@ def bed_of_nails(
     return _into("bed_of_nails", out, result, x=x)
 
 
-def decimate(y: Tensor, factor: IntOrInts, *, at: IntOrInts | str = 0, out: Tensor | None = None) -> Tensor:
+def decimate(y: Tensor, factor: IntOrInts, *, at: At = 0, out: Tensor | None = None) -> Tensor:
     """Keep one element of every block, as `unsample.decimate`.
 
         out[..., i] = y[..., i * factor + at]
@@ -270,12 +272,48 @@ def decimate(y: Tensor, factor: IntOrInts, *, at: IntOrInts | str = 0, out: Tens
     return _into("decimate", out, result, y=y)
 
 
+@overload
 def max_pool(
     x: Tensor,
     kernel_size: IntOrInts,
     *,
     stride: IntOrInts | None = None,
-    padding: Padding = 0,
+    padding: PoolPadding = 0,
+    dilation: IntOrInts = 1,
+    ceil_mode: bool = False,
+    return_switches: Literal[True] = True,
+    out: Any = None,
+) -> tuple[Tensor, Switches]: ...
+@overload
+def max_pool(
+    x: Tensor,
+    kernel_size: IntOrInts,
+    *,
+    stride: IntOrInts | None = None,
+    padding: PoolPadding = 0,
+    dilation: IntOrInts = 1,
+    ceil_mode: bool = False,
+    return_switches: Literal[False],
+    out: Any = None,
+) -> Tensor: ...
+@overload
+def max_pool(
+    x: Tensor,
+    kernel_size: IntOrInts,
+    *,
+    stride: IntOrInts | None = None,
+    padding: PoolPadding = 0,
+    dilation: IntOrInts = 1,
+    ceil_mode: bool = False,
+    return_switches: bool,
+    out: Any = None,
+) -> tuple[Tensor, Switches] | Tensor: ...
+def max_pool(
+    x: Tensor,
+    kernel_size: IntOrInts,
+    *,
+    stride: IntOrInts | None = None,
+    padding: PoolPadding = 0,
     dilation: IntOrInts = 1,
     ceil_mode: bool = False,
     return_switches: bool = True,
@@ -363,6 +401,18 @@ def _pair(operation: str, x: Tensor, values: Tensor, switches: Switches, remembe
     return values, Switches(_into(operation, taps, switches.taps, "out[1]", x=x), switches.windows)
 
 
+@overload
+def adaptive_max_pool(
+    x: Tensor, output_size: IntOrInts, *, return_switches: Literal[True] = True, out: Any = None
+) -> tuple[Tensor, Switches]: ...
+@overload
+def adaptive_max_pool(
+    x: Tensor, output_size: IntOrInts, *, return_switches: Literal[False], out: Any = None
+) -> Tensor: ...
+@overload
+def adaptive_max_pool(
+    x: Tensor, output_size: IntOrInts, *, return_switches: bool, out: Any = None
+) -> tuple[Tensor, Switches] | Tensor: ...
 def adaptive_max_pool(
     x: Tensor, output_size: IntOrInts, *, return_switches: bool = True, out: Any = None
 ) -> Any:
@@ -413,7 +463,7 @@ def adaptive_max_pool(
 
 
 def max_unpool(
-    values: Tensor, switches: Switches, *, duplicates: str = "last", out: Tensor | None = None
+    values: Tensor, switches: Switches, *, duplicates: Duplicates = "last", out: Tensor | None = None
 ) -> Tensor:
     """Put every value back where its maximum came from, and zeros elsewhere, as `unsample.max_unpool`.
 
@@ -586,7 +636,7 @@ def _parts(operation: str, switches: Any) -> tuple[Any, Windows]:
     return switches.taps, switches.windows
 
 
-def pixel_shuffle(x: Tensor, factor: IntOrInts, *, order: str = "CRD", out: Tensor | None = None) -> Tensor:
+def pixel_shuffle(x: Tensor, factor: IntOrInts, *, order: Order = "CRD", out: Tensor | None = None) -> Tensor:
     """Lay groups of channels out as the elements of a block, as `unsample.pixel_shuffle`.
 
         out[..., c, i * factor + t] = x[..., c * T + t, i]       (order "CRD", T taps in a block)
@@ -627,7 +677,9 @@ def pixel_shuffle(x: Tensor, factor: IntOrInts, *, order: str = "CRD", out: Tens
     return _into("pixel_shuffle", out, result, x=x)
 
 
-def pixel_unshuffle(y: Tensor, factor: IntOrInts, *, order: str = "CRD", out: Tensor | None = None) -> Tensor:
+def pixel_unshuffle(
+    y: Tensor, factor: IntOrInts, *, order: Order = "CRD", out: Tensor | None = None
+) -> Tensor:
     """Gather the elements of every block into channels, as `unsample.pixel_unshuffle`.
 
         out[..., c * T + t, i] = y[..., c, i * factor + t]
@@ -673,8 +725,8 @@ def resize(
     output_size: Any = None,
     *,
     factor: Any = None,
-    method: str = "linear",
-    convention: str = "half_pixel",
+    method: Method = "linear",
+    convention: Convention = "half_pixel",
     antialias: bool = False,
     out: Tensor | None = None,
 ) -> Tensor:
@@ -724,8 +776,8 @@ def resize_transpose(
     y: Tensor,
     input_size: Any,
     *,
-    method: str = "linear",
-    convention: str = "half_pixel",
+    method: Method = "linear",
+    convention: Convention = "half_pixel",
     antialias: bool = False,
     out: Tensor | None = None,
 ) -> Tensor:
@@ -787,7 +839,7 @@ def conv(
     padding: Padding = 0,
     dilation: IntOrInts = 1,
     groups: int = 1,
-    padding_mode: str = "zeros",
+    padding_mode: PaddingMode = "zeros",
     out: Tensor | None = None,
 ) -> Tensor:
     """Convolution in any number of axes, as `unsample.conv`.
@@ -867,7 +919,7 @@ def conv_transpose(
     like: Any = None,
     dilation: IntOrInts = 1,
     groups: int = 1,
-    padding_mode: str = "zeros",
+    padding_mode: PaddingMode = "zeros",
     out: Tensor | None = None,
 ) -> Tensor:
     """Transposed convolution in any number of axes, as `unsample.conv_transpose`.
@@ -948,7 +1000,7 @@ def conv_weight_grad(
     padding: Padding = 0,
     dilation: IntOrInts = 1,
     groups: int = 1,
-    padding_mode: str = "zeros",
+    padding_mode: PaddingMode = "zeros",
     out: Tensor | None = None,
 ) -> Tensor:
     """How x and y meet under each tap: the third of the triple, as `unsample.conv_weight_grad`.
