@@ -68,3 +68,37 @@ def test_public_names_are_in_all() -> None:
     for name in us.__all__:
         others.pop(name, None)  # tools are imported when they are asked for
     assert [name for name, value in others.items() if not isinstance(value, types.ModuleType)] == []
+
+
+def test_dir_is_what_is_public() -> None:
+    assert dir(us) == sorted(us.__all__)
+    assert {"compare", "draw", "explore", "inspect"} <= set(dir(us))
+
+
+def test_tools_stay_functions_when_their_files_are_imported() -> None:
+    code = """
+import types, unsample as us
+import unsample.compare.run, unsample.explore.page, unsample.inspection.report
+from unsample.compare import METHODS, Settings, compare
+print([type(each).__name__ for each in (us.compare, us.explore, us.inspect, us.draw)], us.compare is compare)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "['function', 'function', 'function', 'module'] True\n"
+
+
+def test_what_compare_has_not_is_an_attribute_error() -> None:
+    package = sys.modules["unsample.compare"]
+    with pytest.raises(AttributeError, match=r"^module 'unsample\.compare' has no attribute 'comparisons'$"):
+        _ = package.comparisons  # type: ignore[attr-defined]
+    for name in package.__all__:
+        assert hasattr(package, name), name
+
+
+def test_python_m_unsample_is_the_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "unsample", "draw", "nearest", "--input", "1,2", "--factor", "2", "--text"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith("nearest, factor 2\n2 → 4\n")

@@ -1,5 +1,7 @@
 """What a built wheel must do on the machine it was built for: the kernels are there, and they ran."""
 
+from importlib.resources import files
+
 import numpy as np
 
 import unsample as us
@@ -9,6 +11,7 @@ config = us.show_config()
 print(config)
 assert config.compiled, config.reason
 assert config.tier in config.tiers
+assert files("unsample").joinpath("py.typed").is_file()
 
 x = np.arange(24, dtype=np.float32).reshape(1, 1, 4, 6)
 values, switches = us.max_pool(x, 2)

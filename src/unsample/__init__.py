@@ -7,6 +7,7 @@ import typing
 
 from unsample import geometry, interop
 from unsample.arrays.packed_weight import PackedWeight, pack_weight
+from unsample.compare import compare
 from unsample.errors import ShapeError, SwitchError
 from unsample.explore import explore
 from unsample.matrix import matrix
@@ -38,10 +39,12 @@ __all__ = [
     "Switches",
     "adaptive_max_pool",
     "bed_of_nails",
+    "compare",
     "conv",
     "conv_transpose",
     "conv_weight_grad",
     "decimate",
+    "draw",
     "explore",
     "geometry",
     "get_num_threads",
@@ -76,3 +79,8 @@ def __getattr__(name: str) -> typing.Any:
 
         return importlib.import_module("unsample.draw")
     raise AttributeError(f"module 'unsample' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """What is public, imported yet or not."""
+    return sorted(__all__)

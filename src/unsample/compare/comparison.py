@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from importlib.metadata import version
 from io import BytesIO, StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -99,15 +100,13 @@ class Comparison:
         """Everything but the pictures, ready for JSON; numbers that are not finite become None."""
         import torch
 
-        import unsample
-
         results = [
             {key: _finite(value) for key, value in result.numbers().items()}
             | {"losses": [_finite(loss) for loss in result.losses]}
             for result in self.results
         ]
         return {
-            "unsample": unsample.__version__,
+            "unsample": version("unsample"),
             "torch": torch.__version__,
             "machine": {
                 "processor": platform.machine(),

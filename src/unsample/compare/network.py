@@ -12,10 +12,15 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-import unsample as us
 from unsample.geometry.plan import Plan
-from unsample.ops.conv import plan_conv, plan_conv_transpose
-from unsample.ops.resize import plan_resize
+from unsample.ops.conv import conv, conv_transpose, plan_conv, plan_conv_transpose
+from unsample.ops.nails import bed_of_nails
+from unsample.ops.nearest import nearest
+from unsample.ops.pool import max_pool
+from unsample.ops.resize import plan_resize, resize
+from unsample.ops.shuffle import pixel_shuffle
+from unsample.ops.unpool import max_unpool
+from unsample.switches import Switches
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +37,7 @@ class Method:
         (x shape, channels, factor) -> the plans whose multiply-adds it costs.
     """
 
-    up: Callable[[torch.Tensor, us.Switches, list[torch.Tensor], int], torch.Tensor]
+    up: Callable[[torch.Tensor, Switches, list[torch.Tensor], int], torch.Tensor]
     weights: Callable[[int, int], list[tuple[int, ...]]]
     plans: Callable[[tuple[int, ...], int, int], list[Plan]]
 
@@ -52,22 +57,22 @@ def _crop(factor: int) -> tuple[tuple[int, int], ...]:
 
 METHODS: dict[str, Method] = {
     "nearest": Method(
-        lambda x, switches, weights, factor: us.nearest(x, factor),
+        lambda x, switches, weights, factor: nearest(x, factor),
         _nothing_learned,
         _nothing_multiplied,
     ),
     "bed_of_nails": Method(
-        lambda x, switches, weights, factor: us.bed_of_nails(x, factor),
+        lambda x, switches, weights, factor: bed_of_nails(x, factor),
         _nothing_learned,
         _nothing_multiplied,
     ),
     "max_unpool": Method(
-        lambda x, switches, weights, factor: us.max_unpool(x, switches),
+        lambda x, switches, weights, factor: max_unpool(x, switches),
         _nothing_learned,
         _nothing_multiplied,
     ),
     "conv_transpose": Method(
-        lambda x, switches, weights, factor: us.conv_transpose(
+        lambda x, switches, weights, factor: conv_transpose(
             x, weights[0], stride=factor, padding=_crop(factor)
         ),
         lambda channels, factor: [(channels, channels, 2 * factor, 2 * factor)],
@@ -81,19 +86,19 @@ METHODS: dict[str, Method] = {
         ],
     ),
     "linear": Method(
-        lambda x, switches, weights, factor: us.resize(x, factor=factor),
+        lambda x, switches, weights, factor: resize(x, factor=factor),
         _nothing_learned,
         lambda shape, channels, factor: [plan_resize(shape, factor=factor)],
     ),
     "pixel_shuffle": Method(
-        lambda x, switches, weights, factor: us.pixel_shuffle(us.conv(x, weights[0], padding="same"), factor),
+        lambda x, switches, weights, factor: pixel_shuffle(conv(x, weights[0], padding="same"), factor),
         lambda channels, factor: [(channels * factor**2, channels, 3, 3)],
         lambda shape, channels, factor: [
             plan_conv(shape, (channels * factor**2, channels, 3, 3), padding="same")
         ],
     ),
     "resize_conv": Method(
-        lambda x, switches, weights, factor: us.conv(us.nearest(x, factor), weights[0], padding="same"),
+        lambda x, switches, weights, factor: conv(nearest(x, factor), weights[0], padding="same"),
         lambda channels, factor: [(channels, channels, 3, 3)],
         lambda shape, channels, factor: [
             plan_conv(
@@ -137,7 +142,7 @@ class EncoderDecoder(nn.Module):
         remembered = []
         x = 2 * x - 1
         for block in self.encoder:
-            x, switches = us.max_pool(block(x), self.factor)
+            x, switches = max_pool(block(x), self.factor)
             remembered.append(switches)
         x = self.middle(x)
         up = METHODS[self.method].up

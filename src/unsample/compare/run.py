@@ -1,4 +1,4 @@
-"""Train, measure, compare."""
+"""Train and measure."""
 
 import gc
 import math
@@ -6,7 +6,6 @@ import time
 import weakref
 from collections.abc import Iterator, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,43 +16,9 @@ from torch.utils._pytree import tree_leaves
 from tqdm import tqdm
 
 from unsample.compare import measures
-from unsample.compare.comparison import Comparison
 from unsample.compare.network import EncoderDecoder
-from unsample.compare.photographs import Photograph, Photographs, bundled, from_folder
+from unsample.compare.photographs import Photograph, Photographs
 from unsample.compare.results import Result, Settings, measured_piece
-
-
-def compare(
-    folder: str | Path | None = None, settings: Settings | None = None, *, progress: bool = True
-) -> Comparison:
-    """Train the same encoder-decoder with each way up and measure them on photographs it has not seen.
-
-    Parameters
-    ----------
-    folder : path, optional
-        Holds photographs; scikit-image's bundled ones unless given.
-    settings : Settings, optional
-        What to train, and how long.
-    progress : bool
-        Whether to show a bar on stderr, where that is a terminal.
-
-    Returns
-    -------
-    Comparison
-        Its table as text, and `save(folder)` for files.
-
-    Raises
-    ------
-    BadPhotographs, ShapeError, TypeError
-        Where the photographs or the settings do not serve.
-    """
-    settings = settings or Settings()
-    if folder is None:
-        photographs = bundled(settings.seed)
-    else:
-        photographs = from_folder(folder, smallest=settings.crop, seed=settings.seed)
-    results = tuple(train(photographs, settings, progress=progress))
-    return Comparison(settings, photographs, results)
 
 
 def train(photographs: Photographs, settings: Settings, *, progress: bool = True) -> Iterator[Result]:

@@ -3,7 +3,7 @@
 import difflib
 import operator
 from collections.abc import Sequence
-from typing import Any, TypeGuard
+from typing import Any, Literal, TypeGuard, TypeVar, cast, get_args
 
 from unsample.errors import ShapeError
 
@@ -12,8 +12,18 @@ LARGEST = 2**63 - 1
 # No process addresses more bytes than this (47 bits of user space on x86-64 and arm64).
 ADDRESS_SPACE = 2**47
 
-PADDING_WORDS = ("valid", "same", "full")
-PADDING_MODES = ("zeros", "circular", "reflect", "replicate")
+# Every list of words is written once, as a type: type checkers read it, and so do the errors.
+PaddingWord = Literal["valid", "same", "full"]
+PADDING_WORDS: tuple[PaddingWord, ...] = get_args(PaddingWord)
+PoolPaddingWord = Literal["valid", "same"]
+POOL_PADDING_WORDS: tuple[PoolPaddingWord, ...] = get_args(PoolPaddingWord)
+PaddingMode = Literal["zeros", "circular", "reflect", "replicate"]
+PADDING_MODES: tuple[PaddingMode, ...] = get_args(PaddingMode)
+
+IntOrInts = int | Sequence[int]
+Padding = int | Sequence[int | Sequence[int]] | PaddingWord
+PoolPadding = int | Sequence[int | Sequence[int]] | PoolPaddingWord
+WordT = TypeVar("WordT", bound=str)
 
 Pads = tuple[tuple[int, int], ...]
 
@@ -74,8 +84,12 @@ def rank_of(operation: str, name: str, value: Any, shape: Sequence[int], array: 
 
 
 def paddings(
-    operation: str, value: Any, rank: int, minimum: int | None = None, words: tuple[str, ...] = PADDING_WORDS
-) -> Pads | str:
+    operation: str,
+    value: Any,
+    rank: int,
+    minimum: int | None = None,
+    words: tuple[PaddingWord, ...] = PADDING_WORDS,
+) -> Pads | PaddingWord:
     """Int, per axis, per axis and side, or a word -> ((before, after), ...) or the word."""
     if isinstance(value, str):
         return choice(operation, "padding", value, words)
@@ -99,12 +113,12 @@ def paddings(
     return tuple(pads)
 
 
-def choice(operation: str, name: str, value: Any, choices: Sequence[str]) -> str:
+def choice(operation: str, name: str, value: Any, choices: Sequence[WordT]) -> WordT:
     """One of the words in `choices`; another word is answered with the nearest."""
     if not isinstance(value, str):
         raise TypeError(f"{operation}: {name} must be one of {listed(choices)}, got {describe(value)}")
     if value in choices:
-        return value
+        return cast(WordT, value)
     folded = {word.lower(): word for word in choices}
     near = difflib.get_close_matches(value.lower(), folded, n=1)
     hint = f" (did you mean {folded[near[0]]!r}?)" if near else ""

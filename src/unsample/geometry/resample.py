@@ -14,7 +14,7 @@ below 2**63.
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +22,10 @@ from numpy.typing import NDArray
 from unsample import cache
 from unsample.geometry.window import AdaptiveWindow, Ints, Positions, positions
 
-METHODS = ("nearest", "linear", "cubic", "catmull_rom", "area")
-CONVENTIONS = ("half_pixel", "align_corners", "asymmetric", "legacy")
+Method = Literal["nearest", "linear", "cubic", "catmull_rom", "area"]
+METHODS: tuple[Method, ...] = get_args(Method)
+Convention = Literal["half_pixel", "align_corners", "asymmetric", "legacy"]
+CONVENTIONS: tuple[Convention, ...] = get_args(Convention)
 # Two tables of eight-byte numbers per tap are built for an axis; at this length they take about 4 GiB.
 AXIS_LIMIT = 2**26
 
@@ -32,7 +34,7 @@ BLOCK = 320_000  # about as many as `kept` keeps
 
 # Keys (1981), equation 4: the free parameter a of the cubic. torch's bicubic has -0.75, the
 # third-order accurate Catmull-Rom spline -0.5 (TensorFlow, PIL, torch with antialias).
-CUBIC = {"cubic": -0.75, "catmull_rom": -0.5}
+CUBIC: dict[Method, float] = {"cubic": -0.75, "catmull_rom": -0.5}
 
 Floats = NDArray[np.float64]
 
@@ -65,8 +67,8 @@ class Resample:
 
     source: int
     target: int
-    method: str
-    convention: str
+    method: Method
+    convention: Convention
     antialias: bool
 
     def taps(self) -> tuple["ResampleTap", ...]:
@@ -247,7 +249,7 @@ def _support(method: str) -> int:
     return 1 if method == "linear" else 2
 
 
-def _antialiased(source: int, target: int, method: str, o: Ints) -> tuple[Ints, Floats]:
+def _antialiased(source: int, target: int, method: Method, o: Ints) -> tuple[Ints, Floats]:
     """The kernel, stretched by source / target where that is more than 1, cut off at the border and
     divided by its sum (PIL, torch, jax).
     """

@@ -6,12 +6,12 @@ One rule for emptiness: an axis of length 0 gives an axis of length 0, in both d
 from collections.abc import Sequence
 
 from unsample.errors import ShapeError
-from unsample.geometry.arguments import Pads
+from unsample.geometry.arguments import PaddingMode, PaddingWord, Pads
 from unsample.geometry.window import Window
 
 
 def resolve_padding(
-    padding: Pads | str,
+    padding: Pads | PaddingWord,
     fine: Sequence[int],
     kernel: Sequence[int],
     stride: Sequence[int],
@@ -46,9 +46,9 @@ def windows_over(
     fine: Sequence[int],
     kernel: Sequence[int],
     stride: Sequence[int],
-    padding: Pads | str,
+    padding: Pads | PaddingWord,
     dilation: Sequence[int],
-    mode: str = "zeros",
+    mode: PaddingMode = "zeros",
     ceil_mode: bool = False,
 ) -> tuple[Window, ...]:
     """The windows of a way down over axes of `fine` elements.
@@ -86,9 +86,9 @@ def windows_under(
     coarse: Sequence[int],
     kernel: Sequence[int],
     stride: Sequence[int],
-    padding: Pads | str,
+    padding: Pads | PaddingWord,
     dilation: Sequence[int],
-    mode: str = "zeros",
+    mode: PaddingMode = "zeros",
     output_padding: Sequence[int] | None = None,
     fine: Sequence[int] | None = None,
 ) -> tuple[Window, ...]:
@@ -134,7 +134,7 @@ def windows_under(
 
 
 def fine_range(
-    coarse: int, kernel: int, stride: int, dilation: int, padding: Pads | str, axis: int = 0
+    coarse: int, kernel: int, stride: int, dilation: int, padding: Pads | PaddingWord, axis: int = 0
 ) -> tuple[int, int, int]:
     """Smallest, largest and default size of an axis on which a way down has `coarse` windows.
 

@@ -3,9 +3,11 @@
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from unsample.errors import ShapeError
 from unsample.geometry.arguments import (
+    PaddingWord,
     Pads,
     choice,
     count,
@@ -16,7 +18,8 @@ from unsample.geometry.arguments import (
 )
 from unsample.geometry.sizes import windows_over, windows_under
 
-STEPS = ("conv", "conv_transpose", "max_pool", "nearest")
+Resizing = Literal["conv", "conv_transpose", "max_pool", "nearest"]
+STEPS: tuple[Resizing, ...] = get_args(Resizing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,10 +162,10 @@ class Step:
     23
     """
 
-    operation: str
+    operation: Resizing
     kernel_size: int = 1
     stride: int = 1
-    padding: int | tuple[int, int] | str = 0
+    padding: int | tuple[int, int] | PaddingWord = 0
     output_padding: int = 0
     dilation: int = 1
     ceil_mode: bool = False
@@ -174,7 +177,7 @@ class Step:
         integer("Step", "output_padding", self.output_padding, minimum=0)
         self._pads()
 
-    def _pads(self) -> Pads | str:
+    def _pads(self) -> Pads | PaddingWord:
         padding = (self.padding,) if is_sequence(self.padding) else self.padding
         return paddings("Step", padding, 1)
 

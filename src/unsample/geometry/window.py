@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unsample import cache
-from unsample.geometry.arguments import PADDING_MODES, choice, integer, is_symbol
+from unsample.geometry.arguments import PADDING_MODES, PaddingMode, choice, integer, is_symbol
 
 # Positions of a tap along one axis. A range is an arithmetic sequence and becomes a slice; an array holds
 # positions in any order. No position occurs twice, but where a tap says that it `repeats`.
@@ -61,7 +61,7 @@ class Window:
     dilation: int = 1
     before: int = 0
     after: int = 0
-    mode: str = "zeros"
+    mode: PaddingMode = "zeros"
 
     def __post_init__(self) -> None:
         whole_numbers(self, ("fine", "coarse", "size", "stride", "dilation", "before", "after"))

@@ -30,6 +30,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unsample.geometry.arguments import PaddingMode
 from unsample.geometry.resample import Resample
 from unsample.geometry.window import AdaptiveWindow, AnyWindow, AxisTap, Positions, Window, cached_axis_taps
 
@@ -219,7 +220,7 @@ def sliced(grid: Grid, start: int, step: int, size: int) -> Grid:
     return Grid(grid.source, scale, offset, low, high, level=grid.level * abs(step))
 
 
-def padded(grid: Grid, before: int, after: int, mode: str) -> Grid:
+def padded(grid: Grid, before: int, after: int, mode: PaddingMode) -> Grid:
     """Padding of both sides; the modes that repeat elements as `Window.fold` has them."""
     size = grid.size + before + after
     if mode == "zeros":

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unsample.errors import ShapeError
-from unsample.geometry.resample import CUBIC
+from unsample.geometry.resample import CUBIC, Method
 from unsample.geometry.sizes import resolve_padding
 from unsample.geometry.window import AdaptiveWindow, Window
 from unsample.inspection.archive import first_line, shown
@@ -576,7 +576,7 @@ def _resize(walk: _Walk, node: Any, words: dict[str, Any], shapes: Shapes) -> Lo
     return lowered
 
 
-_MODES = {"nearest": "nearest", "linear": "linear", "bilinear": "linear", "cubic": "cubic"}
+_MODES: dict[str, Method] = {"nearest": "nearest", "linear": "linear", "bilinear": "linear", "cubic": "cubic"}
 
 
 def _shuffle(kind: str) -> Callable[..., Lowered]:

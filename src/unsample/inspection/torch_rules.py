@@ -7,7 +7,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from unsample.geometry.resample import Resample
+from unsample.geometry.arguments import PaddingMode
+from unsample.geometry.resample import Convention, Method, Resample
 from unsample.geometry.window import AdaptiveWindow, AnyWindow, Window
 
 # kind, and what `Op` is given beside the values.
@@ -106,7 +107,7 @@ def convolution(
     groups: int,
     *,
     transposed: bool,
-    mode: str = "zeros",
+    mode: PaddingMode = "zeros",
     output_padding: Sequence[int] = (),
 ) -> Lowered:
     """A convolution or its transpose; the multiply-adds are those of the taps that meet an element."""
@@ -306,8 +307,8 @@ def _torch_shuffle(kind: str) -> Callable[[Sequence[Any], Shapes], Lowered]:
 def resize(
     shapes: Shapes,
     rank: int,
-    method: str,
-    convention: str,
+    method: Method,
+    convention: Convention,
     antialias: bool = False,
     factors: Sequence[float | None] = (),
 ) -> Lowered:
@@ -335,15 +336,15 @@ def resize(
     return "resize", {"resamples": axes, "settings": settings, "multiply_adds": cost, "steps": steps}
 
 
-def _nearest(rank: int, convention: str) -> Callable[[Sequence[Any], Shapes], Lowered]:
+def _nearest(rank: int, convention: Convention) -> Callable[[Sequence[Any], Shapes], Lowered]:
     return lambda args, shapes: resize(shapes, rank, "nearest", convention, factors=args[2 : 2 + rank])
 
 
-def _interpolate(rank: int, method: str, *, antialias: bool = False) -> Callable[..., Lowered]:
+def _interpolate(rank: int, method: Method, *, antialias: bool = False) -> Callable[..., Lowered]:
     def rule(args: Sequence[Any], shapes: Shapes) -> Lowered:
-        convention = "align_corners" if args[2] else "half_pixel"
+        convention: Convention = "align_corners" if args[2] else "half_pixel"
         # torch's cubic has -0.75, with antialias -0.5.
-        name = "catmull_rom" if method == "cubic" and antialias else method
+        name: Method = "catmull_rom" if method == "cubic" and antialias else method
         return resize(shapes, rank, name, convention, antialias, args[3 : 3 + rank])
 
     return rule

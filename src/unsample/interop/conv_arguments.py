@@ -25,7 +25,7 @@ from unsample.geometry.arguments import (
 )
 from unsample.geometry.arguments import paddings as pads_of
 from unsample.geometry.sizes import resolve_padding
-from unsample.interop.libraries import Call, call_of
+from unsample.interop.libraries import Call, Convolution, Library, call_of
 
 NAME = "convert_arguments"
 Given = Mapping[str, Any]
@@ -58,9 +58,9 @@ def convert_arguments(
     kernel_size: Sequence[int],
     arguments: Mapping[str, Any],
     *,
-    source: str,
-    target: str,
-    operation: str = "conv_transpose",
+    source: Library,
+    target: Library,
+    operation: Convolution = "conv_transpose",
     input_size: Sequence[int] | None = None,
     transpose_kernel: bool = False,
 ) -> dict[str, Any]:

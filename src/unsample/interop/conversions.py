@@ -7,7 +7,7 @@ from typing import Any
 from unsample.errors import ShapeError
 from unsample.geometry.arguments import choice, describe, listed
 from unsample.interop.conv_arguments import convert_arguments
-from unsample.interop.libraries import call_of
+from unsample.interop.libraries import SWITCH_LIBRARIES, Convolution, Library, SwitchLibrary, call_of
 from unsample.interop.weights import convert_weight, kernel_rank
 
 
@@ -34,8 +34,8 @@ def convert_conv_transpose(
     weight: Any,
     arguments: Mapping[str, Any],
     *,
-    source: str,
-    target: str,
+    source: Library,
+    target: Library,
     input_size: Any = None,
     transpose_kernel: bool = False,
 ) -> Converted:
@@ -82,7 +82,7 @@ def convert_conv_transpose(
 
 
 def convert_conv(
-    weight: Any, arguments: Mapping[str, Any], *, source: str, target: str, input_size: Any = None
+    weight: Any, arguments: Mapping[str, Any], *, source: Library, target: Library, input_size: Any = None
 ) -> Converted:
     """A convolution as another library writes it.
 
@@ -115,11 +115,11 @@ def convert_conv(
 
 
 def _both(
-    operation: str,
+    operation: Convolution,
     weight: Any,
     arguments: Mapping[str, Any],
-    source: str,
-    target: str,
+    source: Library,
+    target: Library,
     input_size: Any,
     transpose_kernel: bool,
 ) -> Converted:
@@ -151,8 +151,8 @@ def convert_switches(
     switches: Any,
     input_size: Any,
     *pooling: Any,
-    source: str,
-    target: str,
+    source: SwitchLibrary,
+    target: SwitchLibrary,
     include_batch_in_index: bool = False,
     storage_order: int = 0,
     **more: Any,
@@ -204,12 +204,13 @@ def convert_switches(
     """
     from unsample.switches import Switches  # which stands on this package
 
-    name, libraries = "convert_switches", ("unsample", "torch", "tf", "keras", "onnx")
-    for side, library in (("source", source), ("target", target)):
+    name = "convert_switches"
+    given: dict[str, str] = {"source": source, "target": target}
+    for side, library in given.items():
         if library in ("jax", "flax"):
-            having = listed(libraries)
+            having = listed(SWITCH_LIBRARIES)
             raise ShapeError(f"{name}: {side} must be a library with switches ({having}), got {library!r}")
-        choice(name, side, library, libraries)
+        choice(name, side, library, SWITCH_LIBRARIES)
     options: dict[str, dict[str, Any]] = {
         "tf": {"include_batch_in_index": include_batch_in_index},
         "onnx": {"storage_order": storage_order},

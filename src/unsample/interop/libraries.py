@@ -7,8 +7,17 @@ only JAX's transposed convolution, a convolution of its own, has them exchanged 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from unsample.geometry.arguments import choice
+
+Library = Literal["unsample", "torch", "tf", "keras", "jax", "flax", "onnx"]
+LIBRARIES: tuple[Library, ...] = get_args(Library)
+SwitchLibrary = Literal["unsample", "torch", "tf", "keras", "onnx"]
+SWITCH_LIBRARIES: tuple[SwitchLibrary, ...] = get_args(SwitchLibrary)
+Convolution = Literal["conv", "conv_transpose"]
+CONVOLUTIONS: tuple[Convolution, ...] = get_args(Convolution)
+ShuffleOrder = Literal["unsample", "torch", "tf", "keras", "onnx", "CRD", "DCR"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +62,7 @@ _JAX_OTHERS = ("padding", "transpose_kernel", "use_consistent_padding")
 _UP_JAX = Call("kyx", "strides", "rhs_dilation", None, _JAX_OTHERS, flipped=True)
 _UP_FLAX = Call("kyx", "strides", "kernel_dilation", None, _JAX_OTHERS[:2], flipped=True)
 
-CALLS: Mapping[str, Mapping[str, Call]] = {
+CALLS: Mapping[Convolution, Mapping[Library, Call]] = {
     "conv": {
         "unsample": _TORCH,
         "torch": _TORCH,
@@ -75,7 +84,7 @@ CALLS: Mapping[str, Mapping[str, Call]] = {
 }
 
 # The order of depth_to_space: how many channels lie between the elements of one block.
-SHUFFLE_ORDERS: Mapping[str, str] = {
+SHUFFLE_ORDERS: Mapping[ShuffleOrder, str] = {
     "unsample": "CRD",
     "torch": "CRD",
     "tf": "DCR",
@@ -88,8 +97,8 @@ SHUFFLE_ORDERS: Mapping[str, str] = {
 
 def call_of(operation: str, name: str, library: str, call: str, transpose_kernel: bool = False) -> Call:
     """The call as `library` writes it; `transpose_kernel` is JAX's, and gives the kernel Keras's layout."""
-    calls = CALLS[choice(operation, "operation", call, tuple(CALLS))]
-    found = calls[choice(operation, name, library, tuple(calls))]
+    calls = CALLS[choice(operation, "operation", call, CONVOLUTIONS)]
+    found = calls[choice(operation, name, library, LIBRARIES)]
     if found.flipped and transpose_kernel:
         # jax.lax: "makes the output of this function identical to the gradient-derived functions".
         return Call("kxy", found.stride, found.dilation, found.groups, found.others)

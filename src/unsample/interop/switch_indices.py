@@ -14,6 +14,7 @@ import numpy as np
 from unsample.arrays.library import constant, has_values, namespace, position_dtype, to_numpy
 from unsample.errors import ShapeError, SwitchError
 from unsample.geometry.arguments import (
+    POOL_PADDING_WORDS,
     count,
     describe,
     integer,
@@ -63,7 +64,7 @@ def pool_windows(
     steps = per_axis(operation, "stride", kernel if stride is None else stride, rank, minimum=1)
     spread = per_axis(operation, "dilation", dilation, rank, minimum=1)
     # "full" would pad more than half a window: windows of nothing but padding.
-    pads = paddings(operation, padding, rank, minimum=0, words=("valid", "same"))
+    pads = paddings(operation, padding, rank, minimum=0, words=POOL_PADDING_WORDS)
     if not isinstance(ceil_mode, bool | np.bool_):
         raise TypeError(f"{operation}: ceil_mode must be a bool, got {describe(ceil_mode)}")
     windows = windows_over(operation, size, kernel, steps, pads, spread, ceil_mode=bool(ceil_mode))

@@ -7,15 +7,15 @@ from typing import Any
 from unsample.arrays.library import ArrayT, contiguous, namespace, zeros
 from unsample.errors import ShapeError
 from unsample.geometry.arguments import choice, count, integer, integers
-from unsample.interop.libraries import SHUFFLE_ORDERS, Call, call_of
+from unsample.interop.libraries import SHUFFLE_ORDERS, Call, Convolution, Library, ShuffleOrder, call_of
 
 
 def convert_weight(
     weight: ArrayT,
     *,
-    source: str,
-    target: str,
-    operation: str = "conv_transpose",
+    source: Library,
+    target: Library,
+    operation: Convolution = "conv_transpose",
     groups: int = 1,
     transpose_kernel: bool = False,
 ) -> ArrayT:
@@ -158,7 +158,9 @@ def ungroup(weight: Any, groups: int) -> Any:
     return xp.concat(rows, axis=0)
 
 
-def convert_shuffle(weight: ArrayT, factor: Sequence[int], *, source: str, target: str, axis: int) -> ArrayT:
+def convert_shuffle(
+    weight: ArrayT, factor: Sequence[int], *, source: ShuffleOrder, target: ShuffleOrder, axis: int
+) -> ArrayT:
     """Reorder the channels that a pixel shuffle will spread out, from one order to the other.
 
         CRD (torch)             channel c * T + t becomes element t of the block of output channel c

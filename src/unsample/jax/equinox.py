@@ -4,7 +4,6 @@
 """
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -16,10 +15,10 @@ except ImportError:
     raise ImportError("unsample.jax.equinox: Equinox is not installed: pip install equinox") from None
 
 import unsample.jax as us
-from unsample.geometry.arguments import integer, per_axis
+from unsample.geometry.arguments import IntOrInts, PaddingMode, integer, per_axis
 from unsample.jax import check_groups
-
-IntOrInts = int | Sequence[int]
+from unsample.ops.shuffle import Order
+from unsample.ops.unpool import Duplicates
 
 
 def _fixed(argument: Any) -> Any:
@@ -66,7 +65,7 @@ class ConvTranspose(eqx.Module):
     output_padding: Any = eqx.field(static=True)
     dilation: Any = eqx.field(static=True)
     groups: int = eqx.field(static=True)
-    padding_mode: str = eqx.field(static=True)
+    padding_mode: PaddingMode = eqx.field(static=True)
 
     def __init__(
         self,
@@ -80,7 +79,7 @@ class ConvTranspose(eqx.Module):
         dilation: IntOrInts = 1,
         groups: int = 1,
         use_bias: bool = True,
-        padding_mode: str = "zeros",
+        padding_mode: PaddingMode = "zeros",
         dtype: Any = None,
         *,
         key: Any,
@@ -179,7 +178,7 @@ class MaxUnpool(eqx.Module):
         As in `unsample.max_unpool`.
     """
 
-    duplicates: str = eqx.field(static=True, default="last")
+    duplicates: Duplicates = eqx.field(static=True, default="last")
 
     def __call__(self, values: Any, switches: us.Switches, *, key: Any = None) -> jax.Array:
         """(channels, *windows) -> (channels, *spatial); `key` is not used."""
@@ -204,9 +203,9 @@ class PixelShuffle(eqx.Module):
     """
 
     factor: tuple[int, ...] = eqx.field(static=True)
-    order: str = eqx.field(static=True)
+    order: Order = eqx.field(static=True)
 
-    def __init__(self, num_spatial_dims: int, factor: IntOrInts, order: str = "CRD") -> None:
+    def __init__(self, num_spatial_dims: int, factor: IntOrInts, order: Order = "CRD") -> None:
         self.factor = per_axis(type(self).__name__, "factor", factor, num_spatial_dims, minimum=1)
         self.order = order
 

@@ -17,10 +17,10 @@ except ImportError:
     raise ImportError("unsample.jax.flax: Flax is not installed: pip install flax") from None
 
 import unsample.jax as us
-from unsample.geometry.arguments import is_sequence
+from unsample.geometry.arguments import IntOrInts, PaddingMode, is_sequence
 from unsample.jax import check_groups
-
-IntOrInts = int | Sequence[int]
+from unsample.ops.shuffle import Order
+from unsample.ops.unpool import Duplicates
 
 
 def _channels_first(x: Any, rank: int) -> Any:
@@ -83,7 +83,7 @@ class ConvTranspose(nnx.Module):
         padding: Any = "same",
         kernel_dilation: IntOrInts = 1,
         feature_group_count: int = 1,
-        padding_mode: str = "zeros",
+        padding_mode: PaddingMode = "zeros",
         use_bias: bool = True,
         param_dtype: Any = jnp.float32,
         kernel_init: Any = None,
@@ -178,7 +178,7 @@ class MaxUnpool(nnx.Module):
         As in `unsample.max_unpool`.
     """
 
-    def __init__(self, duplicates: str = "last") -> None:
+    def __init__(self, duplicates: Duplicates = "last") -> None:
         self.duplicates = duplicates
 
     def __call__(self, values: Any, switches: us.Switches) -> jax.Array:
@@ -205,7 +205,7 @@ class PixelShuffle(nnx.Module):
     [[0], [1], [2], [3]]
     """
 
-    def __init__(self, factor: Sequence[int], order: str = "CRD") -> None:
+    def __init__(self, factor: Sequence[int], order: Order = "CRD") -> None:
         self.factor = _sizes(type(self).__name__, "factor", factor)
         self.order = order
 

@@ -23,6 +23,10 @@ from unsample.arrays.stamp import add_tap, slice_tap
 from unsample.errors import ShapeError
 from unsample.geometry.arguments import (
     PADDING_MODES,
+    IntOrInts,
+    Padding,
+    PaddingMode,
+    PaddingWord,
     Pads,
     choice,
     count,
@@ -39,9 +43,6 @@ from unsample.geometry.sizes import windows_over, windows_under
 from unsample.geometry.window import Tap
 from unsample.native import conv as conv_kernels
 
-IntOrInts = int | Sequence[int]
-Padding = int | Sequence[int | Sequence[int]] | str
-
 
 def plan_conv(
     shape: Sequence[int],
@@ -52,7 +53,7 @@ def plan_conv(
     padding: Padding = 0,
     dilation: IntOrInts = 1,
     groups: int = 1,
-    padding_mode: str = "zeros",
+    padding_mode: PaddingMode = "zeros",
 ) -> Plan:
     """The plan of `conv` for an input and a weight of these shapes."""
     shape, weight = tuple(shape), tuple(weight_shape)
@@ -82,7 +83,7 @@ def plan_conv_transpose(
     like: Any = None,
     dilation: IntOrInts = 1,
     groups: int = 1,
-    padding_mode: str = "zeros",
+    padding_mode: PaddingMode = "zeros",
 ) -> Plan:
     """The plan of `conv_transpose` for an input and a weight of these shapes."""
     operation = "conv_transpose"
@@ -123,7 +124,7 @@ def plan_conv_weight_grad(
     padding: Padding = 0,
     dilation: IntOrInts = 1,
     groups: int = 1,
-    padding_mode: str = "zeros",
+    padding_mode: PaddingMode = "zeros",
 ) -> Plan:
     """The plan of `conv_weight_grad` for x and y of these shapes; its output is the weight."""
     operation = "conv_weight_grad"
@@ -175,7 +176,7 @@ def _weight_rank(operation: str, weight: tuple[int, ...], groups: int) -> tuple[
 
 def _steps(
     operation: str, rank: int, stride: Any, padding: Any, dilation: Any, padding_mode: Any
-) -> tuple[tuple[int, ...], Pads | str, tuple[int, ...], str]:
+) -> tuple[tuple[int, ...], Pads | PaddingWord, tuple[int, ...], PaddingMode]:
     return (
         per_axis(operation, "stride", stride, rank, minimum=1),
         paddings(operation, padding, rank),
@@ -212,7 +213,7 @@ def conv(
     padding: Padding = 0,
     dilation: IntOrInts = 1,
     groups: int = 1,
-    padding_mode: str = "zeros",
+    padding_mode: PaddingMode = "zeros",
     out: ArrayT | None = None,
 ) -> ArrayT:
     """Convolution: every window's elements, weighted by a matrix per tap, summed.
@@ -332,7 +333,7 @@ def conv_transpose(
     like: Any = None,
     dilation: IntOrInts = 1,
     groups: int = 1,
-    padding_mode: str = "zeros",
+    padding_mode: PaddingMode = "zeros",
     out: ArrayT | None = None,
 ) -> ArrayT:
     """Transposed convolution: every element stamps its window, weighted by a matrix per tap; overlaps add.
@@ -469,7 +470,7 @@ def conv_weight_grad(
     padding: Padding = 0,
     dilation: IntOrInts = 1,
     groups: int = 1,
-    padding_mode: str = "zeros",
+    padding_mode: PaddingMode = "zeros",
     out: ArrayT | None = None,
 ) -> ArrayT:
     """The third of the triple: how x and y meet under each tap.

@@ -1,7 +1,7 @@
 """Bed of nails and its transpose, decimation: weight 1 on one tap, nothing on the others."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, get_args
 
 from unsample.arrays import dispatch
 from unsample.arrays.library import ArrayT, namespace, native_order, zeros
@@ -13,7 +13,9 @@ from unsample.geometry.plan import Plan, cached_plan
 from unsample.geometry.window import Window
 from unsample.native import moves
 
-At = int | Sequence[int] | str
+NailWord = Literal["corner", "center"]
+NAIL_WORDS: tuple[NailWord, ...] = get_args(NailWord)
+At = int | Sequence[int] | NailWord
 
 
 def plan_bed_of_nails(
@@ -70,7 +72,7 @@ def _window(fine: int, coarse: int, factor: int, nail: int) -> Window:
 
 def _nails(operation: str, at: At, factors: tuple[int, ...]) -> tuple[int, ...]:
     if isinstance(at, str):
-        word = choice(operation, "at", at, ("corner", "center"))
+        word = choice(operation, "at", at, NAIL_WORDS)
         return tuple(0 if word == "corner" else (f - 1) // 2 for f in factors)
     nails = per_axis(operation, "at", at, len(factors), minimum=0)
     for nail, factor in zip(nails, factors, strict=True):

@@ -17,7 +17,7 @@ from unsample.arrays.library import (
 )
 from unsample.arrays.out import check_out, check_pair, placed
 from unsample.arrays.stamp import along, place_tap, slice_tap
-from unsample.geometry.arguments import describe, rank_of
+from unsample.geometry.arguments import PoolPadding, describe, rank_of
 from unsample.geometry.plan import Plan, cached_plan
 from unsample.geometry.window import AnyWindow, positions
 from unsample.interop.switch_indices import pool_windows
@@ -30,7 +30,7 @@ def plan_max_pool(
     kernel_size: int | Sequence[int],
     *,
     stride: int | Sequence[int] | None = None,
-    padding: Any = 0,
+    padding: PoolPadding = 0,
     dilation: int | Sequence[int] = 1,
     ceil_mode: bool = False,
 ) -> Plan:
@@ -55,7 +55,7 @@ def max_pool(
     kernel_size: int | Sequence[int],
     *,
     stride: int | Sequence[int] | None = None,
-    padding: Any = 0,
+    padding: PoolPadding = 0,
     dilation: int | Sequence[int] = 1,
     ceil_mode: bool = False,
     return_switches: Literal[True] = True,
@@ -67,18 +67,30 @@ def max_pool(
     kernel_size: int | Sequence[int],
     *,
     stride: int | Sequence[int] | None = None,
-    padding: Any = 0,
+    padding: PoolPadding = 0,
     dilation: int | Sequence[int] = 1,
     ceil_mode: bool = False,
     return_switches: Literal[False],
     out: Any = None,
 ) -> ArrayT: ...
+@overload
 def max_pool(
     x: ArrayT,
     kernel_size: int | Sequence[int],
     *,
     stride: int | Sequence[int] | None = None,
-    padding: Any = 0,
+    padding: PoolPadding = 0,
+    dilation: int | Sequence[int] = 1,
+    ceil_mode: bool = False,
+    return_switches: bool,
+    out: Any = None,
+) -> tuple[ArrayT, Switches] | ArrayT: ...
+def max_pool(
+    x: ArrayT,
+    kernel_size: int | Sequence[int],
+    *,
+    stride: int | Sequence[int] | None = None,
+    padding: PoolPadding = 0,
     dilation: int | Sequence[int] = 1,
     ceil_mode: bool = False,
     return_switches: bool = True,
@@ -174,6 +186,10 @@ def adaptive_max_pool(
 def adaptive_max_pool(
     x: ArrayT, output_size: int | Sequence[int], *, return_switches: Literal[False], out: Any = None
 ) -> ArrayT: ...
+@overload
+def adaptive_max_pool(
+    x: ArrayT, output_size: int | Sequence[int], *, return_switches: bool, out: Any = None
+) -> tuple[ArrayT, Switches] | ArrayT: ...
 def adaptive_max_pool(
     x: ArrayT, output_size: int | Sequence[int], *, return_switches: bool = True, out: Any = None
 ) -> tuple[ArrayT, Switches] | ArrayT:

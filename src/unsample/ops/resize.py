@@ -28,7 +28,7 @@ from unsample.arrays.stamp import add_tap, along, place_tap, slice_tap
 from unsample.errors import ShapeError
 from unsample.geometry.arguments import choice, describe, is_bool, is_sequence, per_axis, rank_of, shown
 from unsample.geometry.plan import Plan, cached_plan
-from unsample.geometry.resample import CONVENTIONS, METHODS, Resample, check_axis
+from unsample.geometry.resample import CONVENTIONS, METHODS, Convention, Method, Resample, check_axis
 from unsample.native import moves
 
 
@@ -37,8 +37,8 @@ def plan_resize(
     output_size: Any = None,
     *,
     factor: Any = None,
-    method: str = "linear",
-    convention: str = "half_pixel",
+    method: Method = "linear",
+    convention: Convention = "half_pixel",
     antialias: bool = False,
 ) -> Plan:
     """The plan of `resize` for an input of `shape`."""
@@ -61,8 +61,8 @@ def plan_resize_transpose(
     shape: Sequence[int],
     input_size: Any,
     *,
-    method: str = "linear",
-    convention: str = "half_pixel",
+    method: Method = "linear",
+    convention: Convention = "half_pixel",
     antialias: bool = False,
 ) -> Plan:
     """The plan of `resize_transpose` for an input of `shape`."""
@@ -79,7 +79,7 @@ def _plan(
     shape: tuple[int, ...],
     source: tuple[int, ...],
     target: tuple[int, ...],
-    words: tuple[str, str, bool],
+    words: tuple[Method, Convention, bool],
 ) -> Plan:
     up = operation == "resize"
     for axis, (n, m) in enumerate(zip(source, target, strict=True)):
@@ -95,7 +95,7 @@ def _plan(
     return replace(plan, resamples=axes)
 
 
-def _check_words(operation: str, method: str, convention: str, antialias: bool) -> None:
+def _check_words(operation: str, method: Method, convention: Convention, antialias: bool) -> None:
     choice(operation, "method", method, METHODS)
     choice(operation, "convention", convention, CONVENTIONS)
     if not isinstance(antialias, bool):
@@ -140,8 +140,8 @@ def resize(
     output_size: Any = None,
     *,
     factor: Any = None,
-    method: str = "linear",
-    convention: str = "half_pixel",
+    method: Method = "linear",
+    convention: Convention = "half_pixel",
     antialias: bool = False,
     out: ArrayT | None = None,
 ) -> ArrayT:
@@ -242,8 +242,8 @@ def resize_transpose(
     y: ArrayT,
     input_size: Any,
     *,
-    method: str = "linear",
-    convention: str = "half_pixel",
+    method: Method = "linear",
+    convention: Convention = "half_pixel",
     antialias: bool = False,
     out: ArrayT | None = None,
 ) -> ArrayT:
@@ -312,7 +312,7 @@ def resize_transpose_as_planned(xp: Any, y: ArrayT, plan: Plan, method: str, out
     return placed(_apart(xp, cast(xp, done, dtype), y), out)
 
 
-def resized_namespace(x: Any, method: str) -> Any:
+def resized_namespace(x: Any, method: Method) -> Any:
     """The namespace of what `resize` takes."""
     xp = namespace("resize", COPIES if method == "nearest" else SUMS, x=x)
     if method != "nearest" and dtype_kind(x.dtype) == "integer" and xp.iinfo(x.dtype).bits > 16:
@@ -323,7 +323,7 @@ def resized_namespace(x: Any, method: str) -> Any:
     return xp
 
 
-def transposed_namespace(y: Any, method: str) -> Any:
+def transposed_namespace(y: Any, method: Method) -> Any:
     """The namespace of what `resize_transpose` takes."""
     return namespace("resize_transpose", COPIES if method == "nearest" else ("real", "complex"), y=y)
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, get_args
 
 from unsample.arrays import dispatch
 from unsample.arrays.library import ArrayT, namespace, native_order, zeros
@@ -14,10 +14,11 @@ from unsample.geometry.plan import Plan, cached_plan
 from unsample.geometry.window import Window
 from unsample.native import moves
 
-ORDERS = ("CRD", "DCR")
+Order = Literal["CRD", "DCR"]
+ORDERS: tuple[Order, ...] = get_args(Order)
 
 
-def plan_pixel_shuffle(shape: Sequence[int], factor: int | Sequence[int], *, order: str = "CRD") -> Plan:
+def plan_pixel_shuffle(shape: Sequence[int], factor: int | Sequence[int], *, order: Order = "CRD") -> Plan:
     """The plan of `pixel_shuffle` for an input of `shape`."""
     shape = tuple(shape)
     rank, factors = _factors("pixel_shuffle", "x", shape, factor, order)
@@ -33,7 +34,7 @@ def plan_pixel_shuffle(shape: Sequence[int], factor: int | Sequence[int], *, ord
     return Plan("pixel_shuffle", shape, output, windows)
 
 
-def plan_pixel_unshuffle(shape: Sequence[int], factor: int | Sequence[int], *, order: str = "CRD") -> Plan:
+def plan_pixel_unshuffle(shape: Sequence[int], factor: int | Sequence[int], *, order: Order = "CRD") -> Plan:
     """The plan of `pixel_unshuffle` for an input of `shape`."""
     shape = tuple(shape)
     rank, factors = _factors("pixel_unshuffle", "y", shape, factor, order)
@@ -49,7 +50,7 @@ def plan_pixel_unshuffle(shape: Sequence[int], factor: int | Sequence[int], *, o
 
 
 def _factors(
-    operation: str, array: str, shape: tuple[int, ...], factor: int | Sequence[int], order: str
+    operation: str, array: str, shape: tuple[int, ...], factor: int | Sequence[int], order: Order
 ) -> tuple[int, tuple[int, ...]]:
     choice(operation, "order", order, ORDERS)
     rank = rank_of(operation, "factor", factor, shape, array)
@@ -61,7 +62,7 @@ def _factors(
     return rank, per_axis(operation, "factor", factor, rank, minimum=1)
 
 
-def _group(tap: int, plan_channels: int, taps: int, order: str) -> range:
+def _group(tap: int, plan_channels: int, taps: int, order: Order) -> range:
     """The channels that land on `tap`: every taps-th one (CRD), or one block of them (DCR)."""
     if order == "CRD":
         return range(tap, plan_channels * taps, taps)
@@ -69,7 +70,7 @@ def _group(tap: int, plan_channels: int, taps: int, order: str) -> range:
 
 
 def pixel_shuffle(
-    x: ArrayT, factor: int | Sequence[int], *, order: str = "CRD", out: ArrayT | None = None
+    x: ArrayT, factor: int | Sequence[int], *, order: Order = "CRD", out: ArrayT | None = None
 ) -> ArrayT:
     """Lay groups of channels out as the elements of a block.
 
@@ -134,7 +135,7 @@ def shuffle_as_planned(x: ArrayT, plan: Plan, order: str, out: ArrayT | None) ->
     return placed(dispatch.implementation(shuffle_definition, x)(x, plan, order), out)
 
 
-def shuffle_definition(x: Any, plan: Plan, order: str) -> Any:
+def shuffle_definition(x: Any, plan: Plan, order: Order) -> Any:
     """Every tap from its channels."""
     channels, taps = plan.output_shape[-plan.rank - 1], math.prod(plan.kernel_size)
     done = zeros(x, plan.output_shape)
@@ -147,7 +148,7 @@ def shuffle_definition(x: Any, plan: Plan, order: str) -> Any:
 
 
 def pixel_unshuffle(
-    y: ArrayT, factor: int | Sequence[int], *, order: str = "CRD", out: ArrayT | None = None
+    y: ArrayT, factor: int | Sequence[int], *, order: Order = "CRD", out: ArrayT | None = None
 ) -> ArrayT:
     """Gather the elements of every block into channels.
 
@@ -200,7 +201,7 @@ def unshuffle_as_planned(y: ArrayT, plan: Plan, order: str, out: ArrayT | None) 
     return placed(dispatch.implementation(unshuffle_definition, y)(y, plan, order), out)
 
 
-def unshuffle_definition(y: Any, plan: Plan, order: str) -> Any:
+def unshuffle_definition(y: Any, plan: Plan, order: Order) -> Any:
     """Every tap into its channels."""
     channels, taps = plan.input_shape[-plan.rank - 1], math.prod(plan.kernel_size)
     done = zeros(y, plan.output_shape)

@@ -1,7 +1,7 @@
 """Max unpooling and its transpose, the gather: weight 1 on a remembered tap."""
 
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn, get_args
 
 import numpy as np
 
@@ -28,10 +28,11 @@ from unsample.geometry.window import AnyWindow
 from unsample.native import moves
 from unsample.switches import Switches, check_windows
 
-DUPLICATES = ("last", "sum", "max", "error")
+Duplicates = Literal["last", "sum", "max", "error"]
+DUPLICATES: tuple[Duplicates, ...] = get_args(Duplicates)
 
 
-def plan_max_unpool(shape: Sequence[int], switches: Switches, *, duplicates: str = "last") -> Plan:
+def plan_max_unpool(shape: Sequence[int], switches: Switches, *, duplicates: Duplicates = "last") -> Plan:
     """The plan of `max_unpool` for values of `shape`."""
     choice("max_unpool", "duplicates", duplicates, DUPLICATES)
     _check_switches("max_unpool", switches)
@@ -74,7 +75,7 @@ def _check_switches(operation: str, switches: Any) -> None:
 
 
 def max_unpool(
-    values: ArrayT, switches: Switches, *, duplicates: str = "last", out: ArrayT | None = None
+    values: ArrayT, switches: Switches, *, duplicates: Duplicates = "last", out: ArrayT | None = None
 ) -> ArrayT:
     """Put every value back where its maximum came from, and zeros elsewhere.
 
@@ -133,7 +134,7 @@ def max_unpool(
 
 
 def unpool_as_planned(
-    values: ArrayT, switches: Switches, plan: Plan, duplicates: str, out: ArrayT | None
+    values: ArrayT, switches: Switches, plan: Plan, duplicates: Duplicates, out: ArrayT | None
 ) -> ArrayT:
     """`max_unpool` by its kernel, or by its definition."""
     if type(values) is not type(switches.taps):
@@ -163,7 +164,7 @@ def unpool_as_planned(
     return placed(unpool(values, switches.taps, plan, duplicates), out)
 
 
-def _native_values(values: Any, plan: Plan, duplicates: str) -> bool:
+def _native_values(values: Any, plan: Plan, duplicates: Duplicates) -> bool:
     added = duplicates in ("sum", "max") and not plan.tiles
     return moves.kernel_takes_sums(values) if added else moves.kernel_takes_moves(values)
 
@@ -174,7 +175,7 @@ def _refuse_switches(operation: str, switches: Switches) -> NoReturn:
     raise SwitchError(f"{operation}: a switch changed while it was read, and pointed nowhere")
 
 
-def unpool_definition(values: Any, taps: Any, plan: Plan, duplicates: str) -> Any:
+def unpool_definition(values: Any, taps: Any, plan: Plan, duplicates: Duplicates) -> Any:
     """Tap by tap, and what of their values stays where several meet."""
     xp = namespace("max_unpool", values=values)
     if 0 in plan.input_shape or 0 in plan.output_shape:

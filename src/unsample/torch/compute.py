@@ -197,7 +197,7 @@ def pixel_unshuffle(y: Tensor, factor: Ints, order: str, empty: Call) -> Any:
     return compute(lambda a, out: call(a, out=out), empty, [y], copies=True)
 
 
-def resize(x: Tensor, output_size: Ints, method: str, convention: str, antialias: bool, empty: Call) -> Any:
+def resize(x: Tensor, output_size: Ints, method: Any, convention: Any, antialias: bool, empty: Call) -> Any:
     """Interpolated, axis by axis."""
     words: dict[str, Any] = {"method": method, "convention": convention, "antialias": antialias}
     plan = planned(resize_ops.plan_resize, tuple(x.shape), tuple(output_size), **words)
@@ -209,7 +209,7 @@ def resize(x: Tensor, output_size: Ints, method: str, convention: str, antialias
 
 
 def resize_transpose(
-    y: Tensor, input_size: Ints, method: str, convention: str, antialias: bool, empty: Call
+    y: Tensor, input_size: Ints, method: Any, convention: Any, antialias: bool, empty: Call
 ) -> Any:
     """Every value handed back to the elements that it was made of."""
     words: dict[str, Any] = {"method": method, "convention": convention, "antialias": antialias}
@@ -251,7 +251,7 @@ def _pooled(x: Tensor, plan: Any, empty: Call) -> Any:
     return compute(call, empty, [x])
 
 
-def max_unpool(values: Tensor, switches: Tensor, windows: Ints, duplicates: str, empty: Call) -> Any:
+def max_unpool(values: Tensor, switches: Tensor, windows: Ints, duplicates: Any, empty: Call) -> Any:
     """Values back where their switches point."""
     namespace("max_unpool", values=values)
     remembered = Switches(switches, from_ints(windows))

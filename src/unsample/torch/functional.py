@@ -9,15 +9,16 @@ gradient goes through it, as in torch.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, overload
 
 import torch
 
 from unsample.arrays.dispatch import DOORS
 from unsample.arrays.library import check_dense
 from unsample.arrays.out import check_out, check_pair
-from unsample.geometry.arguments import describe
+from unsample.geometry.arguments import IntOrInts, Padding, PaddingMode, PoolPadding, describe
 from unsample.geometry.plan import Plan, cached_plan
+from unsample.geometry.resample import Convention, Method
 from unsample.ops import conv as convs
 from unsample.ops import nails as nail_ops
 from unsample.ops import nearest as nearest_ops
@@ -25,15 +26,16 @@ from unsample.ops import pool as pool_ops
 from unsample.ops import resize as resize_ops
 from unsample.ops import shuffle as shuffle_ops
 from unsample.ops import unpool as unpool_ops
+from unsample.ops.nails import At
+from unsample.ops.shuffle import Order
+from unsample.ops.unpool import Duplicates
 from unsample.switches import Switches
 from unsample.torch import compute, direct, operators, plan_ints
 from unsample.torch.export import RULES
 from unsample.torch.windows import Windows, from_ints, to_ints
 
 Tensor = torch.Tensor
-IntOrInts = int | Sequence[int]
 _RESIZED = frozenset((torch.float32, torch.float64))
-Padding = int | Sequence[int | Sequence[int]] | str
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -133,7 +135,7 @@ def bed_of_nails(
     x: Tensor,
     factor: IntOrInts,
     *,
-    at: IntOrInts | str = 0,
+    at: At = 0,
     output_size: Any = None,
     like: Any = None,
     out: Tensor | None = None,
@@ -146,7 +148,7 @@ def bed_of_nails(
 
 
 @door_of(nail_ops.decimate)
-def decimate(y: Tensor, factor: IntOrInts, *, at: IntOrInts | str = 0, out: Tensor | None = None) -> Tensor:
+def decimate(y: Tensor, factor: IntOrInts, *, at: At = 0, out: Tensor | None = None) -> Tensor:
     if direct.takes(direct.MOVED, y):
         plan = _plan(nail_ops.plan_decimate, (y,), factor, at=at)
         return direct.move("decimate", y, plan, _fit("decimate", out, plan.output_shape, y.dtype, y=y))
@@ -154,13 +156,49 @@ def decimate(y: Tensor, factor: IntOrInts, *, at: IntOrInts | str = 0, out: Tens
     return _into("decimate", out, result, y=y)
 
 
+@overload
+def max_pool(
+    x: Tensor,
+    kernel_size: IntOrInts,
+    *,
+    stride: IntOrInts | None = None,
+    padding: PoolPadding = 0,
+    dilation: IntOrInts = 1,
+    ceil_mode: bool = False,
+    return_switches: Literal[True] = True,
+    out: Any = None,
+) -> tuple[Tensor, Switches]: ...
+@overload
+def max_pool(
+    x: Tensor,
+    kernel_size: IntOrInts,
+    *,
+    stride: IntOrInts | None = None,
+    padding: PoolPadding = 0,
+    dilation: IntOrInts = 1,
+    ceil_mode: bool = False,
+    return_switches: Literal[False],
+    out: Any = None,
+) -> Tensor: ...
+@overload
+def max_pool(
+    x: Tensor,
+    kernel_size: IntOrInts,
+    *,
+    stride: IntOrInts | None = None,
+    padding: PoolPadding = 0,
+    dilation: IntOrInts = 1,
+    ceil_mode: bool = False,
+    return_switches: bool,
+    out: Any = None,
+) -> tuple[Tensor, Switches] | Tensor: ...
 @door_of(pool_ops.max_pool)
 def max_pool(
     x: Tensor,
     kernel_size: IntOrInts,
     *,
     stride: IntOrInts | None = None,
-    padding: Padding = 0,
+    padding: PoolPadding = 0,
     dilation: IntOrInts = 1,
     ceil_mode: bool = False,
     return_switches: bool = True,
@@ -208,6 +246,18 @@ def _pair(operation: str, x: Tensor, values: Tensor, switches: Switches, remembe
     return values, Switches(_into(operation, taps, switches.taps, "out[1]", x=x), switches.windows)
 
 
+@overload
+def adaptive_max_pool(
+    x: Tensor, output_size: IntOrInts, *, return_switches: Literal[True] = True, out: Any = None
+) -> tuple[Tensor, Switches]: ...
+@overload
+def adaptive_max_pool(
+    x: Tensor, output_size: IntOrInts, *, return_switches: Literal[False], out: Any = None
+) -> Tensor: ...
+@overload
+def adaptive_max_pool(
+    x: Tensor, output_size: IntOrInts, *, return_switches: bool, out: Any = None
+) -> tuple[Tensor, Switches] | Tensor: ...
 @door_of(pool_ops.adaptive_max_pool)
 def adaptive_max_pool(
     x: Tensor, output_size: IntOrInts, *, return_switches: bool = True, out: Any = None
@@ -223,7 +273,7 @@ def adaptive_max_pool(
 
 @door_of(unpool_ops.max_unpool)
 def max_unpool(
-    values: Tensor, switches: Switches, *, duplicates: str = "last", out: Tensor | None = None
+    values: Tensor, switches: Switches, *, duplicates: Duplicates = "last", out: Tensor | None = None
 ) -> Tensor:
     taps, windows = _parts("max_unpool", switches)
     if (
@@ -320,7 +370,7 @@ def _parts(operation: str, switches: Any) -> tuple[Any, Windows]:
 
 
 @door_of(shuffle_ops.pixel_shuffle)
-def pixel_shuffle(x: Tensor, factor: IntOrInts, *, order: str = "CRD", out: Tensor | None = None) -> Tensor:
+def pixel_shuffle(x: Tensor, factor: IntOrInts, *, order: Order = "CRD", out: Tensor | None = None) -> Tensor:
     if direct.takes(direct.MOVED, x):
         plan = _plan(shuffle_ops.plan_pixel_shuffle, (x,), factor, order=order)
         channels = plan.output_shape[-plan.rank - 1]
@@ -331,7 +381,9 @@ def pixel_shuffle(x: Tensor, factor: IntOrInts, *, order: str = "CRD", out: Tens
 
 
 @door_of(shuffle_ops.pixel_unshuffle)
-def pixel_unshuffle(y: Tensor, factor: IntOrInts, *, order: str = "CRD", out: Tensor | None = None) -> Tensor:
+def pixel_unshuffle(
+    y: Tensor, factor: IntOrInts, *, order: Order = "CRD", out: Tensor | None = None
+) -> Tensor:
     if direct.takes(direct.MOVED, y):
         plan = _plan(shuffle_ops.plan_pixel_unshuffle, (y,), factor, order=order)
         channels = plan.input_shape[-plan.rank - 1]
@@ -347,8 +399,8 @@ def resize(
     output_size: Any = None,
     *,
     factor: Any = None,
-    method: str = "linear",
-    convention: str = "half_pixel",
+    method: Method = "linear",
+    convention: Convention = "half_pixel",
     antialias: bool = False,
     out: Tensor | None = None,
 ) -> Tensor:
@@ -367,8 +419,8 @@ def resize_transpose(
     y: Tensor,
     input_size: Any,
     *,
-    method: str = "linear",
-    convention: str = "half_pixel",
+    method: Method = "linear",
+    convention: Convention = "half_pixel",
     antialias: bool = False,
     out: Tensor | None = None,
 ) -> Tensor:
@@ -392,7 +444,7 @@ def conv(
     padding: Padding = 0,
     dilation: IntOrInts = 1,
     groups: int = 1,
-    padding_mode: str = "zeros",
+    padding_mode: PaddingMode = "zeros",
     out: Tensor | None = None,
 ) -> Tensor:
     if direct.multiplies(x, weight, bias):
@@ -428,7 +480,7 @@ def conv_transpose(
     like: Any = None,
     dilation: IntOrInts = 1,
     groups: int = 1,
-    padding_mode: str = "zeros",
+    padding_mode: PaddingMode = "zeros",
     out: Tensor | None = None,
 ) -> Tensor:
     if direct.multiplies(y, weight, bias):
@@ -465,7 +517,7 @@ def conv_weight_grad(
     padding: Padding = 0,
     dilation: IntOrInts = 1,
     groups: int = 1,
-    padding_mode: str = "zeros",
+    padding_mode: PaddingMode = "zeros",
     out: Tensor | None = None,
 ) -> Tensor:
     if direct.multiplies(x, y, None):

@@ -9,7 +9,7 @@ from torch import nn
 
 from unsample.errors import ShapeError
 from unsample.geometry.arguments import choice, integer, per_axis
-from unsample.ops.shuffle import ORDERS
+from unsample.ops.shuffle import ORDERS, Order
 
 Tensor = torch.Tensor
 _TRANSPOSED = nn.modules.conv._ConvTransposeNd
@@ -19,7 +19,7 @@ def icnr_(
     target: Any,
     factor: int | Sequence[int] | None = None,
     *,
-    order: str = "CRD",
+    order: Order = "CRD",
     transposed: bool = False,
     groups: int = 1,
     initialise: Callable[[Tensor], Any] = nn.init.kaiming_normal_,
@@ -103,7 +103,7 @@ def icnr_(
     return target
 
 
-def _per_block(values: Tensor, block: int, order: str) -> Tensor:
+def _per_block(values: Tensor, block: int, order: Order) -> Tensor:
     if order == "CRD":
         return values.repeat_interleave(block, 0)
     return values.repeat(block, *(1,) * (values.ndim - 1))

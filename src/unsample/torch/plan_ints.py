@@ -15,6 +15,7 @@ import torch
 from unsample.errors import ShapeError
 from unsample.geometry.arguments import (
     PADDING_MODES,
+    PaddingMode,
     choice,
     is_sequence,
     paddings,
@@ -23,6 +24,7 @@ from unsample.geometry.arguments import (
     spatial_size,
 )
 from unsample.geometry.plan import Plan, cached_plan
+from unsample.geometry.resample import Convention, Method
 from unsample.geometry.sizes import fine_range, resolve_padding, windows_over
 from unsample.geometry.window import AdaptiveWindow, AnyWindow, Window
 from unsample.interop.switch_indices import check_pooled
@@ -97,7 +99,7 @@ def of_decimate(shape: Shape, factor: Any, at: Any = 0) -> Arguments:
     return each, list(nails._nails("decimate", at, tuple(each)))
 
 
-def of_pixel_shuffle(shape: Shape, factor: Any, order: str = "CRD") -> Arguments:
+def of_pixel_shuffle(shape: Shape, factor: Any, order: shuffle.Order = "CRD") -> Arguments:
     """`pixel_shuffle(x, factor, order=)`."""
     if not symbolic(shape):
         planned(shuffle.plan_pixel_shuffle, shape, factor, order=order)
@@ -105,7 +107,7 @@ def of_pixel_shuffle(shape: Shape, factor: Any, order: str = "CRD") -> Arguments
     return factors("pixel_shuffle", "x", shape, factor), order
 
 
-def of_pixel_unshuffle(shape: Shape, factor: Any, order: str = "CRD") -> Arguments:
+def of_pixel_unshuffle(shape: Shape, factor: Any, order: shuffle.Order = "CRD") -> Arguments:
     """`pixel_unshuffle(y, factor, order=)`."""
     if not symbolic(shape):
         planned(shuffle.plan_pixel_unshuffle, shape, factor, order=order)
@@ -117,8 +119,8 @@ def of_resize(
     shape: Shape,
     output_size: Any = None,
     factor: Any = None,
-    method: str = "linear",
-    convention: str = "half_pixel",
+    method: Method = "linear",
+    convention: Convention = "half_pixel",
     antialias: bool = False,
 ) -> Arguments:
     """`resize(x, output_size, factor=, method=, convention=, antialias=)`."""
@@ -143,8 +145,8 @@ def of_resize(
 def of_resize_transpose(
     shape: Shape,
     input_size: Any,
-    method: str = "linear",
-    convention: str = "half_pixel",
+    method: Method = "linear",
+    convention: Convention = "half_pixel",
     antialias: bool = False,
 ) -> Arguments:
     """`resize_transpose(y, input_size, method=, convention=, antialias=)`."""
@@ -256,7 +258,7 @@ def of_conv(
     padding: Any = 0,
     dilation: Any = 1,
     groups: int = 1,
-    padding_mode: str = "zeros",
+    padding_mode: PaddingMode = "zeros",
 ) -> Arguments:
     """`conv(x, weight, bias, stride=, ...)`."""
     windows: Sequence[Window]
@@ -291,7 +293,7 @@ def of_conv_transpose(
     like: Any = None,
     dilation: Any = 1,
     groups: int = 1,
-    padding_mode: str = "zeros",
+    padding_mode: PaddingMode = "zeros",
 ) -> Arguments:
     """`conv_transpose(y, weight, bias, stride=, ...)`."""
     operation = "conv_transpose"
@@ -349,7 +351,7 @@ def of_conv_weight_grad(
     padding: Any = 0,
     dilation: Any = 1,
     groups: int = 1,
-    padding_mode: str = "zeros",
+    padding_mode: PaddingMode = "zeros",
 ) -> Arguments:
     """`conv_weight_grad(x, y, kernel_size, stride=, ...)`."""
     operation = "conv_weight_grad"
@@ -376,8 +378,8 @@ def of_conv_weight_grad(
 
 
 def _steps(
-    operation: str, rank: int, stride: Any, padding: Any, dilation: Any, padding_mode: str
-) -> tuple[Any, Any, Any, str]:
+    operation: str, rank: int, stride: Any, padding: Any, dilation: Any, padding_mode: PaddingMode
+) -> tuple[Any, Any, Any, PaddingMode]:
     return (
         per_axis(operation, "stride", stride, rank, minimum=1),
         paddings(operation, padding, rank),

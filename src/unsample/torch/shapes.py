@@ -10,7 +10,9 @@ from typing import Any
 import torch
 
 from unsample.arrays.library import ORDERED, SUMS, dtype_kind, namespace, promoted
+from unsample.geometry.arguments import PaddingMode
 from unsample.geometry.plan import Plan
+from unsample.geometry.resample import Convention, Method
 from unsample.geometry.sizes import windows_over
 from unsample.geometry.window import AdaptiveWindow, AnyWindow
 from unsample.ops import conv as convs
@@ -90,7 +92,7 @@ def pixel_unshuffle(y: Tensor, factor: Ints, order: str) -> Tensor:
     return allocated(y, _spatial(y, size, [y.shape[-rank - 1] * block]))
 
 
-def resize(x: Tensor, output_size: Ints, method: str, convention: str, antialias: bool) -> Tensor:
+def resize(x: Tensor, output_size: Ints, method: Method, convention: Convention, antialias: bool) -> Tensor:
     """Of `resize`."""
     resize_ops.resized_namespace(x, method)
     if not symbolic(x.shape, output_size):
@@ -99,7 +101,9 @@ def resize(x: Tensor, output_size: Ints, method: str, convention: str, antialias
     return allocated(x, _spatial(x, output_size))
 
 
-def resize_transpose(y: Tensor, input_size: Ints, method: str, convention: str, antialias: bool) -> Tensor:
+def resize_transpose(
+    y: Tensor, input_size: Ints, method: Method, convention: Convention, antialias: bool
+) -> Tensor:
     """Of `resize_transpose`."""
     resize_ops.transposed_namespace(y, method)
     if not symbolic(y.shape, input_size):
@@ -211,7 +215,7 @@ def conv(
     padding: Ints,
     dilation: Ints,
     groups: int,
-    padding_mode: str,
+    padding_mode: PaddingMode,
 ) -> Tensor:
     """Of `conv`."""
     if not symbolic(x.shape, weight.shape, padding, (groups,)):
@@ -235,7 +239,7 @@ def conv_transpose(
     padding: Ints,
     dilation: Ints,
     groups: int,
-    padding_mode: str,
+    padding_mode: PaddingMode,
     output_size: Ints,
 ) -> Tensor:
     """Of `conv_transpose`."""
@@ -267,7 +271,7 @@ def conv_weight_grad(
     padding: Ints,
     dilation: Ints,
     groups: int,
-    padding_mode: str,
+    padding_mode: PaddingMode,
 ) -> Tensor:
     """Of `conv_weight_grad`: always contiguous, like a fresh weight."""
     if not symbolic(x.shape, y.shape, padding, (groups,)):

@@ -5,7 +5,7 @@ Written with torch's standard operations alone, so that they export wherever tho
 
 import math
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import torch
 from torch import nn
@@ -15,6 +15,8 @@ from unsample.geometry.arguments import per_axis
 from unsample.torch.layers.resize import asked_size, cropped
 
 Tensor = torch.Tensor
+Style = Literal["lp", "pl"]
+STYLES: tuple[Style, ...] = get_args(Style)
 
 
 class Reassemble(nn.Module):
@@ -85,6 +87,9 @@ class Reassemble(nn.Module):
             total = term if total is None else total + term
         assert total is not None  # a kernel has at least one tap
         return _shuffled(total.reshape(n, channels * phases, *size), self.factor)
+
+    if TYPE_CHECKING:  # torch.nn says Any
+        __call__ = forward
 
 
 def _unshuffled(x: Tensor, factor: tuple[int, ...]) -> Tensor:
@@ -176,6 +181,9 @@ class CARAFE(nn.Module):
         out: Tensor = self.reassemble(x, each)
         return cropped(self, out if input.ndim == 4 else out[0], (self.factor,) * 2, size)
 
+    if TYPE_CHECKING:  # torch.nn says Any
+        __call__ = forward
+
 
 class DySample(nn.Module):
     """Learn where to read: every output element samples the input bilinearly at a predicted place.
@@ -216,14 +224,14 @@ class DySample(nn.Module):
         channels: int,
         factor: int = 2,
         *,
-        style: str = "lp",
+        style: Style = "lp",
         groups: int = 4,
         dynamic_scope: bool = False,
         device: Any = None,
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        if style not in ("lp", "pl"):
+        if style not in STYLES:
             raise ShapeError(f"DySample: style must be 'lp' or 'pl', got {style!r}")
         if channels % groups:
             raise ShapeError(f"DySample: groups must divide the channels, got {groups} for {channels}")
@@ -258,6 +266,9 @@ class DySample(nn.Module):
         x = input if input.ndim == 4 else input[None]
         out = self._sampled(x, self._offsets(x) + self.init_pos)
         return cropped(self, out if input.ndim == 4 else out[0], (self.factor,) * 2, size)
+
+    if TYPE_CHECKING:  # torch.nn says Any
+        __call__ = forward
 
     def _offsets(self, x: Tensor) -> Tensor:
         """(N, 2 * groups * phases, H, W), in units of source elements."""

@@ -1,16 +1,23 @@
 """torch.nn's convolutions and transposed convolutions, and the sizes, paddings and modes they refuse."""
 
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
-from unsample.geometry.arguments import PADDING_MODES, choice, is_sequence, paddings, size_of_like
+from unsample.geometry.arguments import (
+    PADDING_MODES,
+    IntOrInts,
+    Padding,
+    PaddingMode,
+    choice,
+    is_sequence,
+    paddings,
+    size_of_like,
+)
 from unsample.torch import functional
 
 Tensor = torch.Tensor
-IntOrInts = int | Sequence[int]
 
 
 def is_torch_padding(padding: Any) -> bool:
@@ -35,17 +42,20 @@ def size_of(name: str, like: Tensor, rank: int) -> tuple[int, ...]:
 
 
 class _Conv(nn.modules.conv._ConvNd):
+    padding: Any
+    padding_mode: Any
+
     def __init__(
         self,
         in_channels: int,
         out_channels: int,
         kernel_size: IntOrInts,
         stride: IntOrInts = 1,
-        padding: Any = 0,
+        padding: Padding = 0,
         dilation: IntOrInts = 1,
         groups: int = 1,
         bias: bool = True,
-        padding_mode: str = "zeros",
+        padding_mode: PaddingMode = "zeros",
         device: Any = None,
         dtype: Any = None,
     ) -> None:
@@ -54,7 +64,7 @@ class _Conv(nn.modules.conv._ConvNd):
         more: Any = (dilation, groups, bias, padding_mode, device, dtype)
         super().__init__(*arguments, *more)
         if not known:
-            self.padding = paddings(type(self).__name__, padding, len(self.kernel_size))  # type: ignore[assignment]
+            self.padding = paddings(type(self).__name__, padding, len(self.kernel_size))
 
     def forward(self, input: Tensor) -> Tensor:
         """`unsample.torch.conv` of the input, (N, C, *spatial) or (C, *spatial)."""
@@ -69,20 +79,26 @@ class _Conv(nn.modules.conv._ConvNd):
             padding_mode=self.padding_mode,
         )
 
+    if TYPE_CHECKING:  # torch.nn says Any
+        __call__ = forward
+
 
 class _ConvTranspose(nn.modules.conv._ConvTransposeNd):
+    padding: Any
+    padding_mode: Any
+
     def __init__(
         self,
         in_channels: int,
         out_channels: int,
         kernel_size: IntOrInts,
         stride: IntOrInts = 1,
-        padding: Any = 0,
+        padding: Padding = 0,
         output_padding: IntOrInts = 0,
         groups: int = 1,
         bias: bool = True,
         dilation: IntOrInts = 1,
-        padding_mode: str = "zeros",
+        padding_mode: PaddingMode = "zeros",
         device: Any = None,
         dtype: Any = None,
     ) -> None:
@@ -92,8 +108,8 @@ class _ConvTranspose(nn.modules.conv._ConvTransposeNd):
         more: Any = (output_padding, groups, bias, dilation, "zeros", device, dtype)
         super().__init__(*arguments, *more)
         if not known:
-            self.padding = paddings(name, padding, len(self.kernel_size))  # type: ignore[assignment]
-        self.padding_mode: Any = choice(name, "padding_mode", padding_mode, PADDING_MODES)
+            self.padding = paddings(name, padding, len(self.kernel_size))
+        self.padding_mode = choice(name, "padding_mode", padding_mode, PADDING_MODES)
 
     def forward(self, input: Tensor, output_size: Any = None, like: Tensor | None = None) -> Tensor:
         """`unsample.torch.conv_transpose` of the input, to `output_size` or the size of `like`."""
@@ -111,6 +127,9 @@ class _ConvTranspose(nn.modules.conv._ConvTransposeNd):
             groups=self.groups,
             padding_mode=self.padding_mode,
         )
+
+    if TYPE_CHECKING:  # torch.nn says Any
+        __call__ = forward
 
 
 class Conv1d(_Conv, nn.Conv1d):

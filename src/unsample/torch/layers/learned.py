@@ -1,20 +1,20 @@
 """Ways up made of a convolution and a fixed step, and the one that blurs what it doubles."""
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
 from unsample.errors import ShapeError
-from unsample.geometry.arguments import is_sequence, per_axis
+from unsample.geometry.arguments import IntOrInts, PaddingMode, is_sequence, per_axis
+from unsample.geometry.resample import Method
+from unsample.ops.shuffle import Order
 from unsample.torch import functional, init
 from unsample.torch.layers.conv import Conv1d, Conv2d, Conv3d
 from unsample.torch.layers.resize import asked_size, cropped, rank_of_factor
 
 Tensor = torch.Tensor
-IntOrInts = int | Sequence[int]
 
 CONVS: dict[int, Any] = {1: Conv1d, 2: Conv2d, 3: Conv3d}
 
@@ -67,11 +67,11 @@ class ResizeConv(nn.Module):
         kernel_size: IntOrInts = 3,
         factor: IntOrInts = 2,
         *,
-        mode: str = "nearest",
+        mode: Method = "nearest",
         dims: int = 2,
         groups: int = 1,
         bias: bool = True,
-        padding_mode: str = "zeros",
+        padding_mode: PaddingMode = "zeros",
         device: Any = None,
         dtype: Any = None,
     ) -> None:
@@ -106,6 +106,9 @@ class ResizeConv(nn.Module):
             large = functional.resize(input, whole if size is None else size, method=self.mode)
         result: Tensor = self.conv(large)
         return result
+
+    if TYPE_CHECKING:  # torch.nn says Any
+        __call__ = forward
 
 
 class SubPixelConv(nn.Module):
@@ -143,12 +146,12 @@ class SubPixelConv(nn.Module):
         kernel_size: IntOrInts = 3,
         factor: IntOrInts = 2,
         *,
-        order: str = "CRD",
+        order: Order = "CRD",
         icnr: bool = True,
         dims: int = 2,
         groups: int = 1,
         bias: bool = True,
-        padding_mode: str = "zeros",
+        padding_mode: PaddingMode = "zeros",
         device: Any = None,
         dtype: Any = None,
     ) -> None:
@@ -178,6 +181,9 @@ class SubPixelConv(nn.Module):
         size = asked_size(self, input, len(self.factor), output_size, like)
         large = functional.pixel_shuffle(self.conv(input), self.factor, order=self.order)
         return cropped(self, large, self.factor, size)
+
+    if TYPE_CHECKING:  # torch.nn says Any
+        __call__ = forward
 
 
 def spline(factor: int, order: int) -> Tensor:
@@ -259,6 +265,9 @@ class BlurUp(nn.Module):
         )
         whole = tuple(n * f for n, f in zip(own, factors, strict=True))
         return cropped(self, large.reshape(*leading, *whole), factors, size)
+
+    if TYPE_CHECKING:  # torch.nn says Any
+        __call__ = forward
 
 
 def len_of(factor: int, order: int) -> int:

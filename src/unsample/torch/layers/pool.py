@@ -1,14 +1,16 @@
 """torch.nn's max pooling and max unpooling, which also speak Switches."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, overload
 
 import torch
 from torch import nn
+from typing_extensions import TypeVar  # comes with torch; that of typing has no default before 3.13
 
 from unsample.errors import DtypeError, ShapeError
-from unsample.geometry.arguments import count, is_sequence, paddings, per_axis
+from unsample.geometry.arguments import IntOrInts, PoolPadding, count, is_sequence, paddings, per_axis
 from unsample.geometry.sizes import windows_over
+from unsample.ops.unpool import Duplicates
 from unsample.switches import Switches
 from unsample.torch import functional
 from unsample.torch.layers.conv import size_of, spatial
@@ -16,6 +18,27 @@ from unsample.torch.windows import Windows
 
 Tensor = torch.Tensor
 Pooled = Tensor | tuple[Tensor, Tensor] | tuple[Tensor, Switches]
+# Types of return_indices and return_switches, which say what a layer returns: True, False, or not known.
+Yes = Literal[True]
+No = Literal[False]
+IndicesT = TypeVar("IndicesT", Yes, No, bool, default=No)
+SwitchesT = TypeVar("SwitchesT", Yes, No, bool, default=No)
+
+
+class _Returns(Generic[IndicesT, SwitchesT]):
+    """What a call of a max pooling returns, for type checkers."""
+
+    if TYPE_CHECKING:
+
+        @overload
+        def __call__(self: "_Returns[No, No]", input: Tensor) -> Tensor: ...
+        @overload
+        def __call__(self: "_Returns[No, Yes]", input: Tensor) -> tuple[Tensor, Switches]: ...
+        @overload
+        def __call__(self: "_Returns[Yes, No]", input: Tensor) -> tuple[Tensor, Tensor]: ...
+        @overload
+        def __call__(self, input: Tensor) -> Any: ...
+        def __call__(self, input: Tensor) -> Any: ...
 
 
 def _one_kind(name: str, indices: bool, switches: bool) -> None:
@@ -38,23 +61,24 @@ def _per_axis(layer: Any, name: str, value: Any, minimum: int) -> Any:
     return per_axis(type(layer).__name__, name, value, layer.rank, minimum=minimum)
 
 
-class _MaxPool(nn.modules.pooling._MaxPoolNd):
+class _MaxPool(_Returns[IndicesT, SwitchesT], nn.modules.pooling._MaxPoolNd):
     rank: ClassVar[int]
 
     def __init__(
         self,
-        kernel_size: Any,
-        stride: Any = None,
-        padding: Any = 0,
-        dilation: Any = 1,
-        return_indices: bool = False,
+        kernel_size: IntOrInts,
+        stride: IntOrInts | None = None,
+        padding: PoolPadding = 0,
+        dilation: IntOrInts = 1,
+        return_indices: IndicesT = False,  # type: ignore[assignment]  # the default of its type too
         ceil_mode: bool = False,
         *,
-        return_switches: bool = False,
+        return_switches: SwitchesT = False,  # type: ignore[assignment]
     ) -> None:
-        super().__init__(kernel_size, stride, padding, dilation, return_indices, ceil_mode)
+        arguments: Any = (kernel_size, stride, padding, dilation, return_indices, ceil_mode)
+        super().__init__(*arguments)
         _one_kind(type(self).__name__, return_indices, return_switches)
-        self.return_switches = return_switches
+        self.return_switches: bool = return_switches
 
     def forward(self, input: Tensor) -> Any:
         """Values, or values and torch's indices, or values and Switches."""
@@ -69,7 +93,7 @@ class _MaxPool(nn.modules.pooling._MaxPoolNd):
         return _result(self, values, switches)
 
 
-class MaxPool1d(_MaxPool, nn.MaxPool1d):
+class MaxPool1d(_MaxPool[IndicesT, SwitchesT], nn.MaxPool1d):
     """torch.nn.MaxPool1d; `return_switches=True` gives Switches, `padding` also per side and "same".
 
     Examples
@@ -82,7 +106,7 @@ class MaxPool1d(_MaxPool, nn.MaxPool1d):
     rank = 1
 
 
-class MaxPool2d(_MaxPool, nn.MaxPool2d):
+class MaxPool2d(_MaxPool[IndicesT, SwitchesT], nn.MaxPool2d):
     """torch.nn.MaxPool2d; `return_switches=True` gives Switches, `padding` also per side and "same".
 
     Examples
@@ -96,7 +120,7 @@ class MaxPool2d(_MaxPool, nn.MaxPool2d):
     rank = 2
 
 
-class MaxPool3d(_MaxPool, nn.MaxPool3d):
+class MaxPool3d(_MaxPool[IndicesT, SwitchesT], nn.MaxPool3d):
     """torch.nn.MaxPool3d; `return_switches=True` gives Switches, `padding` also per side and "same".
 
     Examples
@@ -109,15 +133,19 @@ class MaxPool3d(_MaxPool, nn.MaxPool3d):
     rank = 3
 
 
-class _AdaptiveMaxPool(nn.modules.pooling._AdaptiveMaxPoolNd):
+class _AdaptiveMaxPool(_Returns[IndicesT, SwitchesT], nn.modules.pooling._AdaptiveMaxPoolNd):
     rank: ClassVar[int]
 
     def __init__(
-        self, output_size: Any, return_indices: bool = False, *, return_switches: bool = False
+        self,
+        output_size: Any,
+        return_indices: IndicesT = False,  # type: ignore[assignment]
+        *,
+        return_switches: SwitchesT = False,  # type: ignore[assignment]
     ) -> None:
         super().__init__(output_size, return_indices)
         _one_kind(type(self).__name__, return_indices, return_switches)
-        self.return_switches = return_switches
+        self.return_switches: bool = return_switches
 
     def forward(self, input: Tensor) -> Any:
         """Values, or values and torch's indices, or values and Switches."""
@@ -130,7 +158,7 @@ class _AdaptiveMaxPool(nn.modules.pooling._AdaptiveMaxPoolNd):
         return _result(self, *functional.adaptive_max_pool(input, sizes))
 
 
-class AdaptiveMaxPool1d(_AdaptiveMaxPool, nn.AdaptiveMaxPool1d):
+class AdaptiveMaxPool1d(_AdaptiveMaxPool[IndicesT, SwitchesT], nn.AdaptiveMaxPool1d):
     """torch.nn.AdaptiveMaxPool1d; `return_switches=True` gives Switches.
 
     Examples
@@ -143,7 +171,7 @@ class AdaptiveMaxPool1d(_AdaptiveMaxPool, nn.AdaptiveMaxPool1d):
     rank = 1
 
 
-class AdaptiveMaxPool2d(_AdaptiveMaxPool, nn.AdaptiveMaxPool2d):
+class AdaptiveMaxPool2d(_AdaptiveMaxPool[IndicesT, SwitchesT], nn.AdaptiveMaxPool2d):
     """torch.nn.AdaptiveMaxPool2d; `return_switches=True` gives Switches.
 
     Examples
@@ -156,7 +184,7 @@ class AdaptiveMaxPool2d(_AdaptiveMaxPool, nn.AdaptiveMaxPool2d):
     rank = 2
 
 
-class AdaptiveMaxPool3d(_AdaptiveMaxPool, nn.AdaptiveMaxPool3d):
+class AdaptiveMaxPool3d(_AdaptiveMaxPool[IndicesT, SwitchesT], nn.AdaptiveMaxPool3d):
     """torch.nn.AdaptiveMaxPool3d; `return_switches=True` gives Switches.
 
     Examples
@@ -181,7 +209,7 @@ class _MaxUnpool(nn.modules.pooling._MaxUnpoolNd):
         padding: Any = 0,
         dilation: Any = 1,
         *,
-        duplicates: str = "last",
+        duplicates: Duplicates = "last",
     ) -> None:
         super().__init__(kernel_size, stride, padding)
         self.dilation = per_axis(type(self).__name__, "dilation", dilation, len(self.kernel_size), minimum=1)
@@ -221,6 +249,9 @@ class _MaxUnpool(nn.modules.pooling._MaxUnpoolNd):
         windows = self._windows(input.shape[input.ndim - rank :], size)
         switches = functional.indices_to_switches(indices, windows)
         return functional.max_unpool(input, switches, duplicates=self.duplicates)
+
+    if TYPE_CHECKING:  # torch.nn says Any
+        __call__ = forward
 
     def _windows(self, coarse: Sequence[int], size: Any) -> Windows:
         """The pooling that made `coarse` windows of `size` elements, with or without ceil_mode."""

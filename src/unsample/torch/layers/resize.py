@@ -3,22 +3,26 @@
 import math
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import nn
 
 from unsample.errors import ShapeError
-from unsample.geometry.arguments import is_sequence, wanted_size
+from unsample.geometry.arguments import IntOrInts, is_sequence, wanted_size
+from unsample.geometry.resample import Convention, Method
+from unsample.ops.nails import At
+from unsample.ops.shuffle import Order
 from unsample.torch import functional
 from unsample.torch.layers.conv import size_of
 from unsample.torch.plan_ints import symbolic
 
 Tensor = torch.Tensor
-IntOrInts = int | Sequence[int]
+
+Mode = Literal["nearest", "nearest-exact", "area", "linear", "bilinear", "trilinear", "bicubic"]
 
 # mode of torch.nn.Upsample -> method, convention, spatial axes (None: all but two)
-MODES: dict[str, tuple[str, str, int | None]] = {
+MODES: dict[str, tuple[Method, Convention, int | None]] = {
     "nearest": ("nearest", "legacy", None),
     "nearest-exact": ("nearest", "half_pixel", None),
     "area": ("area", "half_pixel", None),
@@ -57,7 +61,7 @@ class Upsample(nn.Upsample):
         self,
         size: Any = None,
         scale_factor: Any = None,
-        mode: str = "nearest",
+        mode: Mode = "nearest",
         align_corners: bool | None = None,
         recompute_scale_factor: bool | None = None,
         *,
@@ -86,6 +90,9 @@ class Upsample(nn.Upsample):
             sizes = tuple(size)[-rank:] if is_sequence(size) else (size,) * rank
             return functional.resize(input, sizes, **words)
         return self._by_factor(input, rank, words)
+
+    if TYPE_CHECKING:  # torch.nn says Any
+        __call__ = forward
 
     def _wrong(self, rank: int) -> bool:
         """Whether torch refuses what the layer was made with, for an input of `rank` spatial axes."""
@@ -166,13 +173,16 @@ class PixelShuffle(nn.PixelShuffle):
     torch.Size([1, 2, 6, 8, 10])
     """
 
-    def __init__(self, upscale_factor: Any, *, order: str = "CRD") -> None:
+    def __init__(self, upscale_factor: Any, *, order: Order = "CRD") -> None:
         super().__init__(upscale_factor)
         self.order = order
 
     def forward(self, input: Tensor) -> Tensor:
         """`unsample.torch.pixel_shuffle` of the input."""
         return functional.pixel_shuffle(input, _factors(self.upscale_factor), order=self.order)
+
+    if TYPE_CHECKING:  # torch.nn says Any
+        __call__ = forward
 
 
 class PixelUnshuffle(nn.PixelUnshuffle):
@@ -190,13 +200,16 @@ class PixelUnshuffle(nn.PixelUnshuffle):
     torch.Size([6, 4, 2])
     """
 
-    def __init__(self, downscale_factor: Any, *, order: str = "CRD") -> None:
+    def __init__(self, downscale_factor: Any, *, order: Order = "CRD") -> None:
         super().__init__(downscale_factor)
         self.order = order
 
     def forward(self, input: Tensor) -> Tensor:
         """`unsample.torch.pixel_unshuffle` of the input."""
         return functional.pixel_unshuffle(input, _factors(self.downscale_factor), order=self.order)
+
+    if TYPE_CHECKING:  # torch.nn says Any
+        __call__ = forward
 
 
 def asked_size(layer: nn.Module, x: Tensor, rank: int, output_size: Any, like: Any) -> tuple[int, ...] | None:
@@ -260,6 +273,9 @@ class Nearest(nn.Module):
         size = asked_size(self, input, rank, output_size, like)
         return cropped(self, functional.nearest(input, self.factor), factors, size)
 
+    if TYPE_CHECKING:  # torch.nn says Any
+        __call__ = forward
+
 
 class BedOfNails(nn.Module):
     """Put every element at one place of its block: `unsample.torch.bed_of_nails` as a layer.
@@ -278,7 +294,7 @@ class BedOfNails(nn.Module):
     tensor([[[1., 0., 2., 0.]]])
     """
 
-    def __init__(self, factor: IntOrInts, at: IntOrInts | str = 0) -> None:
+    def __init__(self, factor: IntOrInts, at: At = 0) -> None:
         super().__init__()
         self.factor, self.at = factor, at
 
@@ -289,3 +305,6 @@ class BedOfNails(nn.Module):
     def forward(self, input: Tensor, output_size: Any = None, like: Tensor | None = None) -> Tensor:
         """Place the nails in an output of `output_size`, or of the size of `like`."""
         return functional.bed_of_nails(input, self.factor, at=self.at, output_size=output_size, like=like)
+
+    if TYPE_CHECKING:  # torch.nn says Any
+        __call__ = forward

@@ -371,7 +371,7 @@ def _keeping_channels(
     if upsampler == "blur":
         return learned.BlurUp(alone)
     if upsampler == "linear":
-        modes = {1: "linear", 2: "bilinear", 3: "trilinear"}
+        modes: dict[int, resize.Mode] = {1: "linear", 2: "bilinear", 3: "trilinear"}
         if len(factor) not in modes:
             return f"there is no linear interpolation over {len(factor)} axes in torch.nn"
         return resize.Upsample(scale_factor=tuple(factor), mode=modes[len(factor)])
