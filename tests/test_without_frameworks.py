@@ -72,8 +72,9 @@ def test_pairs_and_converters_need_numpy_alone() -> None:
         ("torch", "import unsample.torch", "unsample.torch: needs PyTorch: pip install 'unsample[torch]'"),
         (
             "array_api_compat",
-            "import torch, unsample; unsample.nearest(torch.ones(2), (2,))",
-            "nearest: torch tensors need array-api-compat: pip install 'unsample[torch]'",
+            # The kernels need nothing beside torch, the definition does.
+            "import torch, unsample; unsample.conv(*[torch.ones(1, 1, 2, dtype=torch.complex64)] * 2)",
+            "conv: torch tensors need array-api-compat: pip install 'unsample[torch]'",
         ),
         (
             "scipy",
