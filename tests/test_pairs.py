@@ -8,7 +8,7 @@ import torch
 import checks
 import unsample as us
 from backends import JAX, NUMPY, STRICT, TORCH, Backend
-from samples import COPIES, SAMPLES, Sample, integers
+from samples import COPIES, MORE, SAMPLES, Sample, integers
 
 EPS = {"float64": 2.0**-53, "float32": 2.0**-24, "float16": 2.0**-11, "bfloat16": 2.0**-8}
 
@@ -135,7 +135,11 @@ def test_gradients_of_every_order(sample: Sample) -> None:
         checks.gradients(up(sample, TORCH), [sample.coarse_shape])
 
 
-@every_sample
+@pytest.mark.parametrize(
+    "sample",
+    [pytest.param(each, marks=pytest.mark.slow if str(each) in MORE else ()) for each in SAMPLES],
+    ids=str,
+)
 def test_jax_transposes_each_into_the_other(sample: Sample) -> None:
     checks.jax_transposes(down(sample, JAX), up(sample, JAX), sample.shape, sample.coarse_shape)
     for function, reference, values in (
