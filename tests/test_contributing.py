@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,8 +35,41 @@ def test_every_operation_is_looked_at() -> None:
 def test_contributing_lists_these_items_and_no_others() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     (section,) = re.findall(r"^## Add an operation\n(.*?)^## ", text, re.MULTILINE | re.DOTALL)
-    listed = re.findall(r"\*\*(.+?)\*\*", section)
+    listed = re.findall(r"\*\*(.+?)\*\*", section.partition("Above is what every operation has")[0])
     assert [title for title in listed if title != "A docstring in full"] == list(ITEMS)
+
+
+def paths_in(text: str) -> list[Path]:
+    """Files and folders in backquotes; a bare file name lies in a folder that was named before it."""
+    folders: list[Path] = []
+    found: list[Path] = []
+    for name in re.findall(r"`([\w./-]+(?:/|\.(?:py|pyi|js|json|cpp|h|md|txt)))`", text):
+        places = [folder / name for folder in (ROOT, *reversed(folders))]
+        place = next((place for place in places if place.exists()), places[0])
+        folders.append(place if name.endswith("/") else place.parent)
+        found.append(place)
+    return found
+
+
+def test_what_contributing_names_is_there() -> None:
+    found = paths_in((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))
+    assert len(found) > 80
+    assert [path.name for path in found if not path.exists()] == ["utils.py"]  # which the style forbids
+    assert paths_in("`src/unsample/geometry/` and `sizes.py`")[1].exists()
+    assert not paths_in("`src/unsample/geometry/` and `seizes.py`")[1].exists()
+
+
+def test_every_file_that_knows_reflection_is_listed() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (section,) = re.findall(r"^## Change a rule that has copies\n(.*?)^## ", text, re.MULTILINE | re.DOTALL)
+    sources = (path for folder in ("src", "native") for path in (ROOT / folder).rglob("*.*"))
+    knowing = {
+        path
+        for path in sources
+        if path.suffix in (".py", ".js", ".json", ".h", ".cpp")
+        and "reflect" in path.read_text(encoding="utf-8")
+    }
+    assert {path for path in knowing if "tests" not in path.parts} <= set(paths_in(section))
 
 
 # -- the checklist itself can fail ---------------------------------------------------------------------
