@@ -19,7 +19,8 @@ help: ## This list
 $(READY): pyproject.toml constraints.txt $(SOURCES)
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "unsample needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet 'pip>=25.1'  # knows groups; that of Python 3.11 does not
+	$(BIN)/python -m pip install --quiet --editable '.[all]' --group dev
 	@touch $@
 
 native: $(READY) ## Compile the kernels again where their sources have changed

@@ -62,8 +62,10 @@ NEVER_INSTALLED = {"torch"}
 
 def bounds() -> dict[str, str]:
     """The lowest version that pyproject.toml names of every dependency that has a place here."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    groups = [project["dependencies"], *project["optional-dependencies"].values()]
+    written = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    project = written["project"]
+    extras, tools = project["optional-dependencies"], written["dependency-groups"]
+    groups = [project["dependencies"], *extras.values(), *tools.values()]
     named = (re.fullmatch(r"([\w.-]+)>=([\w.]+)", each) for group in groups for each in group)
     found = {match[1]: match[2] for match in named if match}
     return {name: low for name, low in found.items() if name in CHECKS or name in NEVER_INSTALLED}
