@@ -12,9 +12,9 @@ namespace xla {
 
 constexpr int kMajorVersion = 0;
 constexpr int kFirstMinorVersion = 1;  // of those that ask for it
-constexpr int kMetadata = 1;         // type of an extension
-constexpr int kArray = 1;            // type of an attribute
-constexpr int kInvalidArgument = 3;  // code of an error
+constexpr int kMetadata = 1;           // type of an extension
+constexpr int kArray = 1;              // type of an attribute
+constexpr int kInvalidArgument = 3;    // code of an error
 constexpr int kResourceExhausted = 8;
 
 enum DType {

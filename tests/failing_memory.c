@@ -1,5 +1,6 @@
-/* Loaded before everything else, this fails one allocation of the compiled module: the n-th that it asks for,
-   itself or through operator new, from arm(n) on. Allocations of Python and NumPy are left alone. */
+/* Loaded before everything else, this fails one allocation of the compiled module: the n-th that it
+   asks for, itself or through operator new, from arm(n) on. Allocations of Python and NumPy are
+   left alone. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <link.h>
@@ -10,8 +11,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-extern void *__libc_malloc(size_t);
-extern void *__libc_memalign(size_t, size_t);
+extern void* __libc_malloc(size_t);
+extern void* __libc_memalign(size_t, size_t);
 
 struct range {
     uintptr_t first, stop;
@@ -20,11 +21,12 @@ static struct range watched[16];
 static int ranges;
 static long left, failed; /* left: how many more until one fails, 0 for none */
 
-static int add(struct dl_phdr_info *info, size_t size, void *unused) {
+static int add(struct dl_phdr_info* info, size_t size, void* unused) {
     (void)size, (void)unused;
-    if (!strstr(info->dlpi_name, "unsample/_native") && !strstr(info->dlpi_name, "libstdc++")) return 0;
+    if (!strstr(info->dlpi_name, "unsample/_native") && !strstr(info->dlpi_name, "libstdc++"))
+        return 0;
     for (int i = 0; i < info->dlpi_phnum && ranges < 16; ++i) {
-        const ElfW(Phdr) *part = info->dlpi_phdr + i;
+        const ElfW(Phdr)* part = info->dlpi_phdr + i;
         if (part->p_type != PT_LOAD || !(part->p_flags & PF_X)) continue;
         const uintptr_t first = info->dlpi_addr + part->p_vaddr;
         watched[ranges++] = (struct range){first, first + part->p_memsz};
@@ -45,7 +47,7 @@ void arm(long n) {
 
 long fired(void) { return __atomic_load_n(&failed, __ATOMIC_SEQ_CST); }
 
-static int fails(const void *caller) {
+static int fails(const void* caller) {
     if (__atomic_load_n(&left, __ATOMIC_RELAXED) <= 0) return 0;
     int ours = 0;
     for (int i = 0; i < ranges; ++i)
@@ -55,20 +57,20 @@ static int fails(const void *caller) {
     return 1;
 }
 
-void *malloc(size_t size) {
+void* malloc(size_t size) {
     if (!fails(__builtin_return_address(0))) return __libc_malloc(size);
     errno = ENOMEM;
     return NULL;
 }
 
-int posix_memalign(void **memory, size_t alignment, size_t size) {
+int posix_memalign(void** memory, size_t alignment, size_t size) {
     *memory = fails(__builtin_return_address(0)) ? NULL : __libc_memalign(alignment, size);
     return *memory ? 0 : ENOMEM;
 }
 
-void *mmap(void *address, size_t length, int protection, int flags, int file, off_t offset) {
+void* mmap(void* address, size_t length, int protection, int flags, int file, off_t offset) {
     if (!fails(__builtin_return_address(0)))
-        return (void *)syscall(SYS_mmap, address, length, protection, flags, file, offset);
+        return (void*)syscall(SYS_mmap, address, length, protection, flags, file, offset);
     errno = ENOMEM;
     return MAP_FAILED;
 }

@@ -20,11 +20,9 @@ static void signed_by_target(const Job* job, int64_t begin, int64_t end, void* s
     kernel(job, begin, end, scratch);
 }
 
-#define UNSAMPLE_EACH_ELEMENT(Job, f)                                        \
-    {                                                                        \
-        signed_by_target<Job, f<float>>, signed_by_target<Job, f<double>>,   \
-            signed_by_target<Job, f<Half>>, signed_by_target<Job, f<Bfloat>> \
-    }
+#define UNSAMPLE_EACH_ELEMENT(Job, f)                                   \
+    {signed_by_target<Job, f<float>>, signed_by_target<Job, f<double>>, \
+     signed_by_target<Job, f<Half>>, signed_by_target<Job, f<Bfloat>>}
 
 extern const ConvKernels CONV_KERNELS;
 const ConvKernels CONV_KERNELS = {

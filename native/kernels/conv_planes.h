@@ -58,10 +58,10 @@ static void multiply_planes(const ConvJob& job, const Columns& columns, const T*
 
 // Vectors of a register tile of M columns: 12 sums where there are 16 registers.
 template <int M>
-constexpr int kVectors = M == 1 ? 8
-                         : (UNSAMPLE_VECTOR_BYTES == 64 ? 24 : 12) / M < 8
-                             ? (UNSAMPLE_VECTOR_BYTES == 64 ? 24 : 12) / M
-                             : 8;
+constexpr int kVectors =
+    M == 1                                            ? 8
+    : (UNSAMPLE_VECTOR_BYTES == 64 ? 24 : 12) / M < 8 ? (UNSAMPLE_VECTOR_BYTES == 64 ? 24 : 12) / M
+                                                      : 8;
 
 template <class T, int M>
 static void multiply_columns(const ConvJob& job, const Columns& columns, const T* tile,

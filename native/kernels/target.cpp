@@ -41,31 +41,23 @@ constexpr const char* NAME = UNSAMPLE_NAME(UNSAMPLE_TARGET);
 // clang-format on
 
 #define S(...) signed_by_target<__VA_ARGS__>
-#define WIDTHS_OF(kernel)                                                                  \
-    {                                                                                      \
-        S(kernel<uint8_t>), S(kernel<uint16_t>), S(kernel<uint32_t>), S(kernel<uint64_t>), \
-            S(kernel<Wide>)                                                                \
-    }
-#define WIDTHS_WITH(kernel, Tap)                                                     \
-    {                                                                                \
-        S(kernel<uint8_t, Tap>), S(kernel<uint16_t, Tap>), S(kernel<uint32_t, Tap>), \
-            S(kernel<uint64_t, Tap>), S(kernel<Wide, Tap>)                           \
-    }
-#define DTYPES_OF(kernel)                                                                \
-    {                                                                                    \
-        S(kernel<Float32>), S(kernel<Float64>), S(kernel<Float16>), S(kernel<BFloat16>), \
-            S(kernel<Int8>), S(kernel<Int16>), S(kernel<Int32>), S(kernel<Int64>),       \
-            S(kernel<UInt8>), S(kernel<UInt16>), S(kernel<UInt32>), S(kernel<UInt64>)    \
-    }
-#define DTYPES_WITH(kernel, Tap)                                                   \
-    {                                                                              \
-        S(kernel<Float32, Tap>), S(kernel<Float64, Tap>), S(kernel<Float16, Tap>), \
-            S(kernel<BFloat16, Tap>), S(kernel<Int8, Tap>), S(kernel<Int16, Tap>), \
-            S(kernel<Int32, Tap>), S(kernel<Int64, Tap>), S(kernel<UInt8, Tap>),   \
-            S(kernel<UInt16, Tap>), S(kernel<UInt32, Tap>), S(kernel<UInt64, Tap>) \
-    }
+#define WIDTHS_OF(kernel)                                                               \
+    {S(kernel<uint8_t>), S(kernel<uint16_t>), S(kernel<uint32_t>), S(kernel<uint64_t>), \
+     S(kernel<Wide>)}
+#define WIDTHS_WITH(kernel, Tap)                                                  \
+    {S(kernel<uint8_t, Tap>), S(kernel<uint16_t, Tap>), S(kernel<uint32_t, Tap>), \
+     S(kernel<uint64_t, Tap>), S(kernel<Wide, Tap>)}
+#define DTYPES_OF(kernel)                                                             \
+    {S(kernel<Float32>), S(kernel<Float64>), S(kernel<Float16>), S(kernel<BFloat16>), \
+     S(kernel<Int8>),    S(kernel<Int16>),   S(kernel<Int32>),   S(kernel<Int64>),    \
+     S(kernel<UInt8>),   S(kernel<UInt16>),  S(kernel<UInt32>),  S(kernel<UInt64>)}
+#define DTYPES_WITH(kernel, Tap)                                                 \
+    {S(kernel<Float32, Tap>),  S(kernel<Float64, Tap>), S(kernel<Float16, Tap>), \
+     S(kernel<BFloat16, Tap>), S(kernel<Int8, Tap>),    S(kernel<Int16, Tap>),   \
+     S(kernel<Int32, Tap>),    S(kernel<Int64, Tap>),   S(kernel<UInt8, Tap>),   \
+     S(kernel<UInt16, Tap>),   S(kernel<UInt32, Tap>),  S(kernel<UInt64, Tap>)}
 #define TAPS_OF(form, kernel) \
-    { form(kernel, uint8_t), form(kernel, uint16_t), form(kernel, uint32_t) }
+    {form(kernel, uint8_t), form(kernel, uint16_t), form(kernel, uint32_t)}
 }  // namespace
 
 const Kernels KERNELS = {

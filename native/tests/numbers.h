@@ -193,9 +193,8 @@ void wild_windows(const Kernels& k, int dtype) {
         }
     }
     const bool narrow = mild && plan->geometry.taps <= 256;
-    if (let("a pool", mild, [&] {
-            pool<Checked>(*plan, handle(x), handle(alone), {nullptr, 0, false}, dtype, 1);
-        }))
+    if (let("a pool", mild,
+            [&] { pool<Checked>(*plan, handle(x), handle(alone), {nullptr, 0, false}, dtype, 1); }))
         same("wild pool of values", k.name, alone, best);
     if (!let("a pool with switches", narrow, [&] {
             pool<Checked>(*plan, handle(x), handle(values), handle(taps), dtype, sizeof(Tap));
