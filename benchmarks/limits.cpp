@@ -1,5 +1,6 @@
-// What the machine can do: fused multiply-adds in registers, and a copy with streaming stores, on `threads` threads.
-// limits THREADS prints "gflops gbytes_s"; g++ -O3 -march=native -pthread limits.cpp
+// What the machine can do: fused multiply-adds in registers, and a copy with streaming stores, on
+// `threads` threads. limits THREADS prints "gflops gbytes_s"; g++ -O3 -march=native -pthread
+// limits.cpp
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -41,8 +42,11 @@ void multiply_add(long count) {
     for (long n = 0; n < count; ++n) {
         a = a * x + y, b = b * x + y, c = c * x + y, d = d * x + y, e = e * x + y;
         f = f * x + y, g = g * x + y, h = h * x + y, i = i * x + y, j = j * x + y;
-        // Named variables: an array of them stays in memory, and measures that (a third of the peak).
-        asm volatile("" : "+v"(a), "+v"(b), "+v"(c), "+v"(d), "+v"(e), "+v"(f), "+v"(g), "+v"(h), "+v"(i), "+v"(j));
+        // Named variables: an array of them stays in memory, and measures that (a third of the
+        // peak).
+        asm volatile(""
+                     : "+v"(a), "+v"(b), "+v"(c), "+v"(d), "+v"(e), "+v"(f), "+v"(g), "+v"(h),
+                       "+v"(i), "+v"(j));
     }
     sink = (a + b + c + d + e + f + g + h + i + j)[0];
 }
