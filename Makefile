@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # A change of these compiles the extension module anew.
 SOURCES := CMakeLists.txt $(wildcard native/*.cpp native/*.h native/kernels/*.cpp native/kernels/*.h)
+C_SOURCES := $(wildcard native/*.cpp native/*.h native/*/*.cpp native/*/*.h tests/*.c benchmarks/*.cpp)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # The tools that build the kernels are pinned too; the second name is that of newer pips.
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
@@ -103,9 +104,11 @@ $(VENV)/.bench: $(READY)
 explore-picture: $(READY) ## Take docs/pictures/explore.png anew, with the Chromium of the system
 	$(BIN)/python docs/explore_picture.py
 
-lint: $(READY) ## Check style and formatting
+lint: $(READY) ## Check style, formatting and spelling
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/clang-format --dry-run --Werror $(C_SOURCES)
+	$(BIN)/codespell
 
 types: $(READY) ## Check types
 	$(BIN)/mypy

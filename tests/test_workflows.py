@@ -73,3 +73,14 @@ def test_a_bug_comes_with_the_configuration() -> None:
         form = read(path)
         assert {"name", "description", "body"} <= set(form)
         assert any(each.get("validations", {}).get("required") for each in form["body"])
+
+
+def test_a_commit_is_checked_with_the_pinned_tools() -> None:
+    pinned = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    (repo,) = read(ROOT / ".pre-commit-config.yaml")["repos"]
+    lint = (ROOT / "Makefile").read_text(encoding="utf-8").partition("\nlint: ")[2].partition("\n\n")[0]
+    for hook in repo["hooks"]:
+        assert hook["language"] == "python"
+        assert hook["additional_dependencies"]
+        assert [each for each in hook["additional_dependencies"] if each not in pinned] == []
+        assert f"$(BIN)/{hook['entry'].split()[0]} " in lint.replace("\n", " \n") + " "

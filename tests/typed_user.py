@@ -32,7 +32,7 @@ us.nearest(x, factr=2)  # mistake: call-arg
 wrong: str = us.nearest(x, 2)  # mistake: assignment
 
 # Words are spelled right.
-us.conv_transpose(x, weight, padding="smae")  # mistake: arg-type
+us.conv_transpose(x, weight, padding="some")  # mistake: arg-type
 us.conv_transpose(x, weight, padding_mode="mirror")  # mistake: arg-type
 us.conv(x, weight, padding_mode="mirror")  # mistake: arg-type
 us.resize(x, factor=2, method="bilinear")  # mistake: arg-type
@@ -88,4 +88,4 @@ ut.MaxPool2d(2, return_switches=True)(t).numel()  # mistake: attr-defined
 # Tools.
 assert_type(us.inspect(torch.nn.Identity(), (1, 3, 8, 8)), Inspection)
 assert_type(us.compare(None, Settings()), Comparison)
-us.compare(sttings=Settings())  # mistake: call-arg
+us.compare(setting=Settings())  # mistake: call-arg
