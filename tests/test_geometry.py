@@ -223,9 +223,9 @@ def test_kept_calls_are_told_apart_by_names_and_are_bounded() -> None:
     def planned(shape: tuple[int, ...], *, a: int, b: int) -> plans.Plan:
         return plans.Plan("nearest", shape, (a, b))
 
-    assert plans.kept(planned, ((3,),), a=1, b=2).output_shape == (1, 2)
-    assert plans.kept(planned, ((3,),), b=1, a=2).output_shape == (2, 1)
-    assert plans.kept(planned, ((3,),), a=1, b=2) is plans.kept(planned, ((3,),), a=1, b=2)
+    assert plans.cached_plan(planned, ((3,),), a=1, b=2).output_shape == (1, 2)
+    assert plans.cached_plan(planned, ((3,),), b=1, a=2).output_shape == (2, 1)
+    assert plans.cached_plan(planned, ((3,),), a=1, b=2) is plans.cached_plan(planned, ((3,),), a=1, b=2)
     for n in range(2 * plans._MOST):
-        plans.kept(planned, ((n,),), a=1, b=2)
+        plans.cached_plan(planned, ((n,),), a=1, b=2)
     assert len(plans._LAST) <= plans._MOST
