@@ -1,7 +1,7 @@
 """From one library's conventions to another's: weights, arguments, switches, channel orders.
 
-`libraries.py` is the table of who writes what, and everything else reads it. `conv_arguments.py` reads a call into
-one form and writes it from there, `weights.py` moves axes, `switch_indices.py` counts positions,
+`libraries.py` is the table of who writes what, and everything else reads it. `conv_arguments.py` reads a call
+into one form and writes it from there, `weights.py` moves axes, `switch_indices.py` counts positions,
 `conversions.py` joins them.
 """
 
