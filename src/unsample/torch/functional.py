@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar, overload
 import torch
 
 from unsample.arrays.dispatch import DOORS
-from unsample.arrays.library import check_dense
+from unsample.arrays.library import check_dense, namespace
 from unsample.arrays.out import check_out, check_pair
 from unsample.geometry.arguments import IntOrInts, Padding, PaddingMode, PoolPadding, describe
 from unsample.geometry.plan import Plan, cached_plan
@@ -58,6 +58,7 @@ def call(operation: str, *words: Any, **tensors: Any) -> Any:
     """
     for name, x in tensors.items():
         if not isinstance(x, Tensor) and not (x is None and name == "bias"):
+            namespace(operation, **tensors)  # refuses arrays of two libraries
             raise TypeError(f"{operation}: {name} must be a torch.Tensor, got {describe(x)}")
         if x is not None:
             check_dense(operation, name, x)
