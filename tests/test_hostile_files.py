@@ -528,7 +528,7 @@ def test_weights_are_read_as_numbers(method: int, dtype: torch.dtype, tmp_path: 
 
 
 def test_a_large_weight_and_a_long_program_are_read(tmp_path: Path) -> None:
-    model = nn.Sequential(nn.ConvTranspose2d(256, 600, 3, stride=2), *(nn.ReLU() for _ in range(1000)))
+    model = nn.Sequential(nn.ConvTranspose2d(256, 600, 3, stride=2), *(nn.ReLU() for _ in range(1500)))
     torch.export.save(torch.export.export(model, (torch.zeros(1, 256, 4, 4),)), tmp_path / "model.pt2")
     sizes = {name: len(content) for name, content in fuzz_files.members(tmp_path / "model.pt2").items()}
     assert sizes["data/weights/weight_0"] > 2**22
