@@ -117,7 +117,7 @@ def test_threads_never_share_a_block() -> None:
 
 def test_a_forked_child_has_its_own() -> None:
     code = (
-        "import os, numpy as np; from unsample import memory\n"
+        "import os, numpy as np; from unsample.native import memory\n"
         "def full(value): y = memory.empty((1 << 20,), np.dtype('f4')); y[...] = value; return y\n"
         "full(1); child = os.fork(); mine = full(2 if child == 0 else 3)\n"
         "if child == 0: os._exit(0 if (mine == 2).all() else 1)\n"
