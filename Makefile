@@ -34,7 +34,7 @@ SANITIZED := LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print
 # The gate builds one target, which takes a third of the time; sanitize-all has them all.
 build/sanitized/.some: TARGETS = $(if $(shell grep -w avx2 /proc/cpuinfo),avx2,baseline);neon
 build/sanitized/.some build/sanitized/.all: $(READY) $(wildcard native/tests/*)
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --upgrade --target build/sanitized \
+	env -u PIP_BUILD_CONSTRAINT $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --upgrade --target build/sanitized \
 		-C build-dir=build/sanitize -C cmake.define.UNSAMPLE_TESTS=ON \
 		-C cmake.define.UNSAMPLE_SANITIZE=address,undefined -C 'cmake.define.UNSAMPLE_TARGETS=$(TARGETS)' .
 	$(SANITIZED) -c 'import unsample._native as n; assert "build/sanitized" in n.__file__, n.__file__'
