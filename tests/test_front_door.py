@@ -162,7 +162,10 @@ SOURCE = str(Path(us.__file__).parent)
 def test_calls_take_few_steps_to_their_kernel() -> None:
     layer, x = ut.ConvTranspose2d(1, 1, 2, stride=2), torch.zeros(1, 1, 4, 4)
     with torch.no_grad():
-        assert frames(lambda: us.nearest(x, 2)) <= (15, 5, 5)
+        number, files, deepest = frames(lambda: us.nearest(x, 2))
+        assert number <= 15
+        assert files <= 5
+        assert deepest <= 5
         assert frames(lambda: layer(x))[0] <= 18
     number, files, deepest = frames(lambda: layer(x))
     assert number <= 50

@@ -25,6 +25,15 @@ def switch_dtype(windows: tuple[AnyWindow, ...]) -> str:
     return "uint8" if taps <= 2**8 else "uint16" if taps <= 2**16 else "uint32"
 
 
+def check_kind(operation: str, switches: Any) -> None:
+    """Refuse what are no Switches, such as indices of another library."""
+    if not isinstance(switches, Switches):
+        raise TypeError(
+            f"{operation}: switches must be Switches, as max_pool returns them, got "
+            f"{type(switches).__name__}; Switches.from_torch, from_tf and from_onnx convert indices"
+        )
+
+
 def check_windows(operation: str, shape: tuple[int, ...], windows: tuple[AnyWindow, ...]) -> None:
     """Refuse windows that no max pooling makes, and switches that are not as many as their windows."""
     switch_indices.check_pooled(operation, windows)

@@ -30,14 +30,16 @@ def is_tensor(x: Any) -> bool:
     return torch is not None and isinstance(x, torch.Tensor)
 
 
-def door(function: str) -> Function:
-    """What torch tensors take in the place of a function of `unsample`.
+def is_jax_array(x: Any) -> bool:
+    """Whether `x` is an array of jax, which is not imported to know."""
+    if type(x) is np.ndarray:
+        return False
+    jax = sys.modules.get("jax")
+    return jax is not None and isinstance(x, jax.Array)
 
-    Raises
-    ------
-    ImportError
-        Where torch is there and what it needs beside is not.
-    """
+
+def door(function: str) -> Function:
+    """What torch tensors take in the place of the function of `unsample` with this name."""
     if function not in DOORS:
         importlib.import_module("unsample.torch.functional")
     return DOORS[function]
@@ -52,10 +54,7 @@ def implementation(definition: Function, x: Any) -> Function:
     >>> implementation(print, np.zeros(3)) is print
     True
     """
-    if type(x) is np.ndarray:
-        return definition
-    jax = sys.modules.get("jax")
-    if jax is None or not isinstance(x, jax.Array):
+    if not is_jax_array(x):
         return definition
     if "jax" not in IMPLEMENTATIONS:
         importlib.import_module("unsample.jax.primitives")

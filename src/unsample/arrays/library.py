@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
+from unsample.arrays.dispatch import is_jax_array, is_tensor
 from unsample.arrays.packed_weight import PackedWeight
 from unsample.geometry.arguments import describe, listed
 
@@ -74,11 +75,9 @@ def _namespace_of(operation: str, name: str, array: Any) -> Any:
             f"{operation}: {name} must be a plain numpy.ndarray, got {_type_name(array)}; "
             f"numpy.asarray(...) converts it and drops what the subclass adds"
         )
-    torch = sys.modules.get("torch")
-    if torch is not None and isinstance(array, torch.Tensor):
-        return _torch_namespace(operation, name, array, torch)
-    jax = sys.modules.get("jax")
-    if jax is not None and isinstance(array, jax.Array):
+    if is_tensor(array):
+        return _torch_namespace(operation, name, array)
+    if is_jax_array(array):
         return sys.modules["jax.numpy"]
     if hasattr(array, "__array_namespace__") and hasattr(array, "shape"):
         return array.__array_namespace__()
@@ -143,7 +142,7 @@ def check_memory(operation: str, name: str, x: Any) -> None:
         )
 
 
-def _torch_namespace(operation: str, name: str, array: Any, torch: Any) -> Any:
+def _torch_namespace(operation: str, name: str, array: Any) -> Any:
     check_dense(operation, name, array)
     check_memory(operation, name, array)
     try:
@@ -292,10 +291,10 @@ def to_numpy(x: Any) -> np.ndarray[Any, Any]:
 
 def has_values(x: Any) -> bool:
     """Whether the elements of `x` can be looked at: not while a framework traces, maps or fakes."""
-    torch, jax = sys.modules.get("torch"), sys.modules.get("jax")
-    if torch is not None and isinstance(x, torch.Tensor):
+    if is_tensor(x):
+        torch = sys.modules["torch"]
         plain = type(x) in (torch.Tensor, torch.nn.Parameter) and x.device.type != "meta"
         # functorch (vmap, grad, jvp) wraps tensors without a type of their own.
         wrapped = torch._C._functorch.is_functorch_wrapped_tensor(x)
         return plain and not wrapped and not torch.compiler.is_compiling()
-    return jax is None or not isinstance(x, jax.core.Tracer)
+    return not is_jax_array(x) or not isinstance(x, sys.modules["jax"].core.Tracer)

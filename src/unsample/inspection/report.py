@@ -24,28 +24,7 @@ FIELDS = (
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Inspection(Findings):
-    """What `inspect` found.
-
-    Parameters
-    ----------
-    model : str
-        Class or file.
-    input_shapes, output_shapes : tuple
-    steps : tuple of Step
-        One per way down or up, in the order of the run.
-    merges : tuple of Merge
-        Where branches meet.
-    sizes : tuple of Sizes
-        Input sizes with which it runs, per group of axes that are treated alike.
-    failure : Failure or None
-        Where the run stopped; the steps are those before.
-    repairs : tuple of str
-        What would make failing sizes work.
-    parameters, multiply_adds, saved_bytes : int
-        Of the whole model; saved_bytes None where not known.
-    milliseconds : float or None
-        Of all operators together.
-    """
+    """What `inspect` found, as text, HTML, JSON and CSV; the fields are those of `Findings`."""
 
     # -- as text ----------------------------------------------------------------------------------------
 

@@ -161,6 +161,7 @@ def nails_as_planned(x: ArrayT, plan: Plan, out: ArrayT | None) -> ArrayT:
 
 def nails_definition(x: Any, plan: Plan) -> Any:
     """One tap, stamped."""
+    namespace("bed_of_nails", x=x)
     done = zeros(x, plan.output_shape)
     for tap in plan.taps():
         done = place_tap(done, tap.fine, slice_tap(x, tap.coarse))
@@ -218,6 +219,7 @@ def decimate_as_planned(y: ArrayT, plan: Plan, out: ArrayT | None) -> ArrayT:
 
 def decimate_definition(y: Any, plan: Plan) -> Any:
     """One tap, read."""
+    namespace("decimate", y=y)
     done = zeros(y, plan.output_shape)
     for tap in plan.taps():
         done = place_tap(done, tap.coarse, slice_tap(y, tap.fine))

@@ -137,6 +137,7 @@ def shuffle_as_planned(x: ArrayT, plan: Plan, order: str, out: ArrayT | None) ->
 
 def shuffle_definition(x: Any, plan: Plan, order: Order) -> Any:
     """Every tap from its channels."""
+    namespace("pixel_shuffle", x=x)
     channels, taps = plan.output_shape[-plan.rank - 1], math.prod(plan.kernel_size)
     done = zeros(x, plan.output_shape)
     if 0 in done.shape:
@@ -203,6 +204,7 @@ def unshuffle_as_planned(y: ArrayT, plan: Plan, order: str, out: ArrayT | None) 
 
 def unshuffle_definition(y: Any, plan: Plan, order: Order) -> Any:
     """Every tap into its channels."""
+    namespace("pixel_unshuffle", y=y)
     channels, taps = plan.input_shape[-plan.rank - 1], math.prod(plan.kernel_size)
     done = zeros(y, plan.output_shape)
     if 0 in done.shape:

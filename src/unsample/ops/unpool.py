@@ -26,7 +26,7 @@ from unsample.geometry.plan import Plan, cached_plan
 from unsample.geometry.reach import settled
 from unsample.geometry.window import AnyWindow
 from unsample.native import moves
-from unsample.switches import Switches, check_windows
+from unsample.switches import Switches, check_kind, check_windows
 
 Duplicates = Literal["last", "sum", "max", "error"]
 DUPLICATES: tuple[Duplicates, ...] = get_args(Duplicates)
@@ -66,11 +66,7 @@ def _leading(operation: str, taps: tuple[int, ...], windows: tuple[AnyWindow, ..
 
 
 def _check_switches(operation: str, switches: Any) -> None:
-    if not isinstance(switches, Switches):
-        raise TypeError(
-            f"{operation}: switches must be Switches, as max_pool returns them, got "
-            f"{type(switches).__name__}; Switches.from_torch, from_tf and from_onnx convert indices"
-        )
+    check_kind(operation, switches)
     namespace(operation, ("integer",), switches=switches.taps)
 
 

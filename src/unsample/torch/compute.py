@@ -7,7 +7,7 @@ Everything else runs the definition, in torch's own functions. Autograd does not
 """
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -151,7 +151,6 @@ def planned(plan: Callable[..., Plan], *args: Any, **kwargs: Any) -> Plan:
 
 def nearest(x: Tensor, factor: Ints, empty: Call) -> Any:
     """Copies of every element."""
-    namespace("nearest", x=x)
     plan = planned(nearest_ops.plan_nearest, tuple(x.shape), tuple(factor))
     return compute(lambda a, out: nearest_ops.nearest_as_planned(a, plan, out), empty, [x], copies=True)
 
@@ -168,7 +167,6 @@ def window_sum(y: Tensor, factor: Ints, empty: Call) -> Any:
 
 def bed_of_nails(x: Tensor, factor: Ints, at: Ints, output_size: Ints, empty: Call) -> Any:
     """Every element at its nail."""
-    namespace("bed_of_nails", x=x)
     words = {"at": tuple(at), "output_size": tuple(output_size)}
     plan = planned(nail_ops.plan_bed_of_nails, tuple(x.shape), tuple(factor), **words)
     return compute(lambda a, out: nail_ops.nails_as_planned(a, plan, out), empty, [x], copies=True)
@@ -176,25 +174,28 @@ def bed_of_nails(x: Tensor, factor: Ints, at: Ints, output_size: Ints, empty: Ca
 
 def decimate(y: Tensor, factor: Ints, at: Ints, empty: Call) -> Any:
     """What lies at the nails."""
-    namespace("decimate", y=y)
     plan = planned(nail_ops.plan_decimate, tuple(y.shape), tuple(factor), at=tuple(at))
     return compute(lambda a, out: nail_ops.decimate_as_planned(a, plan, out), empty, [y], copies=True)
 
 
 def pixel_shuffle(x: Tensor, factor: Ints, order: str, empty: Call) -> Any:
     """Channels laid out as the elements of a block."""
-    namespace("pixel_shuffle", x=x)
     plan = planned(shuffle_ops.plan_pixel_shuffle, tuple(x.shape), tuple(factor), order=order)
-    call = partial(shuffle_ops.shuffle_as_planned, plan=plan, order=order)
-    return compute(lambda a, out: call(a, out=out), empty, [x], copies=True)
+
+    def call(a: Any, out: Any) -> Any:
+        return shuffle_ops.shuffle_as_planned(a, plan, order, out)
+
+    return compute(call, empty, [x], copies=True)
 
 
 def pixel_unshuffle(y: Tensor, factor: Ints, order: str, empty: Call) -> Any:
     """The elements of a block gathered into channels."""
-    namespace("pixel_unshuffle", y=y)
     plan = planned(shuffle_ops.plan_pixel_unshuffle, tuple(y.shape), tuple(factor), order=order)
-    call = partial(shuffle_ops.unshuffle_as_planned, plan=plan, order=order)
-    return compute(lambda a, out: call(a, out=out), empty, [y], copies=True)
+
+    def call(a: Any, out: Any) -> Any:
+        return shuffle_ops.unshuffle_as_planned(a, plan, order, out)
+
+    return compute(call, empty, [y], copies=True)
 
 
 def resize(x: Tensor, output_size: Ints, method: Any, convention: Any, antialias: bool, empty: Call) -> Any:
@@ -232,9 +233,7 @@ def max_pool(
     empty: Call,
 ) -> Any:
     """Values and taps."""
-    words: dict[str, Any] = {"padding": pairs(padding), "dilation": tuple(dilation), "ceil_mode": ceil_mode}
-    plan = planned(pool_ops.plan_max_pool, tuple(x.shape), tuple(kernel_size), stride=tuple(stride), **words)
-    return _pooled(x, plan, empty)
+    return _pooled(x, _plan_max_pool(x, kernel_size, stride, padding, dilation, ceil_mode), empty)
 
 
 def adaptive_max_pool(x: Tensor, output_size: Ints, empty: Call) -> Any:
@@ -242,7 +241,14 @@ def adaptive_max_pool(x: Tensor, output_size: Ints, empty: Call) -> Any:
     return _pooled(x, planned(pool_ops.plan_adaptive_max_pool, tuple(x.shape), tuple(output_size)), empty)
 
 
-def _pooled(x: Tensor, plan: Any, empty: Call) -> Any:
+def _plan_max_pool(
+    x: Tensor, kernel_size: Ints, stride: Ints, padding: Ints, dilation: Ints, ceil_mode: bool
+) -> Plan:
+    words: dict[str, Any] = {"padding": pairs(padding), "dilation": tuple(dilation), "ceil_mode": ceil_mode}
+    return planned(pool_ops.plan_max_pool, tuple(x.shape), tuple(kernel_size), stride=tuple(stride), **words)
+
+
+def _pooled(x: Tensor, plan: Plan, empty: Call) -> Any:
     def call(a: Any, out: Any) -> Any:
         xp = namespace(plan.operation, ORDERED, x=a)
         values, switches = pool_ops.pool_as_planned(xp, a, plan, True, out)
@@ -253,7 +259,6 @@ def _pooled(x: Tensor, plan: Any, empty: Call) -> Any:
 
 def max_unpool(values: Tensor, switches: Tensor, windows: Ints, duplicates: Any, empty: Call) -> Any:
     """Values back where their switches point."""
-    namespace("max_unpool", values=values)
     remembered = Switches(switches, from_ints(windows))
     plan = unpool_ops.plan_max_unpool(values.shape, remembered, duplicates=duplicates)
 
@@ -265,7 +270,6 @@ def max_unpool(values: Tensor, switches: Tensor, windows: Ints, duplicates: Any,
 
 def max_gather(x: Tensor, switches: Tensor, windows: Ints, empty: Call) -> Any:
     """The elements that switches point to."""
-    namespace("max_gather", x=x)
     remembered = Switches(switches, from_ints(windows))
     plan = unpool_ops.plan_max_gather(x.shape, remembered)
 
@@ -426,11 +430,7 @@ def _short_window_sum(y: Tensor, factor: Ints) -> Tensor | None:
 def _short_pool(x: Tensor, *words: Any) -> Any:
     if not direct.takes(direct.ORDERED, x):
         return None
-    kernel_size, stride, padding, dilation, ceil_mode = words
-    more = {"padding": pairs(padding), "dilation": tuple(dilation), "ceil_mode": ceil_mode}
-    shape = tuple(x.shape)
-    plan = planned(pool_ops.plan_max_pool, shape, tuple(kernel_size), stride=tuple(stride), **more)
-    return direct.pool(x, plan, True, (None, None))
+    return direct.pool(x, _plan_max_pool(x, *words), True, (None, None))
 
 
 SHORT: dict[str, Callable[..., Any]] = {

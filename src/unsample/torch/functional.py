@@ -29,7 +29,7 @@ from unsample.ops import unpool as unpool_ops
 from unsample.ops.nails import At
 from unsample.ops.shuffle import Order
 from unsample.ops.unpool import Duplicates
-from unsample.switches import Switches
+from unsample.switches import Switches, check_kind
 from unsample.torch import compute, direct, operators, plan_ints
 from unsample.torch.export import RULES
 from unsample.torch.windows import Windows, from_ints, to_ints
@@ -63,7 +63,7 @@ def call(operation: str, *words: Any, **tensors: Any) -> Any:
         if x is not None:
             check_dense(operation, name, x)
     given = tuple(tensors.values())
-    numbers = plan_ints.kept(getattr(plan_ints, f"of_{operation}"), given, *words)
+    numbers = _kept(getattr(plan_ints, f"of_{operation}"), given, *words)
     if not torch.compiler.is_compiling() and straight(given):
         return operators.KERNELS[operation](*given, *numbers)
     if torch.onnx.is_in_onnx_export() and operation in RULES:
@@ -86,10 +86,19 @@ def straight(tensors: Sequence[Any]) -> bool:
     return True
 
 
-def _plan(plan: Callable[..., Plan], tensors: tuple[Any, ...], *args: Any, **kwargs: Any) -> Plan:
-    """The plan of a call, kept from the last one like it."""
+def _by_shapes(
+    function: Callable[..., Any], tensors: Sequence[Tensor | None], *words: Any, **options: Any
+) -> Any:
+    """`function(*shapes, *words, **options)`, a plan or integers, kept from the last call like it."""
     shapes = tuple([None if x is None else tuple(x.shape) for x in tensors])
-    return cached_plan(plan, shapes, *args, **kwargs)
+    return cached_plan(function, shapes, *words, **options)
+
+
+def _kept(function: Callable[..., Any], tensors: Sequence[Tensor | None], *words: Any) -> Any:
+    """The same of a function of `plan_ints.py`, which is asked anew where sizes may be symbols."""
+    if torch.compiler.is_compiling():
+        return function(*[None if x is None else x.shape for x in tensors], *words)
+    return _by_shapes(function, tensors, *words)
 
 
 def _fit(
@@ -115,7 +124,7 @@ def _into(operation: str, out: Any, result: Tensor, name: str = "out", **inputs:
 @door_of(nearest_ops.nearest)
 def nearest(x: Tensor, factor: IntOrInts, *, out: Tensor | None = None) -> Tensor:
     if direct.takes(direct.MOVED, x):
-        plan = _plan(nearest_ops.plan_nearest, (x,), factor)
+        plan = _by_shapes(nearest_ops.plan_nearest, (x,), factor)
         out = _fit("nearest", out, plan.output_shape, x.dtype, x=x)
         return direct.move("nearest", x, plan, out)
     result: Tensor = call("nearest", factor, x=x)
@@ -125,7 +134,7 @@ def nearest(x: Tensor, factor: IntOrInts, *, out: Tensor | None = None) -> Tenso
 @door_of(nearest_ops.window_sum)
 def window_sum(y: Tensor, factor: IntOrInts, *, out: Tensor | None = None) -> Tensor:
     if direct.takes(direct.FLOATS, y) and y.ndim <= 8:
-        plan = _plan(nearest_ops.plan_window_sum, (y,), factor)
+        plan = _by_shapes(nearest_ops.plan_window_sum, (y,), factor)
         return direct.window_sum(y, plan, _fit("window_sum", out, plan.output_shape, y.dtype, y=y))
     result: Tensor = call("window_sum", factor, y=y)
     return _into("window_sum", out, result, y=y)
@@ -142,7 +151,7 @@ def bed_of_nails(
     out: Tensor | None = None,
 ) -> Tensor:
     if direct.takes(direct.MOVED, x):
-        plan = _plan(nail_ops.plan_bed_of_nails, (x,), factor, at=at, output_size=output_size, like=like)
+        plan = _by_shapes(nail_ops.plan_bed_of_nails, (x,), factor, at=at, output_size=output_size, like=like)
         return direct.move("nails", x, plan, _fit("bed_of_nails", out, plan.output_shape, x.dtype, x=x))
     result: Tensor = call("bed_of_nails", factor, at, output_size, like, x=x)
     return _into("bed_of_nails", out, result, x=x)
@@ -151,7 +160,7 @@ def bed_of_nails(
 @door_of(nail_ops.decimate)
 def decimate(y: Tensor, factor: IntOrInts, *, at: At = 0, out: Tensor | None = None) -> Tensor:
     if direct.takes(direct.MOVED, y):
-        plan = _plan(nail_ops.plan_decimate, (y,), factor, at=at)
+        plan = _by_shapes(nail_ops.plan_decimate, (y,), factor, at=at)
         return direct.move("decimate", y, plan, _fit("decimate", out, plan.output_shape, y.dtype, y=y))
     result: Tensor = call("decimate", factor, at, y=y)
     return _into("decimate", out, result, y=y)
@@ -206,7 +215,7 @@ def max_pool(
     out: Any = None,
 ) -> Any:
     if direct.takes(direct.ORDERED, x):
-        plan = _plan(
+        plan = _by_shapes(
             pool_ops.plan_max_pool,
             (x,),
             kernel_size,
@@ -218,7 +227,7 @@ def max_pool(
         return _pooled(x, plan, return_switches, out)
     words = (kernel_size, stride, padding, dilation, ceil_mode)
     values, taps = call("max_pool", *words, x=x)
-    windows = plan_ints.kept(plan_ints.windows_of_max_pool, (x,), *words)
+    windows = _kept(plan_ints.windows_of_max_pool, (x,), *words)
     return _pair("max_pool", x, values, Switches(taps, windows), return_switches, out)
 
 
@@ -264,11 +273,11 @@ def adaptive_max_pool(
     x: Tensor, output_size: IntOrInts, *, return_switches: bool = True, out: Any = None
 ) -> Any:
     if direct.takes(direct.ORDERED, x):
-        plan = _plan(pool_ops.plan_adaptive_max_pool, (x,), output_size)
+        plan = _by_shapes(pool_ops.plan_adaptive_max_pool, (x,), output_size)
         return _pooled(x, plan, return_switches, out)
     words = (output_size,)
     values, taps = call("adaptive_max_pool", *words, x=x)
-    windows = plan_ints.kept(plan_ints.windows_of_adaptive_max_pool, (x,), *words)
+    windows = _kept(plan_ints.windows_of_adaptive_max_pool, (x,), *words)
     return _pair("adaptive_max_pool", x, values, Switches(taps, windows), return_switches, out)
 
 
@@ -282,7 +291,7 @@ def max_unpool(
         and direct.takes(direct.ORDERED, values)
         and (duplicates == "last" or (duplicates in ("sum", "max") and values.dtype in direct.FLOATS))
     ):
-        plan = _plan(unpool_ops._plan_unpool, (values, taps), windows)
+        plan = _by_shapes(unpool_ops._plan_unpool, (values, taps), windows)
         fitting = _fit("max_unpool", out, plan.output_shape, values.dtype, values=values, switches=taps)
         done = direct.unpool(values, taps, plan, duplicates, fitting)
         if done is not None:
@@ -295,7 +304,7 @@ def max_unpool(
 def max_gather(x: Tensor, switches: Switches, *, out: Tensor | None = None) -> Tensor:
     taps, windows = _parts("max_gather", switches)
     if direct.takes(direct.SWITCHES, taps) and direct.takes(direct.MOVED, x):
-        plan = _plan(unpool_ops._plan_gather, (x, taps), windows)
+        plan = _by_shapes(unpool_ops._plan_gather, (x, taps), windows)
         done = direct.gather(
             x, taps, plan, _fit("max_gather", out, plan.output_shape, x.dtype, x=x, switches=taps)
         )
@@ -362,18 +371,14 @@ def indices_to_switches(indices: Tensor, windows: Windows) -> Switches:
 
 
 def _parts(operation: str, switches: Any) -> tuple[Any, Windows]:
-    if not isinstance(switches, Switches):
-        raise TypeError(
-            f"{operation}: switches must be Switches, as max_pool returns them, got "
-            f"{type(switches).__name__}; Switches.from_torch, from_tf and from_onnx convert indices"
-        )
+    check_kind(operation, switches)
     return switches.taps, switches.windows
 
 
 @door_of(shuffle_ops.pixel_shuffle)
 def pixel_shuffle(x: Tensor, factor: IntOrInts, *, order: Order = "CRD", out: Tensor | None = None) -> Tensor:
     if direct.takes(direct.MOVED, x):
-        plan = _plan(shuffle_ops.plan_pixel_shuffle, (x,), factor, order=order)
+        plan = _by_shapes(shuffle_ops.plan_pixel_shuffle, (x,), factor, order=order)
         channels = plan.output_shape[-plan.rank - 1]
         fitting = _fit("pixel_shuffle", out, plan.output_shape, x.dtype, x=x)
         return direct.move("shuffle", x, plan, fitting, channels, order == "DCR")
@@ -386,7 +391,7 @@ def pixel_unshuffle(
     y: Tensor, factor: IntOrInts, *, order: Order = "CRD", out: Tensor | None = None
 ) -> Tensor:
     if direct.takes(direct.MOVED, y):
-        plan = _plan(shuffle_ops.plan_pixel_unshuffle, (y,), factor, order=order)
+        plan = _by_shapes(shuffle_ops.plan_pixel_unshuffle, (y,), factor, order=order)
         channels = plan.input_shape[-plan.rank - 1]
         fitting = _fit("pixel_unshuffle", out, plan.output_shape, y.dtype, y=y)
         return direct.move("unshuffle", y, plan, fitting, channels, order == "DCR")
@@ -407,7 +412,7 @@ def resize(
 ) -> Tensor:
     if direct.takes(_RESIZED, x):
         names: dict[str, Any] = {"method": method, "convention": convention, "antialias": antialias}
-        plan = _plan(resize_ops.plan_resize, (x,), output_size, factor=factor, **names)
+        plan = _by_shapes(resize_ops.plan_resize, (x,), output_size, factor=factor, **names)
         fitting = _fit("resize", out, plan.output_shape, x.dtype, x=x)
         return direct.resize(x, plan, True, method == "nearest", fitting)
     words = (output_size, factor, method, convention, antialias)
@@ -427,7 +432,7 @@ def resize_transpose(
 ) -> Tensor:
     if direct.takes(_RESIZED, y):
         names: dict[str, Any] = {"method": method, "convention": convention, "antialias": antialias}
-        plan = _plan(resize_ops.plan_resize_transpose, (y,), input_size, **names)
+        plan = _by_shapes(resize_ops.plan_resize_transpose, (y,), input_size, **names)
         fitting = _fit("resize_transpose", out, plan.output_shape, y.dtype, y=y)
         return direct.resize(y, plan, False, method == "nearest", fitting)
     words = (input_size, method, convention, antialias)
@@ -449,7 +454,7 @@ def conv(
     out: Tensor | None = None,
 ) -> Tensor:
     if direct.multiplies(x, weight, bias):
-        plan = _plan(
+        plan = _by_shapes(
             convs.plan_conv,
             (x, weight, bias),
             stride=stride,
@@ -485,7 +490,7 @@ def conv_transpose(
     out: Tensor | None = None,
 ) -> Tensor:
     if direct.multiplies(y, weight, bias):
-        plan = _plan(
+        plan = _by_shapes(
             convs.plan_conv_transpose,
             (y, weight, bias),
             stride=stride,
@@ -522,7 +527,7 @@ def conv_weight_grad(
     out: Tensor | None = None,
 ) -> Tensor:
     if direct.multiplies(x, y, None):
-        plan = _plan(
+        plan = _by_shapes(
             convs.plan_conv_weight_grad,
             (x, y),
             kernel_size,

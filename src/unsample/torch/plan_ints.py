@@ -48,13 +48,6 @@ def planned(plan: Callable[..., Plan], shape: Shape, *args: Any, **kwargs: Any) 
     return cached_plan(plan, (tuple(shape),), *args, **kwargs)
 
 
-def kept(function: Callable[..., Any], tensors: Sequence[torch.Tensor | None], *words: Any) -> Any:
-    """`function(*shapes, *words)`, one of those below, kept from the last call where sizes are numbers."""
-    if torch.compiler.is_compiling():
-        return function(*[None if x is None else x.shape for x in tensors], *words)
-    return cached_plan(function, tuple([None if x is None else tuple(x.shape) for x in tensors]), *words)
-
-
 def factors(operation: str, array: str, shape: Shape, factor: Any) -> list[int]:
     """One factor per spatial axis."""
     rank = rank_of(operation, "factor", factor, shape, array)
