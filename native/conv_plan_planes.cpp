@@ -184,8 +184,9 @@ bool plan_planes(const ConvShape& s, const ConvKernels& kernels, ConvPlan& plan)
         const int64_t positions = lay_out_planes(job, span, lanes);
         job.sums_stride = round_up(positions, lanes) + lanes;
         if (job.sums_stride % 256 == 0) job.sums_stride += 2 * lanes;
-        const int64_t inputs = job.group_block * job.in_channels,
-                      outputs = job.group_block * job.out_channels;
+        // A plane without channels has a layout too, whose numbers must not wrap.
+        const int64_t inputs = std::max<int64_t>(job.group_block * job.in_channels, 1),
+                      outputs = std::max<int64_t>(job.group_block * job.out_channels, 1);
         job.tile_bytes = round_up(times(times(inputs, job.plane) + lanes, element), 64);
         job.sums_bytes =
             round_up(times(times(outputs, job.inner_phases), times(job.sums_stride, element)), 64);

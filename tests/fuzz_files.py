@@ -7,6 +7,7 @@ A file gives a result or one sentence. A hang, a signal, an exception of another
 and everything that runs, imports or unpickles what a file says, end the process.
 """
 
+import copy
 import ctypes
 import io
 import json
@@ -259,7 +260,7 @@ def changed_json(text: bytes, draw: random.Random) -> bytes:
         how = draw.randrange(8)
         if how < 5:
             alike = [each for each in HOSTILE if type(each) is type(owner[key]) and how]
-            owner[key] = draw.choice(alike or HOSTILE)
+            owner[key] = copy.deepcopy(draw.choice(alike or HOSTILE))
         elif how == 5:
             other, at = draw.choice(everything)
             owner[key] = json.loads(json.dumps(other[at]))
@@ -268,7 +269,7 @@ def changed_json(text: bytes, draw: random.Random) -> bytes:
         elif isinstance(owner, list):
             owner.insert(key, json.loads(json.dumps(owner[key])))
         else:
-            owner[draw.choice(["x", "name", "as_int", "as_graph"])] = owner[key]
+            owner[draw.choice(["x", "name", "as_int", "as_graph"])] = copy.deepcopy(owner[key])
     return json.dumps(tree).encode()
 
 

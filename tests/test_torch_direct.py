@@ -46,9 +46,9 @@ every_call = pytest.mark.parametrize("name", CALLS)
 @every_call
 def test_the_short_way_and_the_long_one_agree(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    call = functional.call
+    call = functional.operator
     monkeypatch.setattr(
-        functional, "call", lambda *args, **tensors: asked.append(args[0]) or call(*args, **tensors)
+        functional, "operator", lambda *args, **tensors: asked.append(args[0]) or call(*args, **tensors)
     )
     short = CALLS[name]()
     assert not asked

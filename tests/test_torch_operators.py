@@ -16,8 +16,9 @@ from backends import TORCH, by_definition
 from checklist import OPERATION_NAMES
 from error_samples import ERROR_SAMPLES, ErrorSample
 from samples import SAMPLES, Sample
-from unsample.pairs import conv_of_weight, weight_grad_of_y
-from unsample.torch import compute, direct, operators, plan_ints
+from unsample.pairs import OPERATIONS, conv_of_weight, weight_grad_of_y
+from unsample.torch import compute, direct, operators
+from unsample.torch.plan_ints import plan_of
 
 Function = Callable[..., Any]
 
@@ -181,7 +182,7 @@ def test_symbolic_lowering_is_the_plan(sample: Sample, monkeypatch: pytest.Monke
         ours(*tensors)
     planned = list(heard)
     heard.clear()
-    monkeypatch.setattr(plan_ints, "symbolic", lambda *shapes: True)
+    monkeypatch.setattr("unsample.geometry.arguments.is_symbol", lambda size: True)
     for ours, _, tensors, _ in directions(sample):
         ours(*tensors)
     assert heard == planned
@@ -450,8 +451,8 @@ def test_opcheck_of_pooling(name: str) -> None:
     x = torch.randn(2, 3, 7, dtype=torch.float64, requires_grad=True)
     taps, windows = torch.tensor([[1, 0, 1]], dtype=torch.uint8), [6, 3, 2, 2, 1, 0, 0]
     args: dict[str, tuple[Any, ...]] = {
-        "max_pool": (x, [3], [2], [1, 1], [1], True),
-        "adaptive_max_pool": (x, [3]),
+        "max_pool": (x, [7, 4, 3, 2, 1, 1, 1], True),
+        "adaptive_max_pool": (x, [7, 3, 0, 0, 0, 0, 0]),
         "switches_to_indices": (taps, windows),
         "indices_to_switches": (torch.tensor([[1, 2, 5]]), windows),
     }
@@ -585,3 +586,59 @@ def test_schemas_are_static() -> None:
         schema = getattr(torch.ops.unsample, name).default._schema
         assert not schema.is_mutable
         assert all(argument.alias_info is None for argument in (*schema.arguments, *schema.returns))
+
+
+# -- operators that anybody calls ------------------------------------------------------------------------
+
+
+def given_to_operators(sample: Sample) -> Iterator[tuple[Any, tuple[Any, ...]]]:
+    """Every operator that a sample reaches, and what it is given."""
+    calls: list[tuple[Any, tuple[Any, ...]]] = []
+
+    class Spy(torch.utils._python_dispatch.TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+            if func.namespace == "unsample":
+                calls.append((func, args))
+            return func(*args, **(kwargs or {}))
+
+    for ours, _, tensors, _ in directions(sample):
+        with Spy():
+            ours(*tensors)
+    return iter(calls)
+
+
+WILD = (-1, 0, 1, 2, 3, 7, 100, 2**62, -(2**62), 2**63 - 1)
+
+
+@pytest.mark.parametrize("sample", [BY_NAME[name] for name in FEW], ids=str)
+def test_windows_that_no_arguments_make_reach_no_kernel(sample: Sample) -> None:
+    """What an operator lets through is what the definition computes with the same plan."""
+    for func, given in given_to_operators(sample):
+        name = func.name().partition("::")[2].partition(".")[0]
+        operation, number = OPERATIONS[name], len(OPERATIONS[name].arrays)
+        arrays, numbers, words = given[:number], list(given[number]), given[number + 1 :]
+        expected = func(*given)
+        tried = let_through = 0
+        for at in range(len(numbers)):
+            for wild in WILD:
+                changed = [*numbers[:at], wild, *numbers[at + 1 :]]
+                tried += 1
+                refusals: list[str] = []
+                try:
+                    found = func(*arrays, changed, *words)
+                except (us.ShapeError, us.SwitchError, TypeError, OverflowError) as error:
+                    refusals.append(str(error))
+                if refusals:
+                    assert refusals[0].startswith(f"{name}: ")
+                    continue
+                let_through += 1
+                plan = plan_of(operation, arrays, changed, words)
+                xp = operation.namespace(arrays, words[len(operation.words) :])
+                told = words[: len(operation.words)]
+                same = operation.as_planned(xp, *arrays, plan, *told, None)  # of tensors: no kernel
+                torch.testing.assert_close(found, same, rtol=1e-12, atol=1e-12)
+        assert let_through < 0.7 * tried, name  # an adaptive window has five numbers that say nothing
+        assert torch.equal(func(*given), expected)
+        for wrong in (numbers[:-1], [], [*numbers, *numbers]):
+            with pytest.raises((us.ShapeError, TypeError), match=rf"\A{name}: "):
+                func(*arrays, wrong, *words)

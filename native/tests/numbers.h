@@ -101,6 +101,10 @@ bool let(const char* what, bool mild, Call call) {
         ++refused;
         if (mild && ++failures < 20) printf("%s refused: %s\n", what, error.what());
         return false;
+    } catch (const std::bad_alloc&) {  // a table for windows as wild as these
+        ++refused;
+        if (mild && ++failures < 20) printf("%s had no memory\n", what);
+        return false;
     }
 }
 

@@ -2,6 +2,7 @@
 
 import difflib
 import operator
+import sys
 from collections.abc import Sequence
 from typing import Any, Literal, TypeGuard, TypeVar, cast, get_args
 
@@ -29,18 +30,24 @@ Pads = tuple[tuple[int, int], ...]
 
 
 def integer(operation: str, name: str, value: Any, minimum: int | None = None) -> int:
-    """`value` as a Python int; bools, floats and strings are refused, NumPy integers welcome."""
-    if is_bool(value) or not hasattr(value, "__index__"):
-        raise TypeError(f"{operation}: {name} must be an int, got {describe(value)}")
-    try:
-        number = operator.index(value)
-    except TypeError:  # arrays have __index__ and refuse to use it
-        raise TypeError(f"{operation}: {name} must be an int, got {describe(value)}") from None
+    """`value` as a Python int; bools, floats and strings are refused, NumPy integers and symbols welcome."""
+    if is_symbol(value):
+        return cast(int, value)
+    number = value if type(value) is int else _index(operation, name, value)
     if abs(number) > LARGEST:
         raise OverflowError(f"{operation}: {name} must be below 2**63, got {shown(number)}")
     if minimum is not None and number < minimum:
         raise ShapeError(f"{operation}: {name} must be at least {minimum}, got {number}")
     return number
+
+
+def _index(operation: str, name: str, value: Any) -> int:
+    if is_bool(value) or not hasattr(value, "__index__"):
+        raise TypeError(f"{operation}: {name} must be an int, got {describe(value)}")
+    try:
+        return operator.index(value)
+    except TypeError:  # arrays have __index__ and refuse to use it
+        raise TypeError(f"{operation}: {name} must be an int, got {describe(value)}") from None
 
 
 def integers(operation: str, name: str, value: Any, minimum: int | None = None) -> tuple[int, ...]:
@@ -154,7 +161,8 @@ def size_of_like(operation: str, like: Any, rank: int) -> tuple[int, ...]:
         raise ShapeError(
             f"{operation}: like must have at least {count(rank, 'axis')}, got shape {tuple(shape)}"
         )
-    return tuple(int(each) for each in shape[len(shape) - rank :])
+    size = tuple(shape[len(shape) - rank :])
+    return size if symbolic(*size) else tuple(map(int, size))
 
 
 def wanted_size(
@@ -206,6 +214,21 @@ def is_bool(value: Any) -> bool:
 def is_symbol(value: Any) -> bool:
     """Whether `value` stands for a size that is not known yet, while torch or JAX traces."""
     return type(value).__name__ in ("SymInt", "_DimExpr")
+
+
+def has_symbols(*sizes: Any) -> bool:
+    """Whether a size is not known yet.
+
+    What is asked of a symbol becomes a condition of the traced program: it is asked nothing but its sum and
+    product with others.
+    """
+    return any(map(is_symbol, sizes))
+
+
+def symbolic(*sizes: Any) -> bool:
+    """The same where Python itself may be what torch traces: symbols then pass for ints."""
+    torch = sys.modules.get("torch")
+    return (torch is not None and torch.compiler.is_compiling()) or has_symbols(*sizes)
 
 
 def describe(value: Any) -> str:

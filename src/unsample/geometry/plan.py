@@ -5,12 +5,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import is_
-from typing import Any
+from typing import Any, TypeVar
 
 from unsample.geometry.arguments import check_allocation, is_symbol
 from unsample.geometry.reach import check_elements, check_reach
 from unsample.geometry.resample import Resample
 from unsample.geometry.window import AdaptiveWindow, AnyWindow, Tap, Window, taps
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +110,41 @@ class Plan:
         return math.prod(self.output_shape) * itemsize
 
 
-def cached_plan(plan: Callable[..., Plan], shapes: tuple[Any, ...], *args: Any, **options: Any) -> Plan:
+def plan_of_windows(
+    operation: str,
+    shape: Sequence[int],
+    windows: Sequence[AnyWindow],
+    *,
+    up: bool,
+    channels: int | None = None,
+    products: int = 0,
+) -> Plan:
+    """The plan of a call with these windows on the last axes of `shape`.
+
+    Parameters
+    ----------
+    operation : str
+    shape : sequence of int
+        Of the linear argument.
+    windows : sequence of Window or AdaptiveWindow
+    up : bool
+        Whether it leads from the windows to the elements they lie on, or back.
+    channels : int, optional
+        What the axis before the windows becomes, where it changes.
+    products : int
+        As in `Plan`.
+    """
+    leading = list(shape[: len(shape) - len(windows)])
+    if channels is not None:
+        leading[-1] = channels
+    size = [window.fine if up else window.coarse for window in windows]
+    return Plan(operation, tuple(shape), (*leading, *size), tuple(windows), products=products)
+
+
+def cached_plan(plan: Callable[..., T], shapes: tuple[Any, ...], *args: Any, **options: Any) -> T:
     """`plan(*shapes, *args, **options)`, kept: a network makes the same few calls again and again.
+
+    `plan` makes a plan, or what one is made of.
 
     The last call of these shapes is known by the identity of its other arguments, in half the time that it
     takes to compare values (1 of 6 us of a small call).
@@ -121,12 +156,12 @@ def cached_plan(plan: Callable[..., Plan], shapes: tuple[Any, ...], *args: Any, 
     except TypeError:  # symbols for sizes
         return plan(*shapes, *args, **options)
     if last is not None and all(map(is_, last[0], given)):
-        return last[1]
+        return last[1]  # type: ignore[no-any-return]
     for value in (*shapes, *given):
         if type(value) in _SINGLE or _plain(value):
             continue
         return plan(*shapes, *args, **options)
-    found = _cached(plan, *shapes, *args, **options)
+    found: T = _cached(plan, *shapes, *args, **options)
     if len(_LAST) >= _MOST:
         _LAST.clear()
     _LAST[key] = given, found
@@ -134,12 +169,12 @@ def cached_plan(plan: Callable[..., Plan], shapes: tuple[Any, ...], *args: Any, 
 
 
 _MOST = 1024
-_LAST: dict[Any, tuple[tuple[Any, ...], Plan]] = {}
+_LAST: dict[Any, tuple[tuple[Any, ...], Any]] = {}
 
 
 # Only arguments that are told apart by value alone are looked up: True, 1.0 and 1 would be one.
 @lru_cache(maxsize=_MOST, typed=True)
-def _cached(plan: Callable[..., Plan], *args: Any, **kwargs: Any) -> Plan:
+def _cached(plan: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     return plan(*args, **kwargs)
 
 

@@ -7,9 +7,13 @@ through here, so that what computes may multiply and add the numbers of a plan w
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from unsample.errors import ShapeError
+from unsample.geometry.arguments import has_symbols
 from unsample.geometry.window import AdaptiveWindow, AnyWindow, Window
+
+WindowT = TypeVar("WindowT", Window, AdaptiveWindow, AnyWindow)
 
 # An eighth of what 64 signed bits count to: sums of a few such numbers fit too.
 REACH = 2**60
@@ -17,7 +21,7 @@ REACH = 2**60
 MOST_TAPS = 2**32
 
 
-def settled(windows: tuple[AnyWindow, ...]) -> tuple[AnyWindow, ...]:
+def settled(windows: tuple[WindowT, ...]) -> tuple[WindowT, ...]:
     """`windows` with a stride of 1 where there is one window, and a dilation of 1 where there is one tap.
 
     Nobody takes these steps, and however long they are, they change nothing.
@@ -30,8 +34,8 @@ def settled(windows: tuple[AnyWindow, ...]) -> tuple[AnyWindow, ...]:
     return tuple([_settled(window) for window in windows])
 
 
-def _settled(window: AnyWindow) -> AnyWindow:
-    if not isinstance(window, Window):
+def _settled(window: WindowT) -> WindowT:
+    if not isinstance(window, Window) or has_symbols(window.coarse):
         return window
     stride = window.stride if window.coarse > 1 else 1
     dilation = window.dilation if window.size > 1 else 1

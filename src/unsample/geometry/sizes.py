@@ -6,7 +6,7 @@ One rule for emptiness: an axis of length 0 gives an axis of length 0, in both d
 from collections.abc import Sequence
 
 from unsample.errors import ShapeError
-from unsample.geometry.arguments import PaddingMode, PaddingWord, Pads
+from unsample.geometry.arguments import PaddingMode, PaddingWord, Pads, count, has_symbols, symbolic
 from unsample.geometry.window import Window
 
 
@@ -102,8 +102,11 @@ def windows_under(
     sizes = []
     for axis, m in enumerate(coarse):
         low, high, default = fine_range(m, kernel[axis], stride[axis], dilation[axis], padding, axis)
-        more = output_padding[axis] if output_padding is not None and m else 0
+        more = output_padding[axis] if output_padding is not None and (symbolic(m) or m) else 0
         n = default + more if fine is None else fine[axis]
+        sizes.append(n)
+        if symbolic(m, n):
+            continue
         setting = (
             f"(input size {m}, kernel_size {kernel[axis]}, stride {stride[axis]}, dilation {dilation[axis]}, "
             f"padding {padding if isinstance(padding, str) else padding[axis]})"
@@ -122,14 +125,14 @@ def windows_under(
                 f"{operation}: output_size must be from {max(low, 1)} to {high} on spatial axis {axis} "
                 f"{setting}, got {n}"
             )
-        sizes.append(n)
     pads = resolve_padding(padding, sizes, kernel, stride, dilation)
     windows = tuple(
         Window(sizes[axis], coarse[axis], kernel[axis], stride[axis], dilation[axis], *pads[axis], mode)
         for axis in range(len(coarse))
     )
     for axis, window in enumerate(windows):
-        check_border(operation, axis, window)
+        if not symbolic(window.fine):
+            check_border(operation, axis, window)
     return windows
 
 
@@ -154,6 +157,33 @@ def fine_range(
         before, after = padding[axis]
     low = (coarse - 1) * stride + extent - before - after
     return low, low + stride - 1, low
+
+
+def blocks_under(coarse: Sequence[int], factors: Sequence[int]) -> tuple[Window, ...]:
+    """The windows of a way up that makes a block of `factors` elements of each of `coarse`.
+
+    Examples
+    --------
+    >>> blocks_under((3,), (2,))
+    (Window(fine=6, coarse=3, size=2, stride=2, dilation=1, before=0, after=0, mode='zeros'),)
+    """
+    return tuple(Window(n * f, n, f, f) for n, f in zip(coarse, factors, strict=True))
+
+
+def blocks_over(fine: Sequence[int], factors: Sequence[int]) -> tuple[Window, ...]:
+    """The windows of a way down over the same blocks; what is left over is asked by `check_divides`."""
+    return tuple(Window(n, n // f, f, f) for n, f in zip(fine, factors, strict=True))
+
+
+def check_divides(operation: str, shape: Sequence[int], windows: Sequence[Window]) -> None:
+    """Refuse an axis of y, of this shape, that ends inside a block."""
+    if has_symbols(*shape) or all(w.fine % w.size == 0 for w in windows):
+        return
+    factors = tuple(w.size for w in windows)
+    raise ShapeError(
+        f"{operation}: the last {count(len(windows), 'axis')} of y must be divisible by factor {factors}, "
+        f"got y of shape {tuple(shape)}"
+    )
 
 
 def check_border(operation: str, axis: int, window: Window) -> None:

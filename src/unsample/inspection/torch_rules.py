@@ -150,19 +150,25 @@ def _convolution(args: Sequence[Any], shapes: Shapes) -> Lowered:
 
 def _our_conv(transposed: bool) -> Callable[[Sequence[Any], Shapes], Lowered]:
     def rule(args: Sequence[Any], shapes: Shapes) -> Lowered:
-        pads = list(args[4])
-        sides = list(zip(pads[0::2], pads[1::2], strict=True))
+        found = [w for w in _windows(args[3]) if isinstance(w, Window)]
         return convolution(
             shapes,
-            list(args[3]),
-            sides,
-            list(args[5]),
-            int(args[6]),
+            [w.stride for w in found],
+            [(w.before, w.after) for w in found],
+            [w.dilation for w in found],
+            int(args[4]),
             transposed=transposed,
-            mode=args[7],
+            mode=args[5],
         )
 
     return rule
+
+
+def _windows(numbers: Sequence[Any]) -> tuple[AnyWindow, ...]:
+    """The windows that an operator of ours carries."""
+    from unsample.torch.windows import from_ints
+
+    return from_ints([int(each) for each in numbers])
 
 
 # -- pooling ----------------------------------------------------------------------------------------------
@@ -217,26 +223,12 @@ def _adaptive(rank: int) -> Callable[[Sequence[Any], Shapes], Lowered]:
 
 
 def _our_pool(args: Sequence[Any], shapes: Shapes) -> Lowered:
-    assert shapes.first is not None
-    assert shapes.out is not None
-    kernel, stride, pads, dilation = (list(each) for each in args[1:5])
-    rank = len(kernel)
-    windows = tuple(
-        Window(
-            shapes.first[a - rank],
-            shapes.out[a - rank],
-            kernel[a],
-            stride[a],
-            dilation[a],
-            pads[2 * a],
-            pads[2 * a + 1],
-        )
-        for a in range(rank)
-    )
+    windows = _windows(args[1])
     settings = window_settings(windows)
-    if args[5]:
+    if _at(args, 2, False):
         settings["ceil_mode"] = True
-    return "pool", {"windows": windows, "settings": settings}
+    details = {"details": {"adaptive": True}} if isinstance(windows[0], AdaptiveWindow) else {}
+    return "pool", {"windows": windows, "settings": settings, **details}
 
 
 def _max_unpool(args: Sequence[Any], shapes: Shapes) -> Lowered:
@@ -246,9 +238,7 @@ def _max_unpool(args: Sequence[Any], shapes: Shapes) -> Lowered:
 
 def _ours_at_switches(kind: str) -> Callable[[Sequence[Any], Shapes], Lowered]:
     def rule(args: Sequence[Any], shapes: Shapes) -> Lowered:
-        from unsample.torch.windows import from_ints
-
-        windows = from_ints([int(each) for each in args[2]])
+        windows = _windows(args[2])
         settings = window_settings(windows)
         if kind == "max_unpool" and args[3] != "last":
             settings["duplicates"] = args[3]
@@ -284,7 +274,9 @@ def blocks(kind: str, factor: Sequence[int], shapes: Shapes, at: Sequence[int] |
 
 def _blocks(kind: str, *, nails: bool = False, order: bool = False) -> Callable[..., Lowered]:
     def rule(args: Sequence[Any], shapes: Shapes) -> Lowered:
-        lowered = blocks(kind, list(args[1]), shapes, list(args[2]) if nails else None)
+        found = [w for w in _windows(args[1]) if isinstance(w, Window)]
+        at = [-w.before for w in found] if nails else None
+        lowered = blocks(kind, [w.stride for w in found], shapes, at)
         if order:
             lowered[1]["details"]["order"] = args[2]
         return lowered
@@ -351,7 +343,7 @@ def _interpolate(rank: int, method: Method, *, antialias: bool = False) -> Calla
 
 
 def _our_resize(args: Sequence[Any], shapes: Shapes) -> Lowered:
-    return resize(shapes, len(args[1]), args[2], args[3], bool(args[4]))
+    return resize(shapes, len(args[1]) // 2, args[2], args[3], bool(args[4]))
 
 
 # -- moving and mixing ------------------------------------------------------------------------------------
@@ -501,7 +493,7 @@ RULES: dict[str, Callable[[Sequence[Any], Shapes], Lowered]] = {
     "unsample.conv": _our_conv(False),
     "unsample.conv_transpose": _our_conv(True),
     "unsample.max_pool": _our_pool,
-    "unsample.adaptive_max_pool": lambda args, shapes: _adaptive(len(args[1]))(args, shapes),
+    "unsample.adaptive_max_pool": _our_pool,
     "unsample.max_unpool": _ours_at_switches("max_unpool"),
     "unsample.max_gather": _ours_at_switches("pool"),
     "unsample.nearest": _blocks("nearest"),

@@ -22,6 +22,7 @@ from unsample.geometry.arguments import (
     is_symbol,
     paddings,
     per_axis,
+    symbolic,
 )
 from unsample.geometry.reach import REACH, check_tap_count, settled
 from unsample.geometry.sizes import windows_over
@@ -30,7 +31,12 @@ from unsample.geometry.window import AdaptiveWindow, AnyWindow, Window, floor_su
 Windows = tuple[AnyWindow, ...]
 
 
-def pool_windows(
+def pool_windows(operation: str, input_size: Sequence[int], *args: Any, **options: Any) -> Windows:
+    """As `written_windows`, `settled`: as switches have them."""
+    return settled(written_windows(operation, input_size, *args, **options))
+
+
+def written_windows(
     operation: str,
     input_size: Sequence[int],
     kernel_size: Any = None,
@@ -52,13 +58,14 @@ def pool_windows(
     if output_size is not None:
         wanted = per_axis(operation, "output_size", output_size, rank, minimum=0)
         for n, m in zip(size, wanted, strict=True):
-            if n == 0 and m > 0:
+            if not symbolic(n, m) and n == 0 and m > 0:
                 raise ShapeError(
                     f"{operation}: output_size must be 0 on an axis without elements, "
                     f"got {wanted} for an input of size {size}"
                 )
         adaptive = tuple(AdaptiveWindow(n, m) for n, m in zip(size, wanted, strict=True))
-        check_tap_count(operation, adaptive)
+        if not symbolic(*size, *wanted):
+            check_tap_count(operation, adaptive)
         return adaptive
     kernel = per_axis(operation, "kernel_size", kernel_size, rank, minimum=1)
     steps = per_axis(operation, "stride", kernel if stride is None else stride, rank, minimum=1)
@@ -68,10 +75,11 @@ def pool_windows(
     if not isinstance(ceil_mode, bool | np.bool_):
         raise TypeError(f"{operation}: ceil_mode must be a bool, got {describe(ceil_mode)}")
     windows = windows_over(operation, size, kernel, steps, pads, spread, ceil_mode=bool(ceil_mode))
-    for axis, window in enumerate(windows):
-        _check_pool_window(operation, axis, window)
-    check_tap_count(operation, windows)
-    return settled(windows)
+    if not symbolic(*size):
+        for axis, window in enumerate(windows):
+            _check_pool_window(operation, axis, window)
+        check_tap_count(operation, windows)
+    return windows
 
 
 def check_pooled(operation: str, windows: Any) -> None:

@@ -8,7 +8,7 @@ in `unsample.jax.equinox` and `unsample.jax.flax`.
 import inspect
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
@@ -18,6 +18,7 @@ except ImportError:
     raise ImportError("unsample.jax: JAX is not installed: pip install 'unsample[jax]'") from None
 
 import unsample
+from unsample.pairs import OPERATIONS
 from unsample.switches import PackedSwitches, Switches, make_pytrees
 
 make_pytrees(jax)
@@ -88,3 +89,12 @@ __all__ = [
     "resize_transpose",
     "window_sum",
 ]
+
+
+if not TYPE_CHECKING:  # which would know no wrong name any more
+
+    def __getattr__(name: str) -> Any:
+        """An operation that has no line above."""
+        if name not in OPERATIONS:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return _on_jax(OPERATIONS[name].function)

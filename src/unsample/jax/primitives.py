@@ -1,10 +1,10 @@
 """The operations as primitives of jax, so that its transformations see the pairs and not their taps.
 
-One primitive per definition in `unsample.ops`, with the same arguments; a plan fixes everything but the
-elements, and so the transpose of each is its partner with the plan turned round. That closes over derivatives
-of every order and mode. Mapping adds a leading axis to the plan, or groups to a convolution. What computes is
-decided where a program is lowered: on the CPU the compiled kernels (`kernels.py`), where there are some that
-take the arrays; elsewhere the definition, or `conv_in_lax.py`.
+One primitive per definition in `unsample.ops`, with the same arguments, made of the record; a plan fixes
+everything but the elements, and so the transpose of each is its partner with the plan turned round. That
+closes over derivatives of every order and mode. Mapping adds a leading axis to the plan, or groups to a
+convolution. What computes is decided where a program is lowered: on the CPU the compiled kernels
+(`kernels.py`), where there are some that take the arrays; elsewhere the definition, or `conv_in_lax.py`.
 """
 
 import math
@@ -24,8 +24,10 @@ from unsample.arrays.library import dtype_kind, result_dtype, sum_dtype
 from unsample.geometry.plan import Plan
 from unsample.geometry.window import AdaptiveWindow
 from unsample.jax import conv_in_lax, kernels
+from unsample.operation import Operation
 from unsample.ops import conv as convolutions
-from unsample.ops import nails, nearest, pool, resize, shuffle, unpool
+from unsample.ops import pool, resize, unpool
+from unsample.pairs import OPERATIONS
 from unsample.switches import switch_dtype
 
 Rule = Callable[..., Any]
@@ -161,21 +163,21 @@ def _is_mapped(axis: Any) -> bool:
 
 
 def _move(name: str, definition: Rule, dtypes: Rule = _same) -> Primitive:
-    made = primitive(name, definition, partial(kernels.MOVES[name], definition), dtypes)
+    kernel = kernels.MOVES.get(name)
+    made = primitive(name, definition, partial(kernel, definition) if kernel else definition, dtypes)
     mapped_in_front(made)
     return made
 
 
-nearest_p = _move("nearest", nearest.nearest_definition)
-window_sum_p = _move("window_sum", nearest.window_sum_definition, _summed)
-bed_of_nails_p = _move("bed_of_nails", nails.nails_definition)
-decimate_p = _move("decimate", nails.decimate_definition)
-pixel_shuffle_p = _move("pixel_shuffle", shuffle.shuffle_definition)
-pixel_unshuffle_p = _move("pixel_unshuffle", shuffle.unshuffle_definition)
+# One of every operation that has one array and windows; what has more, or none, has a place below.
+PLAIN: dict[str, Primitive] = {
+    name: _move(name, operation.definition, _summed if operation.sums else _same)
+    for name, operation in OPERATIONS.items()
+    if len(operation.arrays) == 1 and operation.lies not in ("pooled", "resampled")
+}
+for _name, _made in PLAIN.items():
+    pair(_made, PLAIN[OPERATIONS[_name].partner])
 resize_p = _move("resize", resize.resize_definition)
-pair(window_sum_p, nearest_p)
-pair(decimate_p, bed_of_nails_p)
-pair(pixel_unshuffle_p, pixel_shuffle_p)
 pair(resize_p, resize_p, lambda static: {**static, "up": not static["up"]})
 
 
@@ -415,13 +417,13 @@ def _pool(x: Any, plan: Plan, remember: bool) -> tuple[Any, Any]:
     return values, taps[0] if remember else None
 
 
+def _plain(operation: Operation) -> Callable[..., Any]:
+    made = PLAIN[operation.name]
+    return lambda x, plan, *words: made.bind(x, plan=plan, **dict(zip(operation.words, words, strict=True)))
+
+
 IMPLEMENTATIONS["jax"] = {
-    nearest.nearest_definition: lambda x, plan: nearest_p.bind(x, plan=plan),
-    nearest.window_sum_definition: lambda y, plan: window_sum_p.bind(y, plan=plan),
-    nails.nails_definition: lambda x, plan: bed_of_nails_p.bind(x, plan=plan),
-    nails.decimate_definition: lambda y, plan: decimate_p.bind(y, plan=plan),
-    shuffle.shuffle_definition: lambda x, plan, order: pixel_shuffle_p.bind(x, plan=plan, order=order),
-    shuffle.unshuffle_definition: lambda y, plan, order: pixel_unshuffle_p.bind(y, plan=plan, order=order),
+    **{OPERATIONS[name].definition: _plain(OPERATIONS[name]) for name in PLAIN},
     resize.resize_definition: lambda x, plan, up, copy: resize_p.bind(x, plan=plan, up=up, copy=copy),
     pool.pool_definition: _pool,
     unpool.unpool_definition: lambda values, taps, plan, duplicates: max_unpool_p.bind(

@@ -10,6 +10,7 @@ so the derivatives of any of them, of every order, are the others. One weight la
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -30,6 +31,7 @@ from unsample.geometry.arguments import (
     Pads,
     choice,
     count,
+    has_symbols,
     integer,
     is_sequence,
     paddings,
@@ -37,11 +39,12 @@ from unsample.geometry.arguments import (
     shown,
     wanted_size,
 )
-from unsample.geometry.plan import Plan, cached_plan
+from unsample.geometry.plan import Plan, cached_plan, plan_of_windows
 from unsample.geometry.reach import check_reach, settled
-from unsample.geometry.sizes import windows_over, windows_under
-from unsample.geometry.window import Tap
+from unsample.geometry.sizes import check_border, windows_over, windows_under
+from unsample.geometry.window import Tap, Window
 from unsample.native import conv as conv_kernels
+from unsample.operation import Operation, Pair, Shape, same_call, sized_call
 
 
 def plan_conv(
@@ -56,19 +59,11 @@ def plan_conv(
     padding_mode: PaddingMode = "zeros",
 ) -> Plan:
     """The plan of `conv` for an input and a weight of these shapes."""
-    shape, weight = tuple(shape), tuple(weight_shape)
-    rank, groups = _weight_rank("conv", weight, groups)
-    steps = _steps("conv", rank, stride, padding, dilation, padding_mode)
-    leading, channels, fine = _split("conv", "x", shape, weight, rank)
-    if channels != weight[1] * groups:
-        raise ShapeError(
-            f"conv: weight has {count(weight[1] * groups, 'input channel')}, x has {channels} "
-            f"(x is {shape}, weight is {weight}, groups {groups})"
-        )
-    _check_bias("conv", bias_shape, weight[0])
-    windows = settled(windows_over("conv", fine, weight[2:], *steps))
-    output = (*leading, weight[0], *(window.coarse for window in windows))
-    return Plan("conv", shape, output, windows, products=math.prod(leading) * weight[0] * weight[1])
+    words: dict[str, Any] = {"groups": groups, "padding_mode": padding_mode}
+    windows = conv_windows(
+        shape, weight_shape, bias_shape, stride=stride, padding=padding, dilation=dilation, **words
+    )
+    return plan_conv_over(shape, weight_shape, bias_shape, windows, **words)
 
 
 def plan_conv_transpose(
@@ -86,33 +81,20 @@ def plan_conv_transpose(
     padding_mode: PaddingMode = "zeros",
 ) -> Plan:
     """The plan of `conv_transpose` for an input and a weight of these shapes."""
-    operation = "conv_transpose"
-    shape, weight = tuple(shape), tuple(weight_shape)
-    rank, groups = _weight_rank(operation, weight, groups)
-    steps = _steps(operation, rank, stride, padding, dilation, padding_mode)
-    extra = per_axis(operation, "output_padding", output_padding, rank, minimum=0)
-    leading, channels, coarse = _split(operation, "y", shape, weight, rank)
-    if channels != weight[0]:
-        raise ShapeError(
-            f"{operation}: weight has {count(weight[0], 'input channel')}, y has {channels} "
-            f"(y is {shape}, weight is {weight})"
-        )
-    output_channels = weight[1] * groups
-    _check_bias(operation, bias_shape, output_channels)
-    size = wanted_size(operation, output_size, like, rank, (*leading, output_channels))
-    if any(extra):
-        if size is not None or isinstance(steps[1], str):
-            given = "output_size or like" if size is not None else f"padding {steps[1]!r}"
-            raise ShapeError(f"{operation}: output_padding must be 0 with {given}, got {output_padding!r}")
-        for more, s, d in zip(extra, steps[0], steps[2], strict=True):
-            if more >= max(s, d):
-                raise ShapeError(
-                    f"{operation}: output_padding must be smaller than stride or dilation, "
-                    f"got output_padding {extra}, stride {steps[0]}, dilation {steps[2]}"
-                )
-    windows = settled(windows_under(operation, coarse, weight[2:], *steps, extra, size))
-    output = (*leading, output_channels, *(window.fine for window in windows))
-    return Plan(operation, shape, output, windows, products=math.prod(leading) * weight[0] * weight[1])
+    words: dict[str, Any] = {"groups": groups, "padding_mode": padding_mode}
+    windows = transpose_windows(
+        shape,
+        weight_shape,
+        bias_shape,
+        stride=stride,
+        padding=padding,
+        output_padding=output_padding,
+        output_size=output_size,
+        like=like,
+        dilation=dilation,
+        **words,
+    )
+    return plan_transpose_over(shape, weight_shape, bias_shape, windows, **words)
 
 
 def plan_conv_weight_grad(
@@ -127,31 +109,206 @@ def plan_conv_weight_grad(
     padding_mode: PaddingMode = "zeros",
 ) -> Plan:
     """The plan of `conv_weight_grad` for x and y of these shapes; its output is the weight."""
-    operation = "conv_weight_grad"
-    shape, y_shape = tuple(shape), tuple(y_shape)
-    rank = len(kernel_size) if is_sequence(kernel_size) else len(shape) - 2
-    if rank < 1 or len(shape) - rank not in (1, 2) or len(y_shape) != len(shape):
+    words: dict[str, Any] = {"groups": groups, "padding_mode": padding_mode}
+    windows = weight_grad_windows(
+        shape, y_shape, kernel_size, stride=stride, padding=padding, dilation=dilation, **words
+    )
+    return plan_weight_grad_over(shape, y_shape, windows, **words)
+
+
+def conv_windows(
+    shape: Sequence[int],
+    weight_shape: Sequence[int],
+    bias_shape: Sequence[int] | None = None,
+    *,
+    stride: IntOrInts = 1,
+    padding: Padding = 0,
+    dilation: IntOrInts = 1,
+    groups: int = 1,
+    padding_mode: PaddingMode = "zeros",
+) -> tuple[Window, ...]:
+    """The windows of `conv`."""
+    weight = tuple(weight_shape)
+    rank, groups = _weight_rank("conv", weight, groups)
+    steps = _steps("conv", rank, stride, padding, dilation, padding_mode)
+    _check_conv(tuple(shape), weight, bias_shape, groups)
+    return windows_over("conv", shape[-rank:], weight[2:], *steps)
+
+
+def _check_conv(
+    shape: tuple[int, ...], weight: tuple[int, ...], bias: Sequence[int] | None, groups: int
+) -> None:
+    _, channels, _ = _split("conv", "x", shape, weight, len(weight) - 2)
+    if channels != weight[1] * groups:
         raise ShapeError(
-            f"{operation}: x and y must both be (N, C, *spatial), or both (C, *spatial) with one "
-            f"kernel_size per spatial axis, got x of shape {shape}, y of shape {y_shape} "
-            f"and kernel_size {shown(kernel_size)}"
+            f"conv: weight has {count(weight[1] * groups, 'input channel')}, x has {channels} "
+            f"(x is {shape}, weight is {weight}, groups {groups})"
         )
+    _check_bias("conv", bias, weight[0])
+
+
+def plan_conv_over(
+    shape: Sequence[int],
+    weight_shape: Sequence[int],
+    bias_shape: Sequence[int] | None,
+    windows: Sequence[Window],
+    groups: int,
+    padding_mode: PaddingMode,
+) -> Plan:
+    """The plan of `conv` with these windows, whatever mode they have."""
+    shape, weight = tuple(shape), tuple(weight_shape)
+    rank, groups = _weight_rank("conv", weight, groups)
+    _check_conv(shape, weight, bias_shape, groups)
+    windows = _bordered("conv", windows, weight[2:], padding_mode)
+    products = math.prod(shape[: -rank - 1]) * weight[0] * weight[1]
+    return plan_of_windows("conv", shape, windows, up=False, channels=weight[0], products=products)
+
+
+def transpose_windows(
+    shape: Sequence[int],
+    weight_shape: Sequence[int],
+    bias_shape: Sequence[int] | None = None,
+    *,
+    stride: IntOrInts = 1,
+    padding: Padding = 0,
+    output_padding: IntOrInts = 0,
+    output_size: Any = None,
+    like: Any = None,
+    dilation: IntOrInts = 1,
+    groups: int = 1,
+    padding_mode: PaddingMode = "zeros",
+) -> tuple[Window, ...]:
+    """The windows of `conv_transpose`."""
+    operation = "conv_transpose"
+    shape, weight = tuple(shape), tuple(weight_shape)
+    rank, groups = _weight_rank(operation, weight, groups)
+    steps = _steps(operation, rank, stride, padding, dilation, padding_mode)
+    extra = per_axis(operation, "output_padding", output_padding, rank, minimum=0)
+    _check_transpose(shape, weight, bias_shape, groups)
+    leading = (*shape[: -rank - 1], weight[1] * groups)
+    size = wanted_size(operation, output_size, like, rank, leading)
+    if any(extra):
+        if size is not None or isinstance(steps[1], str):
+            given = "output_size or like" if size is not None else f"padding {steps[1]!r}"
+            raise ShapeError(f"{operation}: output_padding must be 0 with {given}, got {output_padding!r}")
+        for more, s, d in zip(extra, steps[0], steps[2], strict=True):
+            if more >= max(s, d):
+                raise ShapeError(
+                    f"{operation}: output_padding must be smaller than stride or dilation, "
+                    f"got output_padding {extra}, stride {steps[0]}, dilation {steps[2]}"
+                )
+    return windows_under(operation, shape[-rank:], weight[2:], *steps, extra, size)
+
+
+def _check_transpose(
+    shape: tuple[int, ...], weight: tuple[int, ...], bias: Sequence[int] | None, groups: int
+) -> None:
+    operation = "conv_transpose"
+    _, channels, _ = _split(operation, "y", shape, weight, len(weight) - 2)
+    if channels != weight[0]:
+        raise ShapeError(
+            f"{operation}: weight has {count(weight[0], 'input channel')}, y has {channels} "
+            f"(y is {shape}, weight is {weight})"
+        )
+    _check_bias(operation, bias, weight[1] * groups)
+
+
+def plan_transpose_over(
+    shape: Sequence[int],
+    weight_shape: Sequence[int],
+    bias_shape: Sequence[int] | None,
+    windows: Sequence[Window],
+    groups: int,
+    padding_mode: PaddingMode,
+) -> Plan:
+    """The plan of `conv_transpose` with these windows, whatever mode they have."""
+    operation = "conv_transpose"
+    shape, weight = tuple(shape), tuple(weight_shape)
+    rank, groups = _weight_rank(operation, weight, groups)
+    _check_transpose(shape, weight, bias_shape, groups)
+    windows = _bordered(operation, windows, weight[2:], padding_mode)
+    products = math.prod(shape[: -rank - 1]) * weight[0] * weight[1]
+    channels = weight[1] * groups
+    return plan_of_windows(operation, shape, windows, up=True, channels=channels, products=products)
+
+
+def _bordered(
+    operation: str, windows: Sequence[Window], kernel: Sequence[int], padding_mode: PaddingMode
+) -> tuple[Window, ...]:
+    """The windows of a plan, with what padding holds."""
+    mode = choice(operation, "padding_mode", padding_mode, PADDING_MODES)
+    sizes = tuple(w.size for w in windows)
+    if sizes != tuple(kernel):
+        raise ShapeError(f"{operation}: windows must have the kernel {tuple(kernel)} of weight, got {sizes}")
+    bordered = settled(tuple(w if w.mode == mode else replace(w, mode=mode) for w in windows))
+    for axis, window in enumerate(bordered):
+        if not has_symbols(window.fine):
+            check_border(operation, axis, window)
+    return bordered
+
+
+def weight_grad_windows(
+    shape: Sequence[int],
+    y_shape: Sequence[int],
+    kernel_size: IntOrInts,
+    *,
+    stride: IntOrInts = 1,
+    padding: Padding = 0,
+    dilation: IntOrInts = 1,
+    groups: int = 1,
+    padding_mode: PaddingMode = "zeros",
+) -> tuple[Window, ...]:
+    """The windows of `conv_weight_grad`."""
+    operation = "conv_weight_grad"
+    rank = len(kernel_size) if is_sequence(kernel_size) else len(shape) - 2
+    _check_both(shape, y_shape, rank, kernel_size)
     kernel = per_axis(operation, "kernel_size", kernel_size, rank, minimum=1)
     groups = integer(operation, "groups", groups, minimum=1)
     steps = _steps(operation, rank, stride, padding, dilation, padding_mode)
-    c_x, c_y = shape[-rank - 1], y_shape[-rank - 1]
+    _check_groups(shape[-rank - 1], y_shape[-rank - 1], groups)
+    return windows_over(operation, shape[-rank:], kernel, *steps)
+
+
+def _check_both(shape: Sequence[int], y_shape: Sequence[int], rank: int, kernel_size: Any) -> None:
+    if rank < 1 or len(shape) - rank not in (1, 2) or len(y_shape) != len(shape):
+        raise ShapeError(
+            "conv_weight_grad: x and y must both be (N, C, *spatial), or both (C, *spatial) with one "
+            f"kernel_size per spatial axis, got x of shape {tuple(shape)}, y of shape {tuple(y_shape)} "
+            f"and kernel_size {shown(kernel_size)}"
+        )
+
+
+def _check_groups(c_x: int, c_y: int, groups: int) -> None:
     if c_x % groups or c_y % groups:
         raise ShapeError(
-            f"{operation}: groups must divide the channels of x and y, got {groups} for {c_x} and {c_y}"
+            f"conv_weight_grad: groups must divide the channels of x and y, got {groups} for {c_x} and {c_y}"
         )
-    windows = settled(windows_over(operation, shape[-rank:], kernel, *steps))
+
+
+def plan_weight_grad_over(
+    shape: Sequence[int],
+    y_shape: Sequence[int],
+    windows: Sequence[Window],
+    groups: int,
+    padding_mode: PaddingMode,
+) -> Plan:
+    """The plan of `conv_weight_grad` with these windows, whatever mode they have."""
+    operation = "conv_weight_grad"
+    shape, y_shape, rank = tuple(shape), tuple(y_shape), len(windows)
+    _check_both(shape, y_shape, rank, tuple(w.size for w in windows))
+    c_x, c_y = shape[-rank - 1], y_shape[-rank - 1]
+    _check_groups(c_x, c_y, integer(operation, "groups", groups, minimum=1))
+    kernel = tuple(w.size for w in windows)
+    windows = _bordered(operation, windows, kernel, padding_mode)
     expected = (*shape[: -rank - 1], c_y, *(window.coarse for window in windows))
-    if y_shape != expected:
-        raise ShapeError(
-            f"{operation}: y must have the shape {expected} that conv makes of x, got {y_shape} "
-            f"(x is {shape}, kernel_size {kernel})"
-        )
-    check_reach(operation, [y_shape[:-rank]], windows)  # y is neither the input nor the output of the plan
+    if not has_symbols(*shape, *y_shape):
+        if y_shape != expected:
+            raise ShapeError(
+                f"{operation}: y must have the shape {expected} that conv makes of x, got {y_shape} "
+                f"(x is {shape}, kernel_size {kernel})"
+            )
+        # y is neither the input nor the output of the plan
+        check_reach(operation, [y_shape[:-rank]], windows)
     products = math.prod(shape[: -rank - 1]) * c_y * (c_x // groups)
     return Plan(operation, shape, (c_y, c_x // groups, *kernel), windows, products=products)
 
@@ -619,3 +776,93 @@ def _finish(xp: Any, out: Any, bias: Any, plan: Plan, dtype: Any) -> Any:
         out = out + xp.reshape(xp.astype(bias, out.dtype), (-1, *(1,) * plan.rank))
     out = xp.astype(out, result_dtype(out.dtype, dtype))
     return xp.reshape(out, plan.output_shape)
+
+
+def conv_of_weight(weight: Any, x: Any, kernel_size: Any = None, **kwargs: Any) -> Any:
+    """`conv(x, weight)` as a function of its weight; `kernel_size` is the weight's own."""
+    return conv(x, weight, **kwargs)
+
+
+def weight_grad_of_y(y: Any, x: Any, kernel_size: Any, **kwargs: Any) -> Any:
+    """`conv_weight_grad(x, y, kernel_size)` as a function of y."""
+    return conv_weight_grad(x, y, kernel_size, **kwargs)
+
+
+def _plan_conv(shape: Shape, weight: Any, **kwargs: Any) -> Plan:
+    return plan_conv(shape, weight.shape, **kwargs)
+
+
+def _plan_conv_transpose(shape: Shape, weight: Any, **kwargs: Any) -> Plan:
+    return plan_conv_transpose(shape, weight.shape, **kwargs)
+
+
+def _plan_conv_of_weight(shape: Shape, x: Any, kernel_size: Any = None, **kwargs: Any) -> Plan:
+    return replace(plan_conv(x.shape, shape, **kwargs), input_shape=shape)
+
+
+def _plan_weight_grad_of_y(shape: Shape, x: Any, kernel_size: Any, **kwargs: Any) -> Plan:
+    return replace(plan_conv_weight_grad(x.shape, shape, kernel_size, **kwargs), input_shape=shape)
+
+
+_OF_BOTH: dict[str, Any] = {
+    "words": {"groups": "int"},
+    "plan_words": {"padding_mode": "str"},
+    "sums": True,
+    "kinds": SUMS,
+}
+
+OPERATIONS = (
+    Operation(
+        conv_transpose,
+        plan_conv_transpose,
+        transpose_windows,
+        plan_transpose_over,
+        conv_transpose_as_planned,
+        conv_transpose_definition,
+        partner="conv",
+        arrays=("y", "weight", "bias"),
+        up=True,
+        **_OF_BOTH,
+    ),
+    Operation(
+        conv,
+        plan_conv,
+        conv_windows,
+        plan_conv_over,
+        conv_as_planned,
+        conv_definition,
+        partner="conv_transpose",
+        arrays=("x", "weight", "bias"),
+        **_OF_BOTH,
+    ),
+    Operation(
+        conv_weight_grad,
+        plan_conv_weight_grad,
+        weight_grad_windows,
+        plan_weight_grad_over,
+        weight_grad_as_planned,
+        weight_grad_definition,
+        arrays=("x", "y"),
+        **_OF_BOTH,
+    ),
+)
+PAIRS = (
+    Pair(
+        "conv_transpose",
+        conv,
+        conv_transpose,
+        _plan_conv,
+        _plan_conv_transpose,
+        sized_call,
+        "a learned matrix on every tap",
+    ),
+    Pair(
+        "conv_weight_grad",
+        conv_of_weight,
+        weight_grad_of_y,
+        _plan_conv_of_weight,
+        _plan_weight_grad_of_y,
+        same_call,
+        "the same form, its weight the unknown",
+    ),
+)

@@ -1,6 +1,7 @@
 """Bed of nails and its transpose, decimation: weight 1 on one tap, nothing on the others."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal, get_args
 
 from unsample.arrays import dispatch
@@ -8,10 +9,19 @@ from unsample.arrays.library import ArrayT, namespace, native_order, zeros
 from unsample.arrays.out import check_out, placed
 from unsample.arrays.stamp import place_tap, slice_tap
 from unsample.errors import ShapeError
-from unsample.geometry.arguments import choice, is_sequence, per_axis, rank_of, wanted_size
-from unsample.geometry.plan import Plan, cached_plan
+from unsample.geometry.arguments import (
+    IntOrInts,
+    choice,
+    has_symbols,
+    is_sequence,
+    per_axis,
+    rank_of,
+    wanted_size,
+)
+from unsample.geometry.plan import Plan, cached_plan, plan_of_windows
 from unsample.geometry.window import Window
 from unsample.native import moves
+from unsample.operation import Operation, Pair, sized_call
 
 NailWord = Literal["corner", "center"]
 NAIL_WORDS: tuple[NailWord, ...] = get_args(NailWord)
@@ -20,54 +30,80 @@ At = int | Sequence[int] | NailWord
 
 def plan_bed_of_nails(
     shape: Sequence[int],
-    factor: int | Sequence[int],
+    factor: IntOrInts,
     *,
     at: At = 0,
     output_size: Any = None,
     like: Any = None,
 ) -> Plan:
     """The plan of `bed_of_nails` for an input of `shape`."""
-    shape = tuple(shape)
+    windows = nails_windows(shape, factor, at=at, output_size=output_size, like=like)
+    return plan_nails_over(shape, windows)
+
+
+def plan_decimate(shape: Sequence[int], factor: IntOrInts, *, at: At = 0) -> Plan:
+    """The plan of `decimate` for an input of `shape`."""
+    return plan_decimate_over(shape, decimate_windows(shape, factor, at=at))
+
+
+def nails_windows(
+    shape: Sequence[int], factor: IntOrInts, *, at: At = 0, output_size: Any = None, like: Any = None
+) -> tuple[Window, ...]:
+    """The windows of `bed_of_nails`: one tap in every block."""
     rank = rank_of("bed_of_nails", "factor", factor, shape)
     factors = per_axis("bed_of_nails", "factor", factor, rank, minimum=1)
     nails = _nails("bed_of_nails", at, factors)
-    leading, coarse = shape[:-rank], shape[-rank:]
-    size = wanted_size("bed_of_nails", output_size, like, rank, leading)
-    windows = []
-    for axis, (m, f, nail) in enumerate(zip(coarse, factors, nails, strict=True)):
-        low = (m - 1) * f + nail + 1 if m else 0
-        high = m * f + nail
-        n = m * f if size is None else size[axis]
-        if not low <= n <= high:
-            raise ShapeError(
-                f"bed_of_nails: output_size must be from {low} to {high} on spatial axis {axis} "
-                f"(input size {m}, factor {f}, at {nail}), got {n}"
-            )
-        windows.append(_window(n, m, f, nail))
-    return Plan("bed_of_nails", shape, leading + tuple(w.fine for w in windows), tuple(windows))
+    coarse = shape[-rank:]
+    size = wanted_size("bed_of_nails", output_size, like, rank, shape[:-rank])
+    if size is None:
+        size = tuple(m * f for m, f in zip(coarse, factors, strict=True))
+    return tuple(map(_window, size, coarse, factors, nails))
 
 
-def plan_decimate(shape: Sequence[int], factor: int | Sequence[int], *, at: At = 0) -> Plan:
-    """The plan of `decimate` for an input of `shape`."""
-    shape = tuple(shape)
+def decimate_windows(shape: Sequence[int], factor: IntOrInts, *, at: At = 0) -> tuple[Window, ...]:
+    """The windows of `decimate`: one tap in every block."""
     rank = rank_of("decimate", "factor", factor, shape, "y")
     factors = per_axis("decimate", "factor", factor, rank, minimum=1)
     nails = _nails("decimate", at, factors)
-    leading, fine = shape[:-rank], shape[-rank:]
-    windows = tuple(
-        _window(n, max(0, -(-(n - nail) // f)), f, nail)
-        for n, f, nail in zip(fine, factors, nails, strict=True)
-    )
-    return Plan("decimate", shape, leading + tuple(w.coarse for w in windows), windows)
+    # A block counts where it reaches its nail: ceil((n - nail) / f), which is not below 0 as nail < f.
+    coarse = [(n - nail + f - 1) // f for n, f, nail in zip(shape[-rank:], factors, nails, strict=True)]
+    return tuple(map(_window, shape[-rank:], coarse, factors, nails))
 
 
 def _window(fine: int, coarse: int, factor: int, nail: int) -> Window:
-    """One tap every `factor` elements, the first at `nail`: a negative padding of `nail` before.
+    """One tap every `factor` elements, the first at `nail`: a negative padding of `nail` before."""
+    return Window(fine, coarse, size=1, stride=factor, before=-nail)
 
-    A block that is the only one need not be longer than the axis.
-    """
-    stride = factor if coarse > 1 else min(factor, max(fine, 1))
-    return Window(fine, coarse, size=1, stride=stride, before=-nail, after=0)
+
+def plan_nails_over(shape: Sequence[int], windows: tuple[Window, ...]) -> Plan:
+    """The plan of `bed_of_nails` with these windows."""
+    for axis, w in enumerate(windows):
+        if has_symbols(w.fine, w.coarse):
+            break
+        low = (w.coarse - 1) * w.stride - w.before + 1 if w.coarse else 0
+        high = w.coarse * w.stride - w.before
+        if not low <= w.fine <= high:
+            raise ShapeError(
+                f"bed_of_nails: output_size must be from {low} to {high} on spatial axis {axis} "
+                f"(input size {w.coarse}, factor {w.stride}, at {-w.before}), got {w.fine}"
+            )
+    return plan_of_windows("bed_of_nails", shape, _short(windows), up=True)
+
+
+def plan_decimate_over(shape: Sequence[int], windows: tuple[Window, ...]) -> Plan:
+    """The plan of `decimate` with these windows."""
+    return plan_of_windows("decimate", shape, _short(windows), up=False)
+
+
+def _short(windows: tuple[Window, ...]) -> tuple[Window, ...]:
+    """A block that is the only one need not be longer than the axis."""
+    return tuple(map(_short_one, windows))
+
+
+def _short_one(w: Window) -> Window:
+    if has_symbols(w.fine, w.coarse) or w.coarse > 1:
+        return w
+    return replace(w, stride=min(w.stride, max(w.fine, 1)))
 
 
 def _nails(operation: str, at: At, factors: tuple[int, ...]) -> tuple[int, ...]:
@@ -86,7 +122,7 @@ def _nails(operation: str, at: At, factors: tuple[int, ...]) -> tuple[int, ...]:
 
 def bed_of_nails(
     x: ArrayT,
-    factor: int | Sequence[int],
+    factor: IntOrInts,
     *,
     at: At = 0,
     output_size: Any = None,
@@ -145,12 +181,12 @@ def bed_of_nails(
     if dispatch.is_tensor(x):
         words = {"at": at, "output_size": output_size, "like": like}
         return dispatch.door("bed_of_nails")(x, factor, **words, out=out)  # type: ignore[no-any-return]
-    namespace("bed_of_nails", x=x)
+    xp = namespace("bed_of_nails", x=x)
     plan = cached_plan(plan_bed_of_nails, (x.shape,), factor, at=at, output_size=output_size, like=like)
-    return nails_as_planned(x, plan, out)
+    return nails_as_planned(xp, x, plan, out)
 
 
-def nails_as_planned(x: ArrayT, plan: Plan, out: ArrayT | None) -> ArrayT:
+def nails_as_planned(xp: Any, x: ArrayT, plan: Plan, out: ArrayT | None) -> ArrayT:
     """`bed_of_nails` by its kernel, or by its definition."""
     if out is not None:
         check_out("bed_of_nails", out, plan.output_shape, native_order(x.dtype), x=x)
@@ -168,7 +204,7 @@ def nails_definition(x: Any, plan: Plan) -> Any:
     return done
 
 
-def decimate(y: ArrayT, factor: int | Sequence[int], *, at: At = 0, out: ArrayT | None = None) -> ArrayT:
+def decimate(y: ArrayT, factor: IntOrInts, *, at: At = 0, out: ArrayT | None = None) -> ArrayT:
     """Keep one element of every block.
 
         out[..., i] = y[..., i * factor + at]
@@ -204,11 +240,11 @@ def decimate(y: ArrayT, factor: int | Sequence[int], *, at: At = 0, out: ArrayT 
     """
     if dispatch.is_tensor(y):
         return dispatch.door("decimate")(y, factor, at=at, out=out)  # type: ignore[no-any-return]
-    namespace("decimate", y=y)
-    return decimate_as_planned(y, cached_plan(plan_decimate, (y.shape,), factor, at=at), out)
+    xp = namespace("decimate", y=y)
+    return decimate_as_planned(xp, y, cached_plan(plan_decimate, (y.shape,), factor, at=at), out)
 
 
-def decimate_as_planned(y: ArrayT, plan: Plan, out: ArrayT | None) -> ArrayT:
+def decimate_as_planned(xp: Any, y: ArrayT, plan: Plan, out: ArrayT | None) -> ArrayT:
     """`decimate` by its kernel, or by its definition."""
     if out is not None:
         check_out("decimate", out, plan.output_shape, native_order(y.dtype), y=y)
@@ -224,3 +260,40 @@ def decimate_definition(y: Any, plan: Plan) -> Any:
     for tap in plan.taps():
         done = place_tap(done, tap.coarse, slice_tap(y, tap.fine))
     return done
+
+
+OPERATIONS = (
+    Operation(
+        bed_of_nails,
+        plan_bed_of_nails,
+        nails_windows,
+        plan_nails_over,
+        nails_as_planned,
+        nails_definition,
+        partner="decimate",
+        up=True,
+        lies="nails",
+    ),
+    Operation(
+        decimate,
+        plan_decimate,
+        decimate_windows,
+        plan_decimate_over,
+        decimate_as_planned,
+        decimate_definition,
+        arrays=("y",),
+        partner="bed_of_nails",
+        lies="nails",
+    ),
+)
+PAIRS = (
+    Pair(
+        "bed_of_nails",
+        decimate,
+        bed_of_nails,
+        plan_decimate,
+        plan_bed_of_nails,
+        sized_call,
+        "1 on one tap, always the same",
+    ),
+)

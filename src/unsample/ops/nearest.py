@@ -7,42 +7,50 @@ from unsample.arrays import dispatch
 from unsample.arrays.library import ArrayT, namespace, native_order, result_dtype, sum_dtype, zeros
 from unsample.arrays.out import check_out, placed
 from unsample.arrays.stamp import add_tap, along, place_tap, slice_tap
-from unsample.errors import ShapeError
-from unsample.geometry.arguments import count, per_axis, rank_of
-from unsample.geometry.plan import Plan, cached_plan
+from unsample.geometry.arguments import IntOrInts, per_axis, rank_of
+from unsample.geometry.plan import Plan, cached_plan, plan_of_windows
+from unsample.geometry.sizes import blocks_over, blocks_under, check_divides
 from unsample.geometry.window import AnyWindow, Window
 from unsample.native import moves
+from unsample.operation import Operation, Pair, same_call
 
 
-def plan_nearest(shape: Sequence[int], factor: int | Sequence[int]) -> Plan:
+def plan_nearest(shape: Sequence[int], factor: IntOrInts) -> Plan:
     """The plan of `nearest` for an input of `shape`."""
-    return _plan("nearest", "x", tuple(shape), factor)
+    return plan_nearest_over(shape, nearest_windows(shape, factor))
 
 
-def plan_window_sum(shape: Sequence[int], factor: int | Sequence[int]) -> Plan:
+def plan_window_sum(shape: Sequence[int], factor: IntOrInts) -> Plan:
     """The plan of `window_sum` for an input of `shape`."""
-    return _plan("window_sum", "y", tuple(shape), factor)
+    return plan_window_sum_over(shape, window_sum_windows(shape, factor))
 
 
-def _plan(operation: str, array: str, shape: tuple[int, ...], factor: int | Sequence[int]) -> Plan:
-    rank = rank_of(operation, "factor", factor, shape, array)
-    factors = per_axis(operation, "factor", factor, rank, minimum=1)
-    leading, spatial = shape[:-rank], shape[-rank:]
-    if operation == "nearest":
-        windows = tuple(Window(n * f, n, f, f) for n, f in zip(spatial, factors, strict=True))
-        output = tuple(window.fine for window in windows)
-    else:
-        if any(n % f for n, f in zip(spatial, factors, strict=True)):
-            raise ShapeError(
-                f"{operation}: the last {count(rank, 'axis')} of y must be divisible by factor {factors}, "
-                f"got y of shape {shape}"
-            )
-        windows = tuple(Window(n, n // f, f, f) for n, f in zip(spatial, factors, strict=True))
-        output = tuple(window.coarse for window in windows)
-    return Plan(operation, shape, leading + output, windows)
+def nearest_windows(shape: Sequence[int], factor: IntOrInts) -> tuple[Window, ...]:
+    """The windows of `nearest`, one a block."""
+    rank = rank_of("nearest", "factor", factor, shape)
+    factors = per_axis("nearest", "factor", factor, rank, minimum=1)
+    return blocks_under(shape[-rank:], factors)
 
 
-def nearest(x: ArrayT, factor: int | Sequence[int], *, out: ArrayT | None = None) -> ArrayT:
+def window_sum_windows(shape: Sequence[int], factor: IntOrInts) -> tuple[Window, ...]:
+    """The windows of `window_sum`, one a block."""
+    rank = rank_of("window_sum", "factor", factor, shape, "y")
+    factors = per_axis("window_sum", "factor", factor, rank, minimum=1)
+    return blocks_over(shape[-rank:], factors)
+
+
+def plan_nearest_over(shape: Sequence[int], windows: tuple[Window, ...]) -> Plan:
+    """The plan of `nearest` with these windows."""
+    return plan_of_windows("nearest", shape, windows, up=True)
+
+
+def plan_window_sum_over(shape: Sequence[int], windows: tuple[Window, ...]) -> Plan:
+    """The plan of `window_sum` with these windows."""
+    check_divides("window_sum", shape, windows)
+    return plan_of_windows("window_sum", shape, windows, up=False)
+
+
+def nearest(x: ArrayT, factor: IntOrInts, *, out: ArrayT | None = None) -> ArrayT:
     """Repeat every element over a block of `factor` elements per axis.
 
         out[..., i] = x[..., i // factor]
@@ -87,11 +95,11 @@ def nearest(x: ArrayT, factor: int | Sequence[int], *, out: ArrayT | None = None
     """
     if dispatch.is_tensor(x):
         return dispatch.door("nearest")(x, factor, out=out)  # type: ignore[no-any-return]
-    namespace("nearest", x=x)
-    return nearest_as_planned(x, cached_plan(plan_nearest, (x.shape,), factor), out)
+    xp = namespace("nearest", x=x)
+    return nearest_as_planned(xp, x, cached_plan(plan_nearest, (x.shape,), factor), out)
 
 
-def nearest_as_planned(x: ArrayT, plan: Plan, out: ArrayT | None) -> ArrayT:
+def nearest_as_planned(xp: Any, x: ArrayT, plan: Plan, out: ArrayT | None) -> ArrayT:
     """`nearest` by its kernel, or by its definition."""
     if out is not None:
         check_out("nearest", out, plan.output_shape, native_order(x.dtype), x=x)
@@ -115,7 +123,7 @@ def nearest_definition(x: Any, plan: Plan) -> Any:
     return done
 
 
-def window_sum(y: ArrayT, factor: int | Sequence[int], *, out: ArrayT | None = None) -> ArrayT:
+def window_sum(y: ArrayT, factor: IntOrInts, *, out: ArrayT | None = None) -> ArrayT:
     """Sum every block of `factor` elements per axis: average pooling times the block size.
 
         out[..., i] = sum over t < factor of y[..., i * factor + t]
@@ -194,3 +202,31 @@ def _axis_by_axis(
     for axis, window in enumerate(plan.windows):
         current[axis - plan.rank] = window.fine if up else window.coarse
         yield axis, window, tuple(current)
+
+
+OPERATIONS = (
+    Operation(
+        nearest,
+        plan_nearest,
+        nearest_windows,
+        plan_nearest_over,
+        nearest_as_planned,
+        nearest_definition,
+        partner="window_sum",
+        up=True,
+        lies="blocks",
+    ),
+    Operation(
+        window_sum,
+        plan_window_sum,
+        window_sum_windows,
+        plan_window_sum_over,
+        window_sum_as_planned,
+        window_sum_definition,
+        arrays=("y",),
+        partner="nearest",
+        lies="blocks",
+        sums=True,
+    ),
+)
+PAIRS = (Pair("nearest", window_sum, nearest, plan_window_sum, plan_nearest, same_call, "1 on every tap"),)

@@ -17,46 +17,75 @@ from unsample.arrays.library import (
 )
 from unsample.arrays.out import check_out, check_pair, placed
 from unsample.arrays.stamp import along, place_tap, slice_tap
-from unsample.geometry.arguments import PoolPadding, describe, rank_of
-from unsample.geometry.plan import Plan, cached_plan
+from unsample.geometry.arguments import IntOrInts, PoolPadding, describe, rank_of
+from unsample.geometry.plan import Plan, cached_plan, plan_of_windows
+from unsample.geometry.reach import settled
 from unsample.geometry.window import AnyWindow, positions
-from unsample.interop.switch_indices import pool_windows
+from unsample.interop.switch_indices import written_windows
 from unsample.native import moves
+from unsample.operation import Operation, Pair
 from unsample.switches import Switches, switch_dtype
 
 
 def plan_max_pool(
     shape: Sequence[int],
-    kernel_size: int | Sequence[int],
+    kernel_size: IntOrInts,
     *,
-    stride: int | Sequence[int] | None = None,
+    stride: IntOrInts | None = None,
     padding: PoolPadding = 0,
-    dilation: int | Sequence[int] = 1,
+    dilation: IntOrInts = 1,
     ceil_mode: bool = False,
 ) -> Plan:
     """The plan of `max_pool` for an input of `shape`."""
-    shape = tuple(shape)
-    rank = rank_of("max_pool", "kernel_size", kernel_size, shape)
-    windows = pool_windows("max_pool", shape[-rank:], kernel_size, stride, padding, dilation, ceil_mode)
-    return Plan("max_pool", shape, shape[:-rank] + tuple(w.coarse for w in windows), windows)
+    windows = max_pool_windows(
+        shape, kernel_size, stride=stride, padding=padding, dilation=dilation, ceil_mode=ceil_mode
+    )
+    return plan_max_pool_over(shape, windows, ceil_mode)
 
 
-def plan_adaptive_max_pool(shape: Sequence[int], output_size: int | Sequence[int]) -> Plan:
+def plan_adaptive_max_pool(shape: Sequence[int], output_size: IntOrInts) -> Plan:
     """The plan of `adaptive_max_pool` for an input of `shape`."""
-    shape = tuple(shape)
+    return plan_adaptive_over(shape, adaptive_windows(shape, output_size))
+
+
+def max_pool_windows(
+    shape: Sequence[int],
+    kernel_size: IntOrInts,
+    *,
+    stride: IntOrInts | None = None,
+    padding: PoolPadding = 0,
+    dilation: IntOrInts = 1,
+    ceil_mode: bool = False,
+) -> tuple[AnyWindow, ...]:
+    """The windows of `max_pool`."""
+    rank = rank_of("max_pool", "kernel_size", kernel_size, shape)
+    return written_windows("max_pool", shape[-rank:], kernel_size, stride, padding, dilation, ceil_mode)
+
+
+def adaptive_windows(shape: Sequence[int], output_size: IntOrInts) -> tuple[AnyWindow, ...]:
+    """The windows of `adaptive_max_pool`."""
     rank = rank_of("adaptive_max_pool", "output_size", output_size, shape)
-    windows = pool_windows("adaptive_max_pool", shape[-rank:], output_size=output_size)
-    return Plan("adaptive_max_pool", shape, shape[:-rank] + tuple(w.coarse for w in windows), windows)
+    return written_windows("adaptive_max_pool", shape[-rank:], output_size=output_size)
+
+
+def plan_max_pool_over(shape: Sequence[int], windows: tuple[AnyWindow, ...], ceil_mode: bool) -> Plan:
+    """The plan of `max_pool` with these windows, which `ceil_mode` was part of."""
+    return plan_of_windows("max_pool", shape, settled(windows), up=False)
+
+
+def plan_adaptive_over(shape: Sequence[int], windows: tuple[AnyWindow, ...]) -> Plan:
+    """The plan of `adaptive_max_pool` with these windows."""
+    return plan_of_windows("adaptive_max_pool", shape, windows, up=False)
 
 
 @overload
 def max_pool(
     x: ArrayT,
-    kernel_size: int | Sequence[int],
+    kernel_size: IntOrInts,
     *,
-    stride: int | Sequence[int] | None = None,
+    stride: IntOrInts | None = None,
     padding: PoolPadding = 0,
-    dilation: int | Sequence[int] = 1,
+    dilation: IntOrInts = 1,
     ceil_mode: bool = False,
     return_switches: Literal[True] = True,
     out: Any = None,
@@ -64,11 +93,11 @@ def max_pool(
 @overload
 def max_pool(
     x: ArrayT,
-    kernel_size: int | Sequence[int],
+    kernel_size: IntOrInts,
     *,
-    stride: int | Sequence[int] | None = None,
+    stride: IntOrInts | None = None,
     padding: PoolPadding = 0,
-    dilation: int | Sequence[int] = 1,
+    dilation: IntOrInts = 1,
     ceil_mode: bool = False,
     return_switches: Literal[False],
     out: Any = None,
@@ -76,22 +105,22 @@ def max_pool(
 @overload
 def max_pool(
     x: ArrayT,
-    kernel_size: int | Sequence[int],
+    kernel_size: IntOrInts,
     *,
-    stride: int | Sequence[int] | None = None,
+    stride: IntOrInts | None = None,
     padding: PoolPadding = 0,
-    dilation: int | Sequence[int] = 1,
+    dilation: IntOrInts = 1,
     ceil_mode: bool = False,
     return_switches: bool,
     out: Any = None,
 ) -> tuple[ArrayT, Switches] | ArrayT: ...
 def max_pool(
     x: ArrayT,
-    kernel_size: int | Sequence[int],
+    kernel_size: IntOrInts,
     *,
-    stride: int | Sequence[int] | None = None,
+    stride: IntOrInts | None = None,
     padding: PoolPadding = 0,
-    dilation: int | Sequence[int] = 1,
+    dilation: IntOrInts = 1,
     ceil_mode: bool = False,
     return_switches: bool = True,
     out: Any = None,
@@ -170,28 +199,27 @@ def max_pool(
         dilation=dilation,
         ceil_mode=ceil_mode,
     )
-    pooled: tuple[ArrayT, Switches] | ArrayT = pool_as_planned(xp, x, plan, return_switches, out)
-    return pooled
+    return _pooled(pool_as_planned(xp, x, plan, return_switches, out), plan)  # type: ignore[no-any-return]
 
 
 @overload
 def adaptive_max_pool(
     x: ArrayT,
-    output_size: int | Sequence[int],
+    output_size: IntOrInts,
     *,
     return_switches: Literal[True] = True,
     out: Any = None,
 ) -> tuple[ArrayT, Switches]: ...
 @overload
 def adaptive_max_pool(
-    x: ArrayT, output_size: int | Sequence[int], *, return_switches: Literal[False], out: Any = None
+    x: ArrayT, output_size: IntOrInts, *, return_switches: Literal[False], out: Any = None
 ) -> ArrayT: ...
 @overload
 def adaptive_max_pool(
-    x: ArrayT, output_size: int | Sequence[int], *, return_switches: bool, out: Any = None
+    x: ArrayT, output_size: IntOrInts, *, return_switches: bool, out: Any = None
 ) -> tuple[ArrayT, Switches] | ArrayT: ...
 def adaptive_max_pool(
-    x: ArrayT, output_size: int | Sequence[int], *, return_switches: bool = True, out: Any = None
+    x: ArrayT, output_size: IntOrInts, *, return_switches: bool = True, out: Any = None
 ) -> tuple[ArrayT, Switches] | ArrayT:
     """Max pooling into a given number of windows, whatever the size.
 
@@ -237,12 +265,17 @@ def adaptive_max_pool(
         return pool(x, output_size, return_switches=return_switches, out=out)  # type: ignore[no-any-return]
     xp = namespace("adaptive_max_pool", ORDERED, x=x)
     plan = cached_plan(plan_adaptive_max_pool, (x.shape,), output_size)
-    pooled: tuple[ArrayT, Switches] | ArrayT = pool_as_planned(xp, x, plan, return_switches, out)
-    return pooled
+    return _pooled(pool_as_planned(xp, x, plan, return_switches, out), plan)  # type: ignore[no-any-return]
 
 
-def pool_as_planned(xp: Any, x: Any, plan: Plan, remember: bool, out: Any) -> Any:
-    """Values and switches, or the values alone, by the kernel or by the definition."""
+def _pooled(found: tuple[Any, Any], plan: Plan) -> Any:
+    """Values and switches, or the values alone where there are no taps."""
+    values, taps = found
+    return values if taps is None else (values, Switches(taps, plan.windows))
+
+
+def pool_as_planned(xp: Any, x: Any, plan: Plan, remember: bool, out: Any) -> tuple[Any, Any]:
+    """Values and taps, or the values and None, by the kernel or by the definition."""
     if not isinstance(remember, bool | np.bool_):
         raise TypeError(f"{plan.operation}: return_switches must be a bool, got {describe(remember)}")
     dtype = _dtype_of(xp, switch_dtype(plan.windows))
@@ -255,7 +288,12 @@ def pool_as_planned(xp: Any, x: Any, plan: Plan, remember: bool, out: Any) -> An
     else:
         best, winner = dispatch.implementation(pool_definition, x)(x, plan, remember)
         values, taps = placed(best, values), placed(winner, taps)
-    return (values, Switches(taps, plan.windows)) if remember else values
+    return values, taps if remember else None
+
+
+def remembered_pool(xp: Any, x: Any, plan: Plan, out: Any) -> tuple[Any, Any]:
+    """Values and taps."""
+    return pool_as_planned(xp, x, plan, True, out)
 
 
 def _dtype_of(xp: Any, name: str) -> Any:
@@ -308,3 +346,29 @@ def _pool_axis(
         best = place_tap(best, coarse, xp.where(wins, value, old))
         winner = place_tap(winner, coarse, xp.where(wins, number, slice_tap(winner, coarse)))
     return best, winner
+
+
+OPERATIONS = (
+    Operation(
+        max_pool,
+        plan_max_pool,
+        max_pool_windows,
+        plan_max_pool_over,
+        remembered_pool,
+        pool_definition,
+        plan_words={"ceil_mode": "bool"},
+        lies="pooled",
+        kinds=ORDERED,
+    ),
+    Operation(
+        adaptive_max_pool,
+        plan_adaptive_max_pool,
+        adaptive_windows,
+        plan_adaptive_over,
+        remembered_pool,
+        pool_definition,
+        lies="pooled",
+        kinds=ORDERED,
+    ),
+)
+PAIRS: tuple[Pair, ...] = ()  # it makes the switches of max_unpool, and is no direction of a pair

@@ -26,10 +26,23 @@ from unsample.arrays.library import (
 from unsample.arrays.out import check_out, placed
 from unsample.arrays.stamp import add_tap, along, place_tap, slice_tap
 from unsample.errors import ShapeError
-from unsample.geometry.arguments import choice, describe, is_bool, is_sequence, per_axis, rank_of, shown
+from unsample.geometry.arguments import (
+    choice,
+    describe,
+    has_symbols,
+    is_bool,
+    is_sequence,
+    per_axis,
+    rank_of,
+    shown,
+)
 from unsample.geometry.plan import Plan, cached_plan
 from unsample.geometry.resample import CONVENTIONS, METHODS, Convention, Method, Resample, check_axis
 from unsample.native import moves
+from unsample.operation import Call, Operation, Pair, Shape
+
+# Source and target size of every spatial axis.
+Axes = tuple[tuple[int, int], ...]
 
 
 def plan_resize(
@@ -42,19 +55,11 @@ def plan_resize(
     antialias: bool = False,
 ) -> Plan:
     """The plan of `resize` for an input of `shape`."""
-    shape = tuple(shape)
-    _check_words("resize", method, convention, antialias)
-    if (output_size is None) == (factor is None):
-        raise ShapeError("resize: exactly one of output_size and factor must be given")
-    if output_size is not None:
-        rank = rank_of("resize", "output_size", output_size, shape, "x")
-        target = per_axis("resize", "output_size", output_size, rank, minimum=0)
-    else:
-        rank = rank_of("resize", "factor", factor, shape, "x")
-        factors = tuple(factor) if is_sequence(factor) else (factor,) * rank
-        exact = [_rational(each) for each in factors]
-        target = tuple(math.floor(n * f) for n, f in zip(_last(shape, rank), exact, strict=True))
-    return _plan("resize", shape, _last(shape, rank), target, (method, convention, antialias))
+    words = method, convention, antialias
+    axes = resize_axes(
+        shape, output_size, factor=factor, method=method, convention=convention, antialias=antialias
+    )
+    return plan_resize_over(shape, axes, *words)
 
 
 def plan_resize_transpose(
@@ -66,36 +71,85 @@ def plan_resize_transpose(
     antialias: bool = False,
 ) -> Plan:
     """The plan of `resize_transpose` for an input of `shape`."""
-    shape = tuple(shape)
+    words = method, convention, antialias
+    axes = transposed_axes(shape, input_size, method=method, convention=convention, antialias=antialias)
+    return plan_transpose_over(shape, axes, *words)
+
+
+def resize_axes(
+    shape: Sequence[int],
+    output_size: Any = None,
+    *,
+    factor: Any = None,
+    method: Method = "linear",
+    convention: Convention = "half_pixel",
+    antialias: bool = False,
+) -> Axes:
+    """The size of every axis before and after `resize`."""
+    check_words("resize", method, convention, antialias)
+    if (output_size is None) == (factor is None):
+        raise ShapeError("resize: exactly one of output_size and factor must be given")
+    if output_size is not None:
+        rank = rank_of("resize", "output_size", output_size, shape, "x")
+        target = per_axis("resize", "output_size", output_size, rank, minimum=0)
+    else:
+        rank = rank_of("resize", "factor", factor, shape, "x")
+        factors = tuple(factor) if is_sequence(factor) else (factor,) * rank
+        ratios = [_ratio(each) for each in factors]
+        target = tuple(n * p // q for n, (p, q) in zip(_last(shape, rank), ratios, strict=True))
+    return tuple(zip(_last(shape, rank), target, strict=True))
+
+
+def transposed_axes(
+    shape: Sequence[int],
+    input_size: Any,
+    *,
+    method: Method = "linear",
+    convention: Convention = "half_pixel",
+    antialias: bool = False,
+) -> Axes:
+    """The size of every axis before and after the `resize` that this is the transpose of."""
     operation = "resize_transpose"
-    _check_words(operation, method, convention, antialias)
+    check_words(operation, method, convention, antialias)
     rank = rank_of(operation, "input_size", input_size, shape, "y")
     source = per_axis(operation, "input_size", input_size, rank, minimum=0)
-    return _plan(operation, shape, source, _last(shape, rank), (method, convention, antialias))
+    return tuple(zip(source, _last(shape, rank), strict=True))
 
 
-def _plan(
-    operation: str,
-    shape: tuple[int, ...],
-    source: tuple[int, ...],
-    target: tuple[int, ...],
-    words: tuple[Method, Convention, bool],
+def plan_resize_over(
+    shape: Sequence[int], axes: Axes, method: Method, convention: Convention, antialias: bool
 ) -> Plan:
+    """The plan of `resize` between these sizes."""
+    return _plan("resize", tuple(shape), axes, (method, convention, antialias))
+
+
+def plan_transpose_over(
+    shape: Sequence[int], axes: Axes, method: Method, convention: Convention, antialias: bool
+) -> Plan:
+    """The plan of `resize_transpose` between these sizes."""
+    return _plan("resize_transpose", tuple(shape), axes, (method, convention, antialias))
+
+
+def _plan(operation: str, shape: tuple[int, ...], axes: Axes, words: tuple[Method, Convention, bool]) -> Plan:
+    check_words(operation, *words)
     up = operation == "resize"
-    for axis, (n, m) in enumerate(zip(source, target, strict=True)):
+    source, target = tuple(n for n, _ in axes), tuple(m for _, m in axes)
+    leading = shape[: len(shape) - len(axes)]
+    plan = Plan(operation, shape, leading + (target if up else source))
+    if has_symbols(*source, *target):
+        return plan
+    for axis, (n, m) in enumerate(axes):
         if (n == 0) != (m == 0):
             raise ShapeError(
                 f"{operation}: an axis of length 0 must stay one, and no other may become one, "
                 f"got {n if up else m} to {m if up else n} on spatial axis {axis}"
             )
-    leading = shape[: len(shape) - len(source)]
-    plan = Plan(operation, shape, leading + (target if up else source))
     check_axis(operation, source + target)
-    axes = tuple(Resample(n, m, *words) for n, m in zip(source, target, strict=True))
-    return replace(plan, resamples=axes)
+    return replace(plan, resamples=tuple(Resample(n, m, *words) for n, m in axes))
 
 
-def _check_words(operation: str, method: Method, convention: Convention, antialias: bool) -> None:
+def check_words(operation: str, method: Method, convention: Convention, antialias: bool) -> None:
+    """Refuse words that are none, and those that do not go together."""
     choice(operation, "method", method, METHODS)
     choice(operation, "convention", convention, CONVENTIONS)
     if not isinstance(antialias, bool):
@@ -116,12 +170,12 @@ def _check_words(operation: str, method: Method, convention: Convention, antiali
         )
 
 
-def _last(shape: tuple[int, ...], rank: int) -> tuple[int, ...]:
-    return shape[len(shape) - rank :]
+def _last(shape: Sequence[int], rank: int) -> tuple[int, ...]:
+    return tuple(shape[len(shape) - rank :])
 
 
-def _rational(factor: Any) -> Fraction:
-    """A factor as the rational number it is; positive and finite."""
+def _ratio(factor: Any) -> tuple[int, int]:
+    """A factor as the ratio of integers that it is; positive and finite."""
     if is_bool(factor) or not isinstance(factor, Rational | float | SupportsIndex):
         raise TypeError(f"resize: factor must be a number, got {describe(factor)}")
     if isinstance(factor, float) and not math.isfinite(factor):
@@ -132,7 +186,7 @@ def _rational(factor: Any) -> Fraction:
         raise TypeError(f"resize: factor must be a number, got {describe(factor)}") from None
     if exact <= 0:
         raise ShapeError(f"resize: factor must be positive and finite, got {shown(factor)}")
-    return exact
+    return exact.as_integer_ratio()
 
 
 def resize(
@@ -216,15 +270,16 @@ def resize(
         convention=convention,
         antialias=antialias,
     )
-    return resize_as_planned(xp, x, plan, method, out)
+    return resize_as_planned(xp, x, plan, out)
 
 
-def resize_as_planned(xp: Any, x: ArrayT, plan: Plan, method: str, out: ArrayT | None) -> ArrayT:
+def resize_as_planned(xp: Any, x: ArrayT, plan: Plan, out: ArrayT | None) -> ArrayT:
     """`resize` by its kernel, or by its definition."""
+    copy = plan.resamples[0].method == "nearest"
     dtype, whole = native_order(x.dtype), dtype_kind(x.dtype) == "integer"
     if out is not None:
         check_out("resize", out, plan.output_shape, dtype, x=x)
-    if method == "nearest":
+    if copy:
         done = _walk(cast(xp, x, dtype), plan, up=True, copy=True, out=out)
     elif whole:
         limits = xp.iinfo(x.dtype)
@@ -297,22 +352,23 @@ def resize_transpose(
         convention=convention,
         antialias=antialias,
     )
-    return resize_transpose_as_planned(xp, y, plan, method, out)
+    return resize_transpose_as_planned(xp, y, plan, out)
 
 
-def resize_transpose_as_planned(xp: Any, y: ArrayT, plan: Plan, method: str, out: ArrayT | None) -> ArrayT:
+def resize_transpose_as_planned(xp: Any, y: ArrayT, plan: Plan, out: ArrayT | None) -> ArrayT:
     """`resize_transpose` by its kernel, or by its definition."""
+    copy = plan.resamples[0].method == "nearest"
     total = sum_dtype(xp, y.dtype)
     dtype = result_dtype(total, y.dtype)
     if out is not None:
         check_out("resize_transpose", out, plan.output_shape, dtype, y=y)
     last = out if total == dtype else None
     terms = cast(xp, y, total)
-    done = _walk(terms, plan, up=False, copy=method == "nearest", out=last)
+    done = _walk(terms, plan, up=False, copy=copy, out=last)
     return placed(_apart(xp, cast(xp, done, dtype), y), out)
 
 
-def resized_namespace(x: Any, method: Method) -> Any:
+def resized_namespace(x: Any, method: Method, *_: Any) -> Any:
     """The namespace of what `resize` takes."""
     xp = namespace("resize", COPIES if method == "nearest" else SUMS, x=x)
     if method != "nearest" and dtype_kind(x.dtype) == "integer" and xp.iinfo(x.dtype).bits > 16:
@@ -323,7 +379,7 @@ def resized_namespace(x: Any, method: Method) -> Any:
     return xp
 
 
-def transposed_namespace(y: Any, method: Method) -> Any:
+def transposed_namespace(y: Any, method: Method, *_: Any) -> Any:
     """The namespace of what `resize_transpose` takes."""
     return namespace("resize_transpose", COPIES if method == "nearest" else ("real", "complex"), y=y)
 
@@ -369,3 +425,54 @@ def resize_definition(x: Any, plan: Plan, up: bool, copy: bool) -> Any:
             done = stamp(done, along(axis, there, plan.rank), value)
         x = done
     return x
+
+
+def _resized_call(shape: Shape, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+    """resize_transpose(y, input_size) -> resize(x, output_size), with as many sizes as were given."""
+    (input_size,) = args
+    rank = len(input_size) if is_sequence(input_size) else len(shape) - 2
+    return (shape[len(shape) - rank :],), kwargs
+
+
+_WORDS = {"method": "str", "convention": "str", "antialias": "bool"}
+
+OPERATIONS = (
+    Operation(
+        resize,
+        plan_resize,
+        resize_axes,
+        plan_resize_over,
+        resize_as_planned,
+        resize_definition,
+        partner="resize_transpose",
+        plan_words=_WORDS,
+        up=True,
+        lies="resampled",
+        accept=resized_namespace,
+    ),
+    Operation(
+        resize_transpose,
+        plan_resize_transpose,
+        transposed_axes,
+        plan_transpose_over,
+        resize_transpose_as_planned,
+        resize_definition,
+        arrays=("y",),
+        partner="resize",
+        plan_words=_WORDS,
+        lies="resampled",
+        sums=True,
+        accept=transposed_namespace,
+    ),
+)
+PAIRS = (
+    Pair(
+        "resize",
+        resize_transpose,
+        resize,
+        plan_resize_transpose,
+        plan_resize,
+        _resized_call,
+        "fixed interpolation weights",
+    ),
+)

@@ -9,57 +9,77 @@ from unsample.arrays.library import ArrayT, namespace, native_order, zeros
 from unsample.arrays.out import check_out, placed
 from unsample.arrays.stamp import place_tap, slice_tap
 from unsample.errors import ShapeError
-from unsample.geometry.arguments import choice, count, per_axis, rank_of
-from unsample.geometry.plan import Plan, cached_plan
+from unsample.geometry.arguments import IntOrInts, choice, count, has_symbols, per_axis, rank_of
+from unsample.geometry.plan import Plan, cached_plan, plan_of_windows
+from unsample.geometry.sizes import blocks_over, blocks_under, check_divides
 from unsample.geometry.window import Window
 from unsample.native import moves
+from unsample.operation import Operation, Pair, same_call
 
 Order = Literal["CRD", "DCR"]
 ORDERS: tuple[Order, ...] = get_args(Order)
 
 
-def plan_pixel_shuffle(shape: Sequence[int], factor: int | Sequence[int], *, order: Order = "CRD") -> Plan:
+def plan_pixel_shuffle(shape: Sequence[int], factor: IntOrInts, *, order: Order = "CRD") -> Plan:
     """The plan of `pixel_shuffle` for an input of `shape`."""
-    shape = tuple(shape)
+    return plan_shuffle_over(shape, shuffle_windows(shape, factor, order=order), order)
+
+
+def plan_pixel_unshuffle(shape: Sequence[int], factor: IntOrInts, *, order: Order = "CRD") -> Plan:
+    """The plan of `pixel_unshuffle` for an input of `shape`."""
+    return plan_unshuffle_over(shape, unshuffle_windows(shape, factor, order=order), order)
+
+
+def shuffle_windows(shape: Sequence[int], factor: IntOrInts, *, order: Order = "CRD") -> tuple[Window, ...]:
+    """The windows of `pixel_shuffle`, one a block."""
     rank, factors = _factors("pixel_shuffle", "x", shape, factor, order)
-    leading, channels, coarse = shape[: -rank - 1], shape[-rank - 1], shape[-rank:]
+    return blocks_under(shape[-rank:], factors)
+
+
+def unshuffle_windows(shape: Sequence[int], factor: IntOrInts, *, order: Order = "CRD") -> tuple[Window, ...]:
+    """The windows of `pixel_unshuffle`, one a block."""
+    rank, factors = _factors("pixel_unshuffle", "y", shape, factor, order)
+    return blocks_over(shape[-rank:], factors)
+
+
+def plan_shuffle_over(shape: Sequence[int], windows: tuple[Window, ...], order: Order) -> Plan:
+    """The plan of `pixel_shuffle` with these windows."""
+    choice("pixel_shuffle", "order", order, ORDERS)
+    _check_channel("pixel_shuffle", "x", shape, len(windows))
+    channels, factors = shape[-len(windows) - 1], tuple(w.size for w in windows)
     block = math.prod(factors)
-    if channels % block:
+    if not has_symbols(channels) and channels % block:
         raise ShapeError(
             f"pixel_shuffle: the channels of x must be divisible by {block} (factor {factors}), "
-            f"got {channels} (x is {shape})"
+            f"got {channels} (x is {tuple(shape)})"
         )
-    windows = tuple(Window(n * f, n, f, f) for n, f in zip(coarse, factors, strict=True))
-    output = (*leading, channels // block, *(window.fine for window in windows))
-    return Plan("pixel_shuffle", shape, output, windows)
+    return plan_of_windows("pixel_shuffle", shape, windows, up=True, channels=channels // block)
 
 
-def plan_pixel_unshuffle(shape: Sequence[int], factor: int | Sequence[int], *, order: Order = "CRD") -> Plan:
-    """The plan of `pixel_unshuffle` for an input of `shape`."""
-    shape = tuple(shape)
-    rank, factors = _factors("pixel_unshuffle", "y", shape, factor, order)
-    leading, channels, fine = shape[: -rank - 1], shape[-rank - 1], shape[-rank:]
-    if any(n % f for n, f in zip(fine, factors, strict=True)):
-        raise ShapeError(
-            f"pixel_unshuffle: the last {count(rank, 'axis')} of y must be divisible by factor {factors}, "
-            f"got y of shape {shape}"
-        )
-    windows = tuple(Window(n, n // f, f, f) for n, f in zip(fine, factors, strict=True))
-    output = (*leading, channels * math.prod(factors), *(window.coarse for window in windows))
-    return Plan("pixel_unshuffle", shape, output, windows)
+def plan_unshuffle_over(shape: Sequence[int], windows: tuple[Window, ...], order: Order) -> Plan:
+    """The plan of `pixel_unshuffle` with these windows."""
+    choice("pixel_unshuffle", "order", order, ORDERS)
+    _check_channel("pixel_unshuffle", "y", shape, len(windows))
+    check_divides("pixel_unshuffle", shape, windows)
+    channels = shape[-len(windows) - 1] * math.prod([w.size for w in windows])
+    return plan_of_windows("pixel_unshuffle", shape, windows, up=False, channels=channels)
 
 
 def _factors(
-    operation: str, array: str, shape: tuple[int, ...], factor: int | Sequence[int], order: Order
+    operation: str, array: str, shape: Sequence[int], factor: IntOrInts, order: Order
 ) -> tuple[int, tuple[int, ...]]:
     choice(operation, "order", order, ORDERS)
     rank = rank_of(operation, "factor", factor, shape, array)
-    if len(shape) == rank:
+    _check_channel(operation, array, shape, rank)
+    return rank, per_axis(operation, "factor", factor, rank, minimum=1)
+
+
+def _check_channel(operation: str, array: str, shape: Sequence[int], rank: int) -> None:
+    if len(shape) <= rank:
         raise ShapeError(
             f"{operation}: {array} must have a channel axis before its {count(rank, 'spatial axis')}, "
-            f"got shape {shape}"
+            f"got shape {tuple(shape)}"
         )
-    return rank, per_axis(operation, "factor", factor, rank, minimum=1)
 
 
 def _group(tap: int, plan_channels: int, taps: int, order: Order) -> range:
@@ -69,9 +89,7 @@ def _group(tap: int, plan_channels: int, taps: int, order: Order) -> range:
     return range(tap * plan_channels, (tap + 1) * plan_channels)
 
 
-def pixel_shuffle(
-    x: ArrayT, factor: int | Sequence[int], *, order: Order = "CRD", out: ArrayT | None = None
-) -> ArrayT:
+def pixel_shuffle(x: ArrayT, factor: IntOrInts, *, order: Order = "CRD", out: ArrayT | None = None) -> ArrayT:
     """Lay groups of channels out as the elements of a block.
 
         out[..., c, i * factor + t] = x[..., c * T + t, i]       (order "CRD", T taps in a block)
@@ -122,11 +140,12 @@ def pixel_shuffle(
     """
     if dispatch.is_tensor(x):
         return dispatch.door("pixel_shuffle")(x, factor, order=order, out=out)  # type: ignore[no-any-return]
-    namespace("pixel_shuffle", x=x)
-    return shuffle_as_planned(x, cached_plan(plan_pixel_shuffle, (x.shape,), factor, order=order), order, out)
+    xp = namespace("pixel_shuffle", x=x)
+    plan = cached_plan(plan_pixel_shuffle, (x.shape,), factor, order=order)
+    return shuffle_as_planned(xp, x, plan, order, out)
 
 
-def shuffle_as_planned(x: ArrayT, plan: Plan, order: str, out: ArrayT | None) -> ArrayT:
+def shuffle_as_planned(xp: Any, x: ArrayT, plan: Plan, order: str, out: ArrayT | None) -> ArrayT:
     """`pixel_shuffle` by its kernel, or by its definition."""
     if out is not None:
         check_out("pixel_shuffle", out, plan.output_shape, native_order(x.dtype), x=x)
@@ -149,7 +168,7 @@ def shuffle_definition(x: Any, plan: Plan, order: Order) -> Any:
 
 
 def pixel_unshuffle(
-    y: ArrayT, factor: int | Sequence[int], *, order: Order = "CRD", out: ArrayT | None = None
+    y: ArrayT, factor: IntOrInts, *, order: Order = "CRD", out: ArrayT | None = None
 ) -> ArrayT:
     """Gather the elements of every block into channels.
 
@@ -188,12 +207,12 @@ def pixel_unshuffle(
     """
     if dispatch.is_tensor(y):
         return dispatch.door("pixel_unshuffle")(y, factor, order=order, out=out)  # type: ignore[no-any-return]
-    namespace("pixel_unshuffle", y=y)
+    xp = namespace("pixel_unshuffle", y=y)
     plan = cached_plan(plan_pixel_unshuffle, (y.shape,), factor, order=order)
-    return unshuffle_as_planned(y, plan, order, out)
+    return unshuffle_as_planned(xp, y, plan, order, out)
 
 
-def unshuffle_as_planned(y: ArrayT, plan: Plan, order: str, out: ArrayT | None) -> ArrayT:
+def unshuffle_as_planned(xp: Any, y: ArrayT, plan: Plan, order: str, out: ArrayT | None) -> ArrayT:
     """`pixel_unshuffle` by its kernel, or by its definition."""
     if out is not None:
         check_out("pixel_unshuffle", out, plan.output_shape, native_order(y.dtype), y=y)
@@ -213,3 +232,42 @@ def unshuffle_definition(y: Any, plan: Plan, order: Order) -> Any:
         group = _group(tap.number, channels, taps, order)
         done = place_tap(done, (group, *tap.coarse), slice_tap(y, tap.fine))
     return done
+
+
+OPERATIONS = (
+    Operation(
+        pixel_shuffle,
+        plan_pixel_shuffle,
+        shuffle_windows,
+        plan_shuffle_over,
+        shuffle_as_planned,
+        shuffle_definition,
+        partner="pixel_unshuffle",
+        words={"order": "str"},
+        up=True,
+        lies="blocks",
+    ),
+    Operation(
+        pixel_unshuffle,
+        plan_pixel_unshuffle,
+        unshuffle_windows,
+        plan_unshuffle_over,
+        unshuffle_as_planned,
+        unshuffle_definition,
+        arrays=("y",),
+        partner="pixel_shuffle",
+        words={"order": "str"},
+        lies="blocks",
+    ),
+)
+PAIRS = (
+    Pair(
+        "pixel_shuffle",
+        pixel_unshuffle,
+        pixel_shuffle,
+        plan_pixel_unshuffle,
+        plan_pixel_shuffle,
+        same_call,
+        "one channel group on each tap",
+    ),
+)

@@ -21,11 +21,12 @@ from unsample.arrays.library import (
 from unsample.arrays.out import check_out, placed
 from unsample.arrays.stamp import add_tap, place_tap, slice_tap
 from unsample.errors import ShapeError, SwitchError
-from unsample.geometry.arguments import choice
-from unsample.geometry.plan import Plan, cached_plan
+from unsample.geometry.arguments import choice, has_symbols
+from unsample.geometry.plan import Plan, cached_plan, plan_of_windows
 from unsample.geometry.reach import settled
 from unsample.geometry.window import AnyWindow
 from unsample.native import moves
+from unsample.operation import Call, Operation, Pair, Shape
 from unsample.switches import Switches, check_kind, check_windows
 
 Duplicates = Literal["last", "sum", "max", "error"]
@@ -34,35 +35,44 @@ DUPLICATES: tuple[Duplicates, ...] = get_args(Duplicates)
 
 def plan_max_unpool(shape: Sequence[int], switches: Switches, *, duplicates: Duplicates = "last") -> Plan:
     """The plan of `max_unpool` for values of `shape`."""
-    choice("max_unpool", "duplicates", duplicates, DUPLICATES)
     _check_switches("max_unpool", switches)
-    return cached_plan(_plan_unpool, (tuple(shape), tuple(switches.taps.shape)), switches.windows)
+    shapes = tuple(shape), tuple(switches.taps.shape)
+    return cached_plan(plan_unpool_over, shapes, switches.windows, duplicates)
 
 
 def plan_max_gather(shape: Sequence[int], switches: Switches) -> Plan:
     """The plan of `max_gather` for an input of `shape`."""
     _check_switches("max_gather", switches)
-    return cached_plan(_plan_gather, (tuple(shape), tuple(switches.taps.shape)), switches.windows)
+    return cached_plan(plan_gather_over, (tuple(shape), tuple(switches.taps.shape)), switches.windows)
 
 
-def _plan_unpool(shape: tuple[int, ...], taps: tuple[int, ...], windows: tuple[AnyWindow, ...]) -> Plan:
-    leading, windows = _leading("max_unpool", taps, windows), settled(windows)
-    if shape != taps:
-        raise ShapeError(f"max_unpool: values must have the shape {taps} of the switches, got {shape}")
-    return Plan("max_unpool", shape, leading + tuple(window.fine for window in windows), windows)
+def plan_unpool_over(
+    shape: tuple[int, ...], taps: tuple[int, ...], windows: tuple[AnyWindow, ...], duplicates: Duplicates
+) -> Plan:
+    """The plan of `max_unpool` for values and switches of these shapes."""
+    choice("max_unpool", "duplicates", duplicates, DUPLICATES)
+    if not has_symbols(*shape, *taps):
+        check_windows("max_unpool", taps, windows)
+        if shape != taps:
+            raise ShapeError(f"max_unpool: values must have the shape {taps} of the switches, got {shape}")
+    return plan_of_windows("max_unpool", shape, settled(windows), up=True)
 
 
-def _plan_gather(shape: tuple[int, ...], taps: tuple[int, ...], windows: tuple[AnyWindow, ...]) -> Plan:
-    pooled = _leading("max_gather", taps, windows) + tuple(window.fine for window in windows)
-    windows = settled(windows)
-    if shape != pooled:
-        raise ShapeError(f"max_gather: x must have the shape {pooled} that was pooled, got {shape}")
-    return Plan("max_gather", shape, taps, windows)
+def plan_gather_over(shape: tuple[int, ...], taps: tuple[int, ...], windows: tuple[AnyWindow, ...]) -> Plan:
+    """The plan of `max_gather` for an input and switches of these shapes."""
+    if not has_symbols(*shape, *taps):
+        check_windows("max_gather", taps, windows)
+        pooled = taps[: len(taps) - len(windows)] + tuple(window.fine for window in windows)
+        if shape != pooled:
+            raise ShapeError(f"max_gather: x must have the shape {pooled} that was pooled, got {shape}")
+    return plan_of_windows("max_gather", shape, settled(windows), up=False)
 
 
-def _leading(operation: str, taps: tuple[int, ...], windows: tuple[AnyWindow, ...]) -> tuple[int, ...]:
-    check_windows(operation, taps, windows)
-    return taps[: len(taps) - len(windows)]
+def switched_windows(
+    shape: Sequence[int], taps: Sequence[int], windows: tuple[AnyWindow, ...], *_: Duplicates
+) -> tuple[AnyWindow, ...]:
+    """The windows of `max_unpool` and `max_gather`: those of the switches."""
+    return windows
 
 
 def _check_switches(operation: str, switches: Any) -> None:
@@ -124,17 +134,15 @@ def max_unpool(
     """
     if dispatch.is_tensor(values):
         return dispatch.door("max_unpool")(values, switches, duplicates=duplicates, out=out)  # type: ignore[no-any-return]
-    namespace("max_unpool", values=values)
+    xp = namespace("max_unpool", values=values)
     plan = plan_max_unpool(values.shape, switches, duplicates=duplicates)
-    return unpool_as_planned(values, switches, plan, duplicates, out)
+    return unpool_as_planned(xp, values, switches.taps, plan, duplicates, out)  # type: ignore[no-any-return]
 
 
-def unpool_as_planned(
-    values: ArrayT, switches: Switches, plan: Plan, duplicates: Duplicates, out: ArrayT | None
-) -> ArrayT:
+def unpool_as_planned(xp: Any, values: Any, taps: Any, plan: Plan, duplicates: Duplicates, out: Any) -> Any:
     """`max_unpool` by its kernel, or by its definition."""
-    if type(values) is not type(switches.taps):
-        namespace("max_unpool", values=values, switches=switches.taps)
+    if type(values) is not type(taps):
+        namespace("max_unpool", values=values, switches=taps)
     if out is not None:
         check_out(
             "max_unpool",
@@ -142,7 +150,7 @@ def unpool_as_planned(
             plan.output_shape,
             native_order(values.dtype),
             values=values,
-            switches=switches.taps,
+            switches=taps,
         )
     if duplicates != "last" and not plan.tiles:
         if duplicates == "sum":
@@ -150,14 +158,14 @@ def unpool_as_planned(
         elif duplicates == "max":
             namespace("max_unpool", ORDERED, values=values)
         elif duplicates == "error":
-            switches.check("max_unpool")
-            _refuse_duplicates(switches.taps, plan)
-    if moves.kernel_takes_taps(switches.taps) and _native_values(values, plan, duplicates):
-        done: ArrayT | None = moves.max_unpool(values, switches.taps, plan, duplicates, out)
-        return _refuse_switches("max_unpool", switches) if done is None else done
-    switches.check("max_unpool")
+            Switches(taps, plan.windows).check("max_unpool")
+            _refuse_duplicates(taps, plan)
+    if moves.kernel_takes_taps(taps) and _native_values(values, plan, duplicates):
+        done = moves.max_unpool(values, taps, plan, duplicates, out)
+        return _refuse_switches(taps, plan) if done is None else done
+    Switches(taps, plan.windows).check("max_unpool")
     unpool = dispatch.implementation(unpool_definition, values)
-    return placed(unpool(values, switches.taps, plan, duplicates), out)
+    return placed(unpool(values, taps, plan, duplicates), out)
 
 
 def _native_values(values: Any, plan: Plan, duplicates: Duplicates) -> bool:
@@ -165,10 +173,10 @@ def _native_values(values: Any, plan: Plan, duplicates: Duplicates) -> bool:
     return moves.kernel_takes_sums(values) if added else moves.kernel_takes_moves(values)
 
 
-def _refuse_switches(operation: str, switches: Switches) -> NoReturn:
+def _refuse_switches(taps: Any, plan: Plan) -> NoReturn:
     """The error that a kernel has met: the first switch that points nowhere."""
-    switches.check(operation)
-    raise SwitchError(f"{operation}: a switch changed while it was read, and pointed nowhere")
+    Switches(taps, plan.windows).check(plan.operation)
+    raise SwitchError(f"{plan.operation}: a switch changed while it was read, and pointed nowhere")
 
 
 def unpool_definition(values: Any, taps: Any, plan: Plan, duplicates: Duplicates) -> Any:
@@ -266,21 +274,22 @@ def max_gather(x: ArrayT, switches: Switches, *, out: ArrayT | None = None) -> A
     """
     if dispatch.is_tensor(x):
         return dispatch.door("max_gather")(x, switches, out=out)  # type: ignore[no-any-return]
-    namespace("max_gather", x=x)
-    return gather_as_planned(x, switches, plan_max_gather(x.shape, switches), out)
+    xp = namespace("max_gather", x=x)
+    plan = plan_max_gather(x.shape, switches)
+    return gather_as_planned(xp, x, switches.taps, plan, out)  # type: ignore[no-any-return]
 
 
-def gather_as_planned(x: ArrayT, switches: Switches, plan: Plan, out: ArrayT | None) -> ArrayT:
+def gather_as_planned(xp: Any, x: Any, taps: Any, plan: Plan, out: Any) -> Any:
     """`max_gather` by its kernel, or by its definition."""
-    if type(x) is not type(switches.taps):
-        namespace("max_gather", x=x, switches=switches.taps)
+    if type(x) is not type(taps):
+        namespace("max_gather", x=x, switches=taps)
     if out is not None:
-        check_out("max_gather", out, plan.output_shape, native_order(x.dtype), x=x, switches=switches.taps)
-    if moves.kernel_takes_moves(x) and moves.kernel_takes_taps(switches.taps):
-        found: ArrayT | None = moves.max_gather(x, switches.taps, plan, out)
-        return _refuse_switches("max_gather", switches) if found is None else found
-    switches.check("max_gather")
-    return placed(dispatch.implementation(gather_definition, x)(x, switches.taps, plan), out)
+        check_out("max_gather", out, plan.output_shape, native_order(x.dtype), x=x, switches=taps)
+    if moves.kernel_takes_moves(x) and moves.kernel_takes_taps(taps):
+        found = moves.max_gather(x, taps, plan, out)
+        return _refuse_switches(taps, plan) if found is None else found
+    Switches(taps, plan.windows).check("max_gather")
+    return placed(dispatch.implementation(gather_definition, x)(x, taps, plan), out)
 
 
 def gather_definition(x: Any, taps: Any, plan: Plan) -> Any:
@@ -294,3 +303,45 @@ def gather_definition(x: Any, taps: Any, plan: Plan) -> Any:
         value = xp.where(hit, slice_tap(x, tap.fine), slice_tap(done, tap.coarse))
         done = place_tap(done, tap.coarse, value)
     return done
+
+
+def _summed_call(shape: Shape, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+    return args, {**kwargs, "duplicates": "sum"}
+
+
+OPERATIONS = (
+    Operation(
+        max_unpool,
+        plan_unpool_over,
+        switched_windows,
+        plan_unpool_over,
+        unpool_as_planned,
+        unpool_definition,
+        arrays=("values", "switches"),
+        words={"duplicates": "str"},
+        up=True,
+        lies="switches",
+    ),
+    Operation(
+        max_gather,
+        plan_gather_over,
+        switched_windows,
+        plan_gather_over,
+        gather_as_planned,
+        gather_definition,
+        partner="max_unpool",
+        arrays=("x", "switches"),
+        lies="switches",
+    ),
+)
+PAIRS = (
+    Pair(
+        "max_unpool",
+        max_gather,
+        max_unpool,
+        plan_max_gather,
+        plan_max_unpool,
+        _summed_call,
+        "1 on the tap that the switch remembers",
+    ),
+)

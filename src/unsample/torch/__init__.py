@@ -3,6 +3,8 @@
 `import unsample.torch` imports torch; `import unsample` does not.
 """
 
+import typing as _typing
+
 try:
     import torch as _torch  # noqa: F401 - first, so that its absence has one message
 except ModuleNotFoundError as missing:
@@ -11,6 +13,7 @@ except ModuleNotFoundError as missing:
     message = "unsample.torch: needs PyTorch: pip install 'unsample[torch]'"
     raise ModuleNotFoundError(message, name="torch") from None
 
+from unsample.arrays.dispatch import DOORS as _DOORS
 from unsample.errors import DtypeError as TorchTypeError
 from unsample.errors import ShapeError as TorchShapeError
 from unsample.errors import SwitchError
@@ -144,3 +147,12 @@ __all__ = [
     "switches_to_indices",
     "window_sum",
 ]
+
+
+if not _typing.TYPE_CHECKING:  # which would know no wrong name any more
+
+    def __getattr__(name: str) -> _typing.Any:
+        """An operation that has no line above."""
+        if name not in _DOORS:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return _DOORS[name]

@@ -14,8 +14,8 @@ from torch._functorch.utils import enable_single_level_autograd_function
 from torch.autograd import forward_ad
 
 from unsample.geometry.plan import Plan
-from unsample.torch.shapes import adaptive_windows, pool_windows
-from unsample.torch.windows import fine_size, from_ints, to_ints
+from unsample.operation import Operation
+from unsample.torch.windows import fine_size, from_ints
 
 Tensor = torch.Tensor
 Formula = Callable[..., Any]
@@ -75,10 +75,12 @@ def autograd_kernel(name: str, save: Formula, backward: Formula, forward: Formul
             tangent = forward(ctx.saved_tensors, ctx.rest, tangents)
             return (tangent, None) if ctx.several else tangent
 
-    Derivative.__name__ = Derivative.__qualname__ = f"unsample_{name}"
+    # The class of its node in the graph is named when it is made, as the profiler shows it.
+    meta: Any = type(Derivative)
+    named = meta(f"unsample_{name}", (Derivative,), {})
     # autograd.Function.apply would hand a functorch transform to its own dispatcher, and so past the
     # operator: here that transform has already been unwrapped, and one level of autograd is left.
-    apply: Callable[..., Any] = super(torch.autograd.Function, Derivative).apply
+    apply: Callable[..., Any] = super(torch.autograd.Function, named).apply
 
     def kernel(*inputs: Any) -> Any:
         if torch._C._are_functorch_transforms_active():
@@ -112,47 +114,39 @@ def _below_autograd() -> Iterator[None]:
 # -- formulas ---------------------------------------------------------------------------------------------
 
 
-def linear(name: str, partner: str, partner_arguments: Formula) -> Callable[..., Any]:
-    """The kernel of an operator that is linear in its only differentiable argument, the first.
-
-    `partner_arguments(x, *rest)` gives what its partner takes after the gradient.
-    """
+def linear(name: str, partner: str) -> Callable[..., Any]:
+    """The kernel of an operator that is linear in its first argument: of the same windows and words."""
 
     def save(inputs: Any, output: Any) -> Any:
         rest = inputs[1:]
-        tensors = [each for each in rest if isinstance(each, Tensor)]
-        return tensors, (hollow(partner_arguments(*inputs)), hollow(rest))
+        return [each for each in rest if isinstance(each, Tensor)], [
+            _HOLE if isinstance(each, Tensor) else each for each in rest
+        ]
 
-    def hollow(arguments: Sequence[Any]) -> list[Any]:
-        """Without the tensors, which autograd keeps."""
-        return [_HOLE if isinstance(each, Tensor) else each for each in arguments]
-
-    def filled(arguments: Sequence[Any], tensors: Sequence[Tensor]) -> list[Any]:
+    def filled(rest: Sequence[Any], tensors: Sequence[Tensor]) -> list[Any]:
         """The saved tensors back in their places."""
         left = list(tensors)
-        return [left.pop(0) if each is _HOLE else each for each in arguments]
+        return [left.pop(0) if each is _HOLE else each for each in rest]
 
-    def backward(needs: Any, tensors: Any, kept: Any, gradient: Tensor) -> Any:
-        arguments, rest = kept
-        return operator(partner)(gradient, *filled(arguments, tensors)), *(None,) * len(rest)
+    def backward(needs: Any, tensors: Any, rest: Any, gradient: Tensor) -> Any:
+        words = ADDED.get(name, ())
+        return operator(partner)(gradient, *filled(rest, tensors), *words), *(None,) * len(rest)
 
-    def forward(tensors: Any, kept: Any, tangents: Any) -> Any:
-        return operator(name)(tangents[0], *filled(kept[1], tensors))
+    def forward(tensors: Any, rest: Any, tangents: Any) -> Any:
+        return operator(name)(tangents[0], *filled(rest, tensors))
 
     return autograd_kernel(name, save, backward, forward)
 
 
-def last_axes(x: Tensor, axes: Sequence[int]) -> list[int]:
-    """The spatial size of x, as many axes as `axes` has."""
-    return list(x.shape[x.ndim - len(axes) :])
+# Words of the partner that an operator has not: what a gather is the transpose of adds where windows meet.
+ADDED: dict[str, tuple[Any, ...]] = {"max_gather": ("sum",)}
 
 
 def pooling(name: str) -> Callable[..., Any]:
     """The kernel of `max_pool` or `adaptive_max_pool`: linear in x where the switches are held."""
 
     def save(inputs: Any, output: Any) -> Any:
-        windows = (pool_windows if name == "max_pool" else adaptive_windows)(inputs[0].shape, *inputs[1:])
-        return [output[1]], (to_ints(windows), len(inputs))
+        return [output[1]], (inputs[1], len(inputs))
 
     def backward(needs: Any, tensors: Any, rest: Any, gradient: Tensor) -> Any:
         windows, number = rest
@@ -233,8 +227,11 @@ def _per_channel(bias: Tensor | None, shape: Sequence[int], rank: int) -> Tensor
     return None if bias is None else bias.reshape(-1, *(1,) * rank).expand(shape).clone()
 
 
-def convolution() -> Callable[..., Any]:
-    """The kernel of `conv`: <conv(x, w), y> = <x, conv_transpose(y, w)> = <w, conv_weight_grad(x, y)>."""
+def convolving(name: str, partner: str) -> Callable[..., Any]:
+    """The kernel of `conv` or `conv_transpose`.
+
+    <conv(x, w), y> = <x, conv_transpose(y, w)> = <w, conv_weight_grad(x, y)>
+    """
 
     def save(inputs: Any, output: Any) -> Any:
         x, weight, _, *rest = inputs
@@ -244,59 +241,24 @@ def convolution() -> Callable[..., Any]:
         (x, weight), (rest, _) = tensors, kept
         to_x = to_weight = to_bias = None
         if needs[0]:
-            size = last_axes(x, rest[0])
-            to_x = _of_kind(operator("conv_transpose")(gradient, weight.conj(), None, *rest, size), x)
+            to_x = _of_kind(operator(partner)(gradient, weight.conj(), None, *rest), x)
         if needs[1]:
-            to_weight = operator("conv_weight_grad")(x.conj(), gradient, list(weight.shape[2:]), *rest)
-            to_weight = _of_kind(to_weight, weight)
+            fine, coarse = (x.conj(), gradient) if name == "conv" else (gradient, x.conj())
+            to_weight = _of_kind(operator("conv_weight_grad")(fine, coarse, *rest), weight)
         if needs[2]:
-            to_bias = _bias_gradient(gradient, len(rest[0]))
+            to_bias = _bias_gradient(gradient, weight.ndim - 2)
         return to_x, to_weight, to_bias, *(None,) * len(rest)
 
     def forward(tensors: Any, kept: Any, tangents: Any) -> Any:
         (x, weight), (rest, shape) = tensors, kept
         of_x, of_weight, of_bias, *_ = tangents
-        conv = operator("conv")
         return _added(
-            None if of_x is None else conv(of_x, weight, None, *rest),
-            None if of_weight is None else conv(x, of_weight, None, *rest),
-            _per_channel(of_bias, shape, len(rest[0])),
+            None if of_x is None else operator(name)(of_x, weight, None, *rest),
+            None if of_weight is None else operator(name)(x, of_weight, None, *rest),
+            _per_channel(of_bias, shape, weight.ndim - 2),
         )
 
-    return autograd_kernel("conv", save, backward, forward)
-
-
-def transposed_convolution() -> Callable[..., Any]:
-    """The kernel of `conv_transpose`."""
-
-    def save(inputs: Any, output: Any) -> Any:
-        y, weight, _, *rest = inputs
-        return [y, weight], (rest, output.shape)
-
-    def backward(needs: Any, tensors: Any, kept: Any, gradient: Tensor) -> Any:
-        (y, weight), (rest, _) = tensors, kept
-        *steps, size = rest
-        to_y = to_weight = to_bias = None
-        if needs[0]:
-            to_y = _of_kind(operator("conv")(gradient, weight.conj(), None, *steps), y)
-        if needs[1]:
-            to_weight = operator("conv_weight_grad")(gradient, y.conj(), list(weight.shape[2:]), *steps)
-            to_weight = _of_kind(to_weight, weight)
-        if needs[2]:
-            to_bias = _bias_gradient(gradient, len(size))
-        return to_y, to_weight, to_bias, *(None,) * len(rest)
-
-    def forward(tensors: Any, kept: Any, tangents: Any) -> Any:
-        (y, weight), (rest, shape) = tensors, kept
-        of_y, of_weight, of_bias, *_ = tangents
-        up = operator("conv_transpose")
-        return _added(
-            None if of_y is None else up(of_y, weight, None, *rest),
-            None if of_weight is None else up(y, of_weight, None, *rest),
-            _per_channel(of_bias, shape, len(rest[-1])),
-        )
-
-    return autograd_kernel("conv_transpose", save, backward, forward)
+    return autograd_kernel(name, save, backward, forward)
 
 
 def weight_gradient() -> Callable[..., Any]:
@@ -307,13 +269,12 @@ def weight_gradient() -> Callable[..., Any]:
         return [x, y], rest
 
     def backward(needs: Any, tensors: Any, rest: Any, gradient: Tensor) -> Any:
-        (x, y), (kernel_size, *steps) = tensors, rest
+        x, y = tensors
         to_x = to_y = None
         if needs[0]:
-            size = last_axes(x, kernel_size)
-            to_x = _of_kind(operator("conv_transpose")(y.conj(), gradient, None, *steps, size), x)
+            to_x = _of_kind(operator("conv_transpose")(y.conj(), gradient, None, *rest), x)
         if needs[1]:
-            to_y = _of_kind(operator("conv")(x.conj(), gradient, None, *steps), y)
+            to_y = _of_kind(operator("conv")(x.conj(), gradient, None, *rest), y)
         return to_x, to_y, *(None,) * len(rest)
 
     def forward(tensors: Any, rest: Any, tangents: Any) -> Any:
@@ -327,30 +288,17 @@ def weight_gradient() -> Callable[..., Any]:
     return autograd_kernel("conv_weight_grad", save, backward, forward)
 
 
-KERNELS: dict[str, Callable[[], Callable[..., Any]]] = {
-    "nearest": lambda: linear("nearest", "window_sum", lambda x, factor: [factor]),
-    "window_sum": lambda: linear("window_sum", "nearest", lambda y, factor: [factor]),
-    "bed_of_nails": lambda: linear(
-        "bed_of_nails", "decimate", lambda x, factor, at, output_size: [factor, at]
-    ),
-    "decimate": lambda: linear(
-        "decimate", "bed_of_nails", lambda y, factor, at: [factor, at, last_axes(y, factor)]
-    ),
-    "pixel_shuffle": lambda: linear("pixel_shuffle", "pixel_unshuffle", lambda x, *rest: rest),
-    "pixel_unshuffle": lambda: linear("pixel_unshuffle", "pixel_shuffle", lambda y, *rest: rest),
-    "resize": lambda: linear(
-        "resize", "resize_transpose", lambda x, size, *words: [last_axes(x, size), *words]
-    ),
-    "resize_transpose": lambda: linear(
-        "resize_transpose", "resize", lambda y, size, *words: [last_axes(y, size), *words]
-    ),
+OWN: dict[str, Callable[[], Callable[..., Any]]] = {
     "max_pool": lambda: pooling("max_pool"),
     "adaptive_max_pool": lambda: pooling("adaptive_max_pool"),
-    "max_gather": lambda: linear(
-        "max_gather", "max_unpool", lambda x, switches, windows: [switches, windows, "sum"]
-    ),
     "max_unpool": unpooling,
-    "conv": convolution,
-    "conv_transpose": transposed_convolution,
+    "conv": lambda: convolving("conv", "conv_transpose"),
+    "conv_transpose": lambda: convolving("conv_transpose", "conv"),
     "conv_weight_grad": weight_gradient,
 }
+
+
+def kernel_of(operation: Operation) -> Callable[..., Any]:
+    """The autograd kernel of an operator; its partner is the gradient of one that has none of its own."""
+    own = OWN.get(operation.name)
+    return own() if own is not None else linear(operation.name, operation.partner)

@@ -6,8 +6,9 @@ write, or None.
 """
 
 from collections.abc import Callable
-from functools import lru_cache, wraps
-from typing import Any, ParamSpec, TypeVar
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,8 +23,6 @@ from unsample.native.module import kernels
 from unsample.switches import switch_dtype
 
 Tensor = torch.Tensor
-P = ParamSpec("P")
-R = TypeVar("R")
 
 COMPILED = native.show_config().compiled
 _PLAIN = (Tensor, torch.nn.Parameter)
@@ -87,23 +86,20 @@ def _lies(x: Tensor) -> bool:
     return (x.storage_offset() + x.numel()) * width <= len(x.untyped_storage())
 
 
-def on_torchs_threads(function: Callable[P, R]) -> Callable[P, R]:
+class torchs_threads:
     """Kernels on as many threads as torch uses, unless `with unsample.threads(n)` says otherwise."""
-    if not COMPILED:
-        return function
-    use: Callable[[int], int] = kernels.set_threads_here
 
-    @wraps(function)
-    def following(*args: P.args, **kwargs: P.kwargs) -> R:
-        here = use(torch.get_num_threads())
-        if here:
-            use(here)
-        try:
-            return function(*args, **kwargs)
-        finally:
-            use(here)
+    __slots__ = ("before",)
 
-    return following
+    def __enter__(self) -> None:
+        if COMPILED:
+            self.before = kernels.set_threads_here(torch.get_num_threads())
+            if self.before:
+                kernels.set_threads_here(self.before)
+
+    def __exit__(self, *_: object) -> None:
+        if COMPILED:
+            kernels.set_threads_here(self.before)
 
 
 NUMPY = {dtype: np.dtype(str(dtype).removeprefix("torch.")) for dtype in ORDERED}
@@ -122,7 +118,6 @@ def _placed(result: Tensor, out: Tensor | None) -> Tensor:
     return result if out is None or out is result else out.copy_(result)
 
 
-@on_torchs_threads
 def move(
     kernel: str, x: Tensor, plan: Plan, out: Tensor | None, channels: int = 0, blocks: bool = False
 ) -> Tensor:
@@ -130,16 +125,15 @@ def move(
     target = _target(out, plan, x.dtype)
     compiled = moves.compiled_plan(plan, channels, blocks)
     getattr(kernels, kernel)(compiled, x.data_ptr(), target.data_ptr(), x.dtype.itemsize)
-    return _placed(target, out)
+    return target if out is None else _placed(target, out)
 
 
-@on_torchs_threads
 def window_sum(y: Tensor, plan: Plan, out: Tensor | None) -> Tensor:
     """`moves.window_sum`, of FLOATS."""
     target = _target(out, plan, y.dtype)
     where = y.data_ptr(), target.data_ptr()
     kernels.window_sum(moves.compiled_plan(plan), *where, _code(y.dtype), y.dtype.itemsize)
-    return _placed(target, out)
+    return target if out is None else _placed(target, out)
 
 
 def _code(dtype: torch.dtype) -> int:
@@ -153,7 +147,6 @@ def of_taps(plan: Plan) -> torch.dtype:
     return dtype
 
 
-@on_torchs_threads
 def pool(x: Tensor, plan: Plan, remember: bool, out: tuple[Tensor | None, Tensor | None]) -> Any:
     """`moves.max_pool`, of ORDERED: values, and the taps or None."""
     values = _target(out[0], plan, x.dtype)
@@ -168,7 +161,6 @@ def pool(x: Tensor, plan: Plan, remember: bool, out: tuple[Tensor | None, Tensor
     return _placed(values, out[0]), _placed(taps, out[1])
 
 
-@on_torchs_threads
 def unpool(values: Tensor, taps: Tensor, plan: Plan, duplicates: str, out: Tensor | None) -> Tensor | None:
     """`moves.max_unpool`; None where a switch points nowhere, `out` then half written."""
     target = _target(out, plan, values.dtype)
@@ -178,7 +170,6 @@ def unpool(values: Tensor, taps: Tensor, plan: Plan, duplicates: str, out: Tenso
     return _placed(target, out) if good else None
 
 
-@on_torchs_threads
 def gather(x: Tensor, taps: Tensor, plan: Plan, out: Tensor | None) -> Tensor | None:
     """`moves.max_gather`; None where a switch points nowhere, `out` then half written."""
     target = _target(out, plan, x.dtype)
@@ -187,7 +178,6 @@ def gather(x: Tensor, taps: Tensor, plan: Plan, out: Tensor | None) -> Tensor | 
     return _placed(target, out) if good else None
 
 
-@on_torchs_threads
 def resize(x: Tensor, plan: Plan, up: bool, copy: bool, out: Tensor | None) -> Tensor:
     """`moves.resize`, of float32 and float64."""
     target, width = _target(out, plan, x.dtype), x.dtype.itemsize
@@ -198,10 +188,9 @@ def resize(x: Tensor, plan: Plan, up: bool, copy: bool, out: Tensor | None) -> T
         fresh = target if i == len(passes) else torch.empty(shape, dtype=x.dtype)
         kernels.resize(terms, x.data_ptr(), fresh.data_ptr(), outer, inner, width, copy and up)
         x = fresh
-    return _placed(target, out)
+    return target if out is None else _placed(target, out)
 
 
-@on_torchs_threads
 def multiply(
     transposed: bool,
     x: Tensor,
@@ -219,10 +208,9 @@ def multiply(
     target = _target(out, plan, x.dtype)
     start = None if bias is None else bias.data_ptr()
     compiled.run(x.data_ptr(), weight.data_ptr(), start, target.data_ptr())
-    return _placed(target, out)
+    return target if out is None else _placed(target, out)
 
 
-@on_torchs_threads
 def multiply_weights(x: Tensor, y: Tensor, plan: Plan, groups: int, out: Tensor | None) -> Tensor | None:
     """`conv_kernels.conv_weight_grad`, of one dtype of FLOATS; None where it has no kernel."""
     compiled = conv_kernels.contiguous_weight_grad(plan, groups, NUMPY[x.dtype], kernels.tier())
@@ -230,4 +218,88 @@ def multiply_weights(x: Tensor, y: Tensor, plan: Plan, groups: int, out: Tensor 
         return None
     target = _target(out, plan, x.dtype)
     compiled.run(x.data_ptr(), y.data_ptr(), target.data_ptr())
-    return _placed(target, out)
+    return target if out is None else _placed(target, out)
+
+
+# -- the table ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Short:
+    """The short way of one operation.
+
+    Parameters
+    ----------
+    takes : callable
+        Whether tensors lie as the kernel reads them.
+    run : callable
+        Called with the tensors, the plan, the words of the operation and `out`; gives None where there is no
+        kernel.
+    """
+
+    takes: Callable[..., bool]
+    run: Callable[..., Any]
+
+
+_moves = partial(takes, MOVED)
+_resizes = partial(takes, frozenset((torch.float32, torch.float64)))
+
+
+def _sums(y: Tensor) -> bool:
+    return takes(FLOATS, y) and y.ndim <= 8
+
+
+def _pools(x: Tensor) -> bool:
+    return takes(ORDERED, x)
+
+
+def _pool(x: Tensor, plan: Plan, out: Any) -> Any:
+    return pool(x, plan, True, out or (None, None))
+
+
+def _unpools(values: Tensor, taps: Tensor) -> bool:
+    return takes(SWITCHES, taps) and takes(ORDERED, values)
+
+
+def _unpool(values: Tensor, taps: Tensor, plan: Plan, duplicates: str, out: Tensor | None) -> Any:
+    added = duplicates in ("sum", "max") and values.dtype in FLOATS
+    return unpool(values, taps, plan, duplicates, out) if duplicates == "last" or added else None
+
+
+def _gathers(x: Tensor, taps: Tensor) -> bool:
+    return takes(SWITCHES, taps) and takes(MOVED, x)
+
+
+def _shuffle(x: Tensor, plan: Plan, order: str, out: Tensor | None) -> Tensor:
+    return move("shuffle", x, plan, out, plan.output_shape[-plan.rank - 1], order == "DCR")
+
+
+def _unshuffle(y: Tensor, plan: Plan, order: str, out: Tensor | None) -> Tensor:
+    return move("unshuffle", y, plan, out, plan.input_shape[-plan.rank - 1], order == "DCR")
+
+
+def _resize(up: bool, x: Tensor, plan: Plan, out: Tensor | None) -> Tensor:
+    return resize(x, plan, up, plan.resamples[0].method == "nearest", out)
+
+
+def _pairs(x: Any, y: Any) -> bool:
+    return multiplies(x, y, None)
+
+
+SHORT: dict[str, Short] = {
+    "nearest": Short(_moves, partial(move, "nearest")),
+    "window_sum": Short(_sums, window_sum),
+    "bed_of_nails": Short(_moves, partial(move, "nails")),
+    "decimate": Short(_moves, partial(move, "decimate")),
+    "pixel_shuffle": Short(_moves, _shuffle),
+    "pixel_unshuffle": Short(_moves, _unshuffle),
+    "resize": Short(_resizes, partial(_resize, True)),
+    "resize_transpose": Short(_resizes, partial(_resize, False)),
+    "max_pool": Short(_pools, _pool),
+    "adaptive_max_pool": Short(_pools, _pool),
+    "max_unpool": Short(_unpools, _unpool),
+    "max_gather": Short(_gathers, gather),
+    "conv": Short(multiplies, partial(multiply, False)),
+    "conv_transpose": Short(multiplies, partial(multiply, True)),
+    "conv_weight_grad": Short(_pairs, multiply_weights),
+}

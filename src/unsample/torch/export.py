@@ -21,48 +21,53 @@ from unsample.geometry.resample import Resample
 from unsample.geometry.window import AnyWindow, Window
 from unsample.switches import switch_dtype
 from unsample.torch import shapes
-from unsample.torch.plan_ints import pairs
 from unsample.torch.windows import from_ints
 
 Tensor = torch.Tensor
 Ints = Sequence[int]
 
 
-def nearest(x: Tensor, factor: Ints) -> Tensor:
+def nearest(x: Tensor, windows: Ints) -> Tensor:
     """Every element expanded over a new axis behind its own."""
+    factor = _factors(windows)
     leading, size = _split(x, len(factor))
     spread = x.reshape(*leading, *_interleaved(size, [1] * len(factor)))
     spread = spread.expand(*leading, *_interleaved(size, factor))
     return spread.reshape(*leading, *(n * f for n, f in zip(size, factor, strict=True)))
 
 
-def window_sum(y: Tensor, factor: Ints) -> Tensor:
+def window_sum(y: Tensor, windows: Ints) -> Tensor:
     """The sum over the axes of the block."""
+    factor = _factors(windows)
     leading, size = _split(y, len(factor))
     blocks = [n // f for n, f in zip(size, factor, strict=True)]
     split = y.reshape(*leading, *_interleaved(blocks, factor))
     return split.sum(dim=tuple(len(leading) + 2 * axis + 1 for axis in range(len(factor))))
 
 
-def bed_of_nails(x: Tensor, factor: Ints, at: Ints, output_size: Ints) -> Tensor:
+def bed_of_nails(x: Tensor, windows: Ints) -> Tensor:
     """Zeros around every element, and the end cut or lengthened."""
+    found = _plain(windows)
+    factor, output_size = [w.stride for w in found], [w.fine for w in found]
     leading, size = _split(x, len(factor))
     spread = x.reshape(*leading, *_interleaved(size, [1] * len(factor)))
-    around = [(a, f - 1 - a) for f, a in zip(factor, at, strict=True)]
+    around = [(-w.before, w.stride - 1 + w.before) for w in found]
     spread = F.pad(spread, [side for pair in reversed(around) for side in (*pair, 0, 0)][:-2])
     large = spread.reshape(*leading, *(n * f for n, f in zip(size, factor, strict=True)))
     return _padded(large, [(0, m - n * f) for m, n, f in zip(output_size, size, factor, strict=True)])
 
 
-def decimate(y: Tensor, factor: Ints, at: Ints) -> Tensor:
+def decimate(y: Tensor, windows: Ints) -> Tensor:
     """A strided slice."""
-    for axis, (f, a) in enumerate(zip(factor, at, strict=True)):
-        y = torch.ops.aten.slice.Tensor(y, y.ndim - len(factor) + axis, a, None, f)
+    found = _plain(windows)
+    for axis, w in enumerate(found):
+        y = torch.ops.aten.slice.Tensor(y, y.ndim - len(found) + axis, -w.before, None, w.stride)
     return y
 
 
-def pixel_shuffle(x: Tensor, factor: Ints, order: str) -> Tensor:
+def pixel_shuffle(x: Tensor, windows: Ints, order: str) -> Tensor:
     """Channels split into blocks, and the axes of a block moved behind those of space."""
+    factor = _factors(windows)
     rank = len(factor)
     if order == "CRD" and rank == 2 and factor[0] == factor[1] and x.ndim > 3:
         return F.pixel_shuffle(x, factor[0])  # one node of ONNX
@@ -76,8 +81,9 @@ def pixel_shuffle(x: Tensor, factor: Ints, order: str) -> Tensor:
     return moved.reshape(*leading, c, *(m * f for m, f in zip(size, factor, strict=True)))
 
 
-def pixel_unshuffle(y: Tensor, factor: Ints, order: str) -> Tensor:
+def pixel_unshuffle(y: Tensor, windows: Ints, order: str) -> Tensor:
     """The inverse of `pixel_shuffle`."""
+    factor = _factors(windows)
     rank = len(factor)
     (*leading, c), size = _split(y, rank)
     small = [m // f for m, f in zip(size, factor, strict=True)]
@@ -104,8 +110,9 @@ INTERPOLATE: dict[tuple[str, str, int], tuple[str, bool | None]] = {
 }
 
 
-def resize(x: Tensor, output_size: Ints, method: str, convention: str, antialias: bool) -> Tensor:
+def resize(x: Tensor, windows: Ints, method: str, convention: str, antialias: bool) -> Tensor:
     """Torch's own interpolation where it is one, else a matrix along every axis."""
+    output_size = windows[1::2]
     mode = None if antialias else INTERPOLATE.get((method, convention, len(output_size)))
     if mode is None or not x.is_floating_point():
         return _mixed(x, output_size, (method, convention, antialias), transposed=False)
@@ -115,9 +122,9 @@ def resize(x: Tensor, output_size: Ints, method: str, convention: str, antialias
     return result.reshape(*leading, *output_size) if len(leading) != 2 else result
 
 
-def resize_transpose(y: Tensor, input_size: Ints, method: str, convention: str, antialias: bool) -> Tensor:
+def resize_transpose(y: Tensor, windows: Ints, method: str, convention: str, antialias: bool) -> Tensor:
     """The matrix of `resize`, transposed, along every axis."""
-    return _mixed(y, input_size, (method, convention, antialias), transposed=True)
+    return _mixed(y, windows[0::2], (method, convention, antialias), transposed=True)
 
 
 def _mixed(x: Tensor, size: Ints, words: Any, transposed: bool) -> Tensor:
@@ -143,18 +150,12 @@ def _mixed(x: Tensor, size: Ints, words: Any, transposed: bool) -> Tensor:
 
 
 def conv(
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    stride: Ints,
-    padding: Ints,
-    dilation: Ints,
-    groups: int,
-    padding_mode: str,
+    x: Tensor, weight: Tensor, bias: Tensor | None, windows: Ints, groups: int, padding_mode: str
 ) -> Tensor:
     """Torch's convolution, of the padded input where its own padding is not enough."""
     x, weight, bias = _common(x, weight, bias)
-    rank, pads = _three_at_most("conv", len(stride)), pairs(padding)
+    stride, pads, dilation, _ = _steps(windows)
+    rank = _three_at_most("conv", len(stride))
     if padding_mode == "zeros" and all(before == after >= 0 for before, after in pads):
         before = [pair[0] for pair in pads]
     else:
@@ -163,19 +164,12 @@ def conv(
 
 
 def conv_transpose(
-    y: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    stride: Ints,
-    padding: Ints,
-    dilation: Ints,
-    groups: int,
-    padding_mode: str,
-    output_size: Ints,
+    y: Tensor, weight: Tensor, bias: Tensor | None, windows: Ints, groups: int, padding_mode: str
 ) -> Tensor:
     """Torch's transposed convolution where it is one, else its full result, cropped and folded."""
     y, weight, bias = _common(y, weight, bias)
-    rank, pads = _three_at_most("conv_transpose", len(stride)), pairs(padding)
+    stride, pads, dilation, output_size = _steps(windows)
+    rank = _three_at_most("conv_transpose", len(stride))
     extents = [d * (k - 1) + 1 for k, d in zip(weight.shape[2:], dilation, strict=True)]
     whole = [(m - 1) * s + e for m, s, e in zip(y.shape[-rank:], stride, extents, strict=True)]
     extra = [m - n + sum(pair) for m, n, pair in zip(output_size, whole, pads, strict=True)]
@@ -238,21 +232,20 @@ def _convolution(
 
 
 def _common(*tensors: Tensor | None) -> Any:
-    dtype = shapes._common(*tensors)
+    dtype = shapes.common_dtype(*(each for each in tensors if each is not None))
     return [None if each is None else each.to(dtype) for each in tensors]
 
 
 # -- pooling ---------------------------------------------------------------------------------------------
 
 
-def max_pool(
-    x: Tensor, kernel_size: Ints, stride: Ints, padding: Ints, dilation: Ints, ceil_mode: bool
-) -> tuple[Tensor, Tensor]:
+def max_pool(x: Tensor, windows: Ints, ceil_mode: bool) -> tuple[Tensor, Tensor]:
     """Torch's pooling with indices of the padded input, and taps of the indices."""
-    rank = _three_at_most("max_pool", len(kernel_size))
-    windows: Any = shapes.pool_windows(x.shape, kernel_size, stride, padding, dilation, ceil_mode)
+    found = _plain(windows)
+    stride, _, dilation, _ = _steps(windows)
+    kernel_size, rank = _factors(windows), _three_at_most("max_pool", len(found))
     # As many elements at the end as the last windows of ceil_mode may need; what is too much is left out.
-    ends = [(w.before, w.after + (w.stride - 1 if ceil_mode else 0)) for w in windows]
+    ends = [(w.before, w.after + (w.stride - 1 if ceil_mode else 0)) for w in found]
     lowest = -float("inf") if x.is_floating_point() else torch.iinfo(x.dtype).min
     padded = x if not any(any(pair) for pair in ends) else _padded(x, ends, value=lowest)
     leading, size = _split(padded, rank)
@@ -265,19 +258,19 @@ def max_pool(
         tap = (position - start.reshape(-1, *(1,) * (rank - axis - 1))) // dilation[axis]
         number = number * kernel_size[axis] + tap
     results = []
-    for each in (values, number.to(getattr(torch, switch_dtype(windows)))):
-        for axis, w in enumerate(windows):
+    for each in (values, number.to(getattr(torch, switch_dtype(tuple(found))))):
+        for axis, w in enumerate(found):
             each = each.narrow(axis - rank, 0, w.coarse) if ceil_mode else each
-        results.append(each.reshape(*leading, *(w.coarse for w in windows)))
+        results.append(each.reshape(*leading, *(w.coarse for w in found)))
     return results[0], results[1]
 
 
-def adaptive_max_pool(x: Tensor, output_size: Ints) -> tuple[Tensor, Tensor]:
+def adaptive_max_pool(x: Tensor, windows: Ints) -> tuple[Tensor, Tensor]:
     """Every window gathered, its last element repeated up to the longest, and the first largest taken."""
-    windows = shapes.adaptive_windows(x.shape, output_size)
-    rank = len(windows)
+    found = from_ints(windows)
+    rank = len(found)
     leading = x.ndim - rank
-    for axis, w in enumerate(windows):
+    for axis, w in enumerate(found):
         if not (isinstance(w.fine, int) and isinstance(w.coarse, int)):
             raise ShapeError("adaptive_max_pool: sizes must be fixed for the export")
         taps = np.minimum(np.arange(w.size), w.lengths()[:, None] - 1)
@@ -289,7 +282,7 @@ def adaptive_max_pool(x: Tensor, output_size: Ints) -> tuple[Tensor, Tensor]:
     gathered = x.permute(*range(leading), *coarse, *block).flatten(leading + rank)
     number = gathered.argmax(-1)
     values = gathered.gather(-1, number.unsqueeze(-1)).squeeze(-1)
-    return values, number.to(getattr(torch, switch_dtype(windows)))
+    return values, number.to(getattr(torch, switch_dtype(found)))
 
 
 def max_unpool(values: Tensor, switches: Tensor, windows: Ints, duplicates: str) -> Tensor:
@@ -362,6 +355,22 @@ def _unravel(flat: Tensor, size: Ints) -> list[Tensor]:
 
 
 # -- shapes ----------------------------------------------------------------------------------------------
+
+
+def _plain(windows: Ints) -> list[Window]:
+    return [w for w in from_ints(windows) if isinstance(w, Window)]
+
+
+def _factors(windows: Ints) -> list[int]:
+    """The elements of a block."""
+    return [w.size for w in _plain(windows)]
+
+
+def _steps(windows: Ints) -> tuple[list[int], list[tuple[int, int]], list[int], list[int]]:
+    """Stride, padding, dilation and size of the larger side."""
+    found = _plain(windows)
+    pads = [(w.before, w.after) for w in found]
+    return [w.stride for w in found], pads, [w.dilation for w in found], [w.fine for w in found]
 
 
 def _three_at_most(operation: str, rank: int) -> int:

@@ -8,6 +8,7 @@ contiguous), and the dtype of autocast where that is on; an empty `out` takes th
 gradient goes through it, as in torch.
 """
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeVar, overload
 
@@ -18,7 +19,10 @@ from unsample.arrays.library import check_dense, namespace
 from unsample.arrays.out import check_out, check_pair
 from unsample.geometry.arguments import IntOrInts, Padding, PaddingMode, PoolPadding, describe
 from unsample.geometry.plan import Plan, cached_plan
+from unsample.geometry.reach import settled
 from unsample.geometry.resample import Convention, Method
+from unsample.interop.switch_indices import check_pooled
+from unsample.operation import Operation
 from unsample.ops import conv as convs
 from unsample.ops import nails as nail_ops
 from unsample.ops import nearest as nearest_ops
@@ -29,13 +33,13 @@ from unsample.ops import unpool as unpool_ops
 from unsample.ops.nails import At
 from unsample.ops.shuffle import Order
 from unsample.ops.unpool import Duplicates
+from unsample.pairs import OPERATIONS
 from unsample.switches import Switches, check_kind
 from unsample.torch import compute, direct, operators, plan_ints
 from unsample.torch.export import RULES
 from unsample.torch.windows import Windows, from_ints, to_ints
 
 Tensor = torch.Tensor
-_RESIZED = frozenset((torch.float32, torch.float64))
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -52,23 +56,55 @@ def door_of(function: Callable[..., Any]) -> Callable[[F], F]:
     return register
 
 
-def call(operation: str, *words: Any, **tensors: Any) -> Any:
-    """The operator on `tensors`, straight or recorded, with what the function of its name in `plan_ints.py`
-    makes of their shapes and `words`.
+def call(
+    name: str, tensors: tuple[Any, ...], words: tuple[Any, ...], out: Any, *args: Any, **options: Any
+) -> Any:
+    """The operation on tensors: the short way, or by the operator.
+
+    `args` and `options` are those of its plan, `words` what the operator is told beside its windows.
     """
-    for name, x in tensors.items():
-        if not isinstance(x, Tensor) and not (x is None and name == "bias"):
-            namespace(operation, **tensors)  # refuses arrays of two libraries
-            raise TypeError(f"{operation}: {name} must be a torch.Tensor, got {describe(x)}")
+    operation, short = OPERATIONS[name], direct.SHORT.get(name)
+    if short is not None and short.takes(*tensors):
+        shapes = tuple([None if x is None else tuple(x.shape) for x in tensors])
+        plan = cached_plan(operation.plan, shapes, *args, **options)
+        if out is not None:
+            inputs = dict(zip(operation.arrays, tensors, strict=True))
+            out = _fit(name, out, plan.output_shape, tensors[0].dtype, **inputs)
+        with direct.torchs_threads():
+            done = short.run(*tensors, plan, *words[: len(operation.words)], out)
+        if done is not None:
+            return done
+    inputs = dict(zip(operation.arrays, tensors, strict=True))
+    result = operator(name, tensors, carried(name, _shapes(name, inputs), *args, **options), words)
+    return result if out is None else _into(name, out, result, **inputs)
+
+
+def carried(name: str, shapes: tuple[Any, ...], *args: Any, **options: Any) -> list[int]:
+    """The windows of a call as integers, kept from the last call like it where sizes are numbers."""
+    if torch.compiler.is_compiling():
+        return plan_ints.carried(name, *shapes, *args, **options)
+    return cached_plan(plan_ints.carried, (name, *shapes), *args, **options)
+
+
+def _shapes(name: str, tensors: dict[str, Any]) -> tuple[Any, ...]:
+    """Their shapes; what is no tensor that can be read is refused."""
+    for each, x in tensors.items():
+        if not isinstance(x, Tensor) and not (x is None and each == "bias"):
+            namespace(name, **tensors)  # refuses arrays of two libraries
+            raise TypeError(f"{name}: {each} must be a torch.Tensor, got {describe(x)}")
         if x is not None:
-            check_dense(operation, name, x)
-    given = tuple(tensors.values())
-    numbers = _kept(getattr(plan_ints, f"of_{operation}"), given, *words)
-    if not torch.compiler.is_compiling() and straight(given):
-        return operators.KERNELS[operation](*given, *numbers)
-    if torch.onnx.is_in_onnx_export() and operation in RULES:
-        return RULES[operation](*given, *numbers)
-    return getattr(torch.ops.unsample, operation).default(*given, *numbers)
+            check_dense(name, each, x)
+    compiling = torch.compiler.is_compiling()
+    return tuple([None if x is None else x.shape if compiling else tuple(x.shape) for x in tensors.values()])
+
+
+def operator(name: str, tensors: Sequence[Any], numbers: Sequence[int], words: Sequence[Any]) -> Any:
+    """The operator of this name, its kernel where nothing looks on, or torch's own functions for ONNX."""
+    if not torch.compiler.is_compiling() and straight(tensors):
+        return operators.KERNELS[name](*tensors, numbers, *words)
+    if torch.onnx.is_in_onnx_export() and name in RULES:
+        return RULES[name](*tensors, numbers, *words)
+    return getattr(torch.ops.unsample, name).default(*tensors, numbers, *words)
 
 
 def straight(tensors: Sequence[Any]) -> bool:
@@ -84,21 +120,6 @@ def straight(tensors: Sequence[Any]) -> bool:
         if recorded and x.requires_grad:
             return False
     return True
-
-
-def _by_shapes(
-    function: Callable[..., Any], tensors: Sequence[Tensor | None], *words: Any, **options: Any
-) -> Any:
-    """`function(*shapes, *words, **options)`, a plan or integers, kept from the last call like it."""
-    shapes = tuple([None if x is None else tuple(x.shape) for x in tensors])
-    return cached_plan(function, shapes, *words, **options)
-
-
-def _kept(function: Callable[..., Any], tensors: Sequence[Tensor | None], *words: Any) -> Any:
-    """The same of a function of `plan_ints.py`, which is asked anew where sizes may be symbols."""
-    if torch.compiler.is_compiling():
-        return function(*[None if x is None else x.shape for x in tensors], *words)
-    return _by_shapes(function, tensors, *words)
 
 
 def _fit(
@@ -123,21 +144,14 @@ def _into(operation: str, out: Any, result: Tensor, name: str = "out", **inputs:
 
 @door_of(nearest_ops.nearest)
 def nearest(x: Tensor, factor: IntOrInts, *, out: Tensor | None = None) -> Tensor:
-    if direct.takes(direct.MOVED, x):
-        plan = _by_shapes(nearest_ops.plan_nearest, (x,), factor)
-        out = _fit("nearest", out, plan.output_shape, x.dtype, x=x)
-        return direct.move("nearest", x, plan, out)
-    result: Tensor = call("nearest", factor, x=x)
-    return _into("nearest", out, result, x=x)
+    result: Tensor = call("nearest", (x,), (), out, factor)
+    return result
 
 
 @door_of(nearest_ops.window_sum)
 def window_sum(y: Tensor, factor: IntOrInts, *, out: Tensor | None = None) -> Tensor:
-    if direct.takes(direct.FLOATS, y) and y.ndim <= 8:
-        plan = _by_shapes(nearest_ops.plan_window_sum, (y,), factor)
-        return direct.window_sum(y, plan, _fit("window_sum", out, plan.output_shape, y.dtype, y=y))
-    result: Tensor = call("window_sum", factor, y=y)
-    return _into("window_sum", out, result, y=y)
+    result: Tensor = call("window_sum", (y,), (), out, factor)
+    return result
 
 
 @door_of(nail_ops.bed_of_nails)
@@ -150,20 +164,15 @@ def bed_of_nails(
     like: Any = None,
     out: Tensor | None = None,
 ) -> Tensor:
-    if direct.takes(direct.MOVED, x):
-        plan = _by_shapes(nail_ops.plan_bed_of_nails, (x,), factor, at=at, output_size=output_size, like=like)
-        return direct.move("nails", x, plan, _fit("bed_of_nails", out, plan.output_shape, x.dtype, x=x))
-    result: Tensor = call("bed_of_nails", factor, at, output_size, like, x=x)
-    return _into("bed_of_nails", out, result, x=x)
+    words = {"at": at, "output_size": output_size, "like": like}
+    result: Tensor = call("bed_of_nails", (x,), (), out, factor, **words)
+    return result
 
 
 @door_of(nail_ops.decimate)
 def decimate(y: Tensor, factor: IntOrInts, *, at: At = 0, out: Tensor | None = None) -> Tensor:
-    if direct.takes(direct.MOVED, y):
-        plan = _by_shapes(nail_ops.plan_decimate, (y,), factor, at=at)
-        return direct.move("decimate", y, plan, _fit("decimate", out, plan.output_shape, y.dtype, y=y))
-    result: Tensor = call("decimate", factor, at, y=y)
-    return _into("decimate", out, result, y=y)
+    result: Tensor = call("decimate", (y,), (), out, factor, at=at)
+    return result
 
 
 @overload
@@ -214,21 +223,33 @@ def max_pool(
     return_switches: bool = True,
     out: Any = None,
 ) -> Any:
-    if direct.takes(direct.ORDERED, x):
-        plan = _by_shapes(
-            pool_ops.plan_max_pool,
-            (x,),
-            kernel_size,
-            stride=stride,
-            padding=padding,
-            dilation=dilation,
-            ceil_mode=ceil_mode,
-        )
-        return _pooled(x, plan, return_switches, out)
-    words = (kernel_size, stride, padding, dilation, ceil_mode)
-    values, taps = call("max_pool", *words, x=x)
-    windows = _kept(plan_ints.windows_of_max_pool, (x,), *words)
-    return _pair("max_pool", x, values, Switches(taps, windows), return_switches, out)
+    return _pool(
+        "max_pool",
+        x,
+        (ceil_mode,),
+        return_switches,
+        out,
+        kernel_size,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        ceil_mode=ceil_mode,
+    )
+
+
+def _pool(
+    name: str, x: Any, words: tuple[Any, ...], remember: bool, out: Any, *args: Any, **options: Any
+) -> Any:
+    """Values and switches, or the values alone."""
+    if direct.SHORT[name].takes(x):
+        plan = cached_plan(OPERATIONS[name].plan, (tuple(x.shape),), *args, **options)
+        return _pooled(x, plan, remember, out)
+    shapes = _shapes(name, {"x": x})
+    values, taps = operator(name, (x,), carried(name, shapes, *args, **options), words)
+    windows: Any = OPERATIONS[name].windows(*shapes, *args, **options)
+    if not torch.compiler.is_compiling():
+        windows = settled(windows)
+    return _pair(name, x, values, Switches(taps, windows), remember, out)
 
 
 def _pooled(x: Tensor, plan: Plan, remember: bool, out: Any) -> Any:
@@ -240,7 +261,8 @@ def _pooled(x: Tensor, plan: Plan, remember: bool, out: Any) -> Any:
         dtype = direct.of_taps(plan)
         values = _fit(operation, values, shape, x.dtype, x=x)
         where = values, _fit(operation, taps, shape, dtype, "out[1]", x=x, values=values)
-    values, taps = direct.pool(x, plan, bool(remember), where)
+    with direct.torchs_threads():
+        values, taps = direct.pool(x, plan, bool(remember), where)
     return (values, Switches(taps, plan.windows)) if remember else values
 
 
@@ -272,13 +294,7 @@ def adaptive_max_pool(
 def adaptive_max_pool(
     x: Tensor, output_size: IntOrInts, *, return_switches: bool = True, out: Any = None
 ) -> Any:
-    if direct.takes(direct.ORDERED, x):
-        plan = _by_shapes(pool_ops.plan_adaptive_max_pool, (x,), output_size)
-        return _pooled(x, plan, return_switches, out)
-    words = (output_size,)
-    values, taps = call("adaptive_max_pool", *words, x=x)
-    windows = _kept(plan_ints.windows_of_adaptive_max_pool, (x,), *words)
-    return _pair("adaptive_max_pool", x, values, Switches(taps, windows), return_switches, out)
+    return _pool("adaptive_max_pool", x, (), return_switches, out, output_size)
 
 
 @door_of(unpool_ops.max_unpool)
@@ -286,32 +302,15 @@ def max_unpool(
     values: Tensor, switches: Switches, *, duplicates: Duplicates = "last", out: Tensor | None = None
 ) -> Tensor:
     taps, windows = _parts("max_unpool", switches)
-    if (
-        direct.takes(direct.SWITCHES, taps)
-        and direct.takes(direct.ORDERED, values)
-        and (duplicates == "last" or (duplicates in ("sum", "max") and values.dtype in direct.FLOATS))
-    ):
-        plan = _by_shapes(unpool_ops._plan_unpool, (values, taps), windows)
-        fitting = _fit("max_unpool", out, plan.output_shape, values.dtype, values=values, switches=taps)
-        done = direct.unpool(values, taps, plan, duplicates, fitting)
-        if done is not None:
-            return done
-    result: Tensor = call("max_unpool", windows, duplicates, values=values, switches=taps)
-    return _into("max_unpool", out, result, values=values, switches=taps)
+    result: Tensor = call("max_unpool", (values, taps), (duplicates,), out, windows, duplicates)
+    return result
 
 
 @door_of(unpool_ops.max_gather)
 def max_gather(x: Tensor, switches: Switches, *, out: Tensor | None = None) -> Tensor:
     taps, windows = _parts("max_gather", switches)
-    if direct.takes(direct.SWITCHES, taps) and direct.takes(direct.MOVED, x):
-        plan = _by_shapes(unpool_ops._plan_gather, (x, taps), windows)
-        done = direct.gather(
-            x, taps, plan, _fit("max_gather", out, plan.output_shape, x.dtype, x=x, switches=taps)
-        )
-        if done is not None:
-            return done
-    result: Tensor = call("max_gather", windows, x=x, switches=taps)
-    return _into("max_gather", out, result, x=x, switches=taps)
+    result: Tensor = call("max_gather", (x, taps), (), out, windows)
+    return result
 
 
 def switches_to_indices(switches: Switches) -> Tensor:
@@ -337,7 +336,7 @@ def switches_to_indices(switches: Switches) -> Tensor:
     tensor([1, 3])
     """
     taps, windows = _parts("Switches.to_torch", switches)
-    result: Tensor = call("switches_to_indices", windows, switches=taps)
+    result: Tensor = _indexed("switches_to_indices", "Switches.to_torch", {"switches": taps}, windows)
     return result
 
 
@@ -366,8 +365,15 @@ def indices_to_switches(indices: Tensor, windows: Windows) -> Switches:
     >>> ut.indices_to_switches(torch.tensor([1, 2]), (Window(4, 2, 2, 2),)).taps
     tensor([1, 0], dtype=torch.uint8)
     """
-    taps = call("indices_to_switches", windows, indices=indices)
+    taps = _indexed("indices_to_switches", "Switches.from_torch", {"indices": indices}, windows)
     return Switches(taps, from_ints(to_ints(windows)))
+
+
+def _indexed(name: str, operation: str, tensors: dict[str, Any], windows: Windows) -> Any:
+    _shapes(name, tensors)
+    if not torch.compiler.is_compiling():
+        check_pooled(operation, windows)
+    return operator(name, tuple(tensors.values()), to_ints(windows), ())
 
 
 def _parts(operation: str, switches: Any) -> tuple[Any, Windows]:
@@ -377,26 +383,16 @@ def _parts(operation: str, switches: Any) -> tuple[Any, Windows]:
 
 @door_of(shuffle_ops.pixel_shuffle)
 def pixel_shuffle(x: Tensor, factor: IntOrInts, *, order: Order = "CRD", out: Tensor | None = None) -> Tensor:
-    if direct.takes(direct.MOVED, x):
-        plan = _by_shapes(shuffle_ops.plan_pixel_shuffle, (x,), factor, order=order)
-        channels = plan.output_shape[-plan.rank - 1]
-        fitting = _fit("pixel_shuffle", out, plan.output_shape, x.dtype, x=x)
-        return direct.move("shuffle", x, plan, fitting, channels, order == "DCR")
-    result: Tensor = call("pixel_shuffle", factor, order, x=x)
-    return _into("pixel_shuffle", out, result, x=x)
+    result: Tensor = call("pixel_shuffle", (x,), (order,), out, factor, order=order)
+    return result
 
 
 @door_of(shuffle_ops.pixel_unshuffle)
 def pixel_unshuffle(
     y: Tensor, factor: IntOrInts, *, order: Order = "CRD", out: Tensor | None = None
 ) -> Tensor:
-    if direct.takes(direct.MOVED, y):
-        plan = _by_shapes(shuffle_ops.plan_pixel_unshuffle, (y,), factor, order=order)
-        channels = plan.input_shape[-plan.rank - 1]
-        fitting = _fit("pixel_unshuffle", out, plan.output_shape, y.dtype, y=y)
-        return direct.move("unshuffle", y, plan, fitting, channels, order == "DCR")
-    result: Tensor = call("pixel_unshuffle", factor, order, y=y)
-    return _into("pixel_unshuffle", out, result, y=y)
+    result: Tensor = call("pixel_unshuffle", (y,), (order,), out, factor, order=order)
+    return result
 
 
 @door_of(resize_ops.resize)
@@ -410,14 +406,10 @@ def resize(
     antialias: bool = False,
     out: Tensor | None = None,
 ) -> Tensor:
-    if direct.takes(_RESIZED, x):
-        names: dict[str, Any] = {"method": method, "convention": convention, "antialias": antialias}
-        plan = _by_shapes(resize_ops.plan_resize, (x,), output_size, factor=factor, **names)
-        fitting = _fit("resize", out, plan.output_shape, x.dtype, x=x)
-        return direct.resize(x, plan, True, method == "nearest", fitting)
-    words = (output_size, factor, method, convention, antialias)
-    result: Tensor = call("resize", *words, x=x)
-    return _into("resize", out, result, x=x)
+    words: dict[str, Any] = {"method": method, "convention": convention, "antialias": antialias}
+    told = method, convention, antialias
+    result: Tensor = call("resize", (x,), told, out, output_size, factor=factor, **words)
+    return result
 
 
 @door_of(resize_ops.resize_transpose)
@@ -430,14 +422,10 @@ def resize_transpose(
     antialias: bool = False,
     out: Tensor | None = None,
 ) -> Tensor:
-    if direct.takes(_RESIZED, y):
-        names: dict[str, Any] = {"method": method, "convention": convention, "antialias": antialias}
-        plan = _by_shapes(resize_ops.plan_resize_transpose, (y,), input_size, **names)
-        fitting = _fit("resize_transpose", out, plan.output_shape, y.dtype, y=y)
-        return direct.resize(y, plan, False, method == "nearest", fitting)
-    words = (input_size, method, convention, antialias)
-    result: Tensor = call("resize_transpose", *words, y=y)
-    return _into("resize_transpose", out, result, y=y)
+    words: dict[str, Any] = {"method": method, "convention": convention, "antialias": antialias}
+    told = method, convention, antialias
+    result: Tensor = call("resize_transpose", (y,), told, out, input_size, **words)
+    return result
 
 
 @door_of(convs.conv)
@@ -453,24 +441,18 @@ def conv(
     padding_mode: PaddingMode = "zeros",
     out: Tensor | None = None,
 ) -> Tensor:
-    if direct.multiplies(x, weight, bias):
-        plan = _by_shapes(
-            convs.plan_conv,
-            (x, weight, bias),
-            stride=stride,
-            padding=padding,
-            dilation=dilation,
-            groups=groups,
-            padding_mode=padding_mode,
-        )
-        if out is not None:
-            _fit("conv", out, plan.output_shape, x.dtype, x=x, weight=weight, bias=bias)
-        done = direct.multiply(False, x, weight, bias, plan, groups, out)
-        if done is not None:
-            return done
-    steps = (stride, padding, dilation, groups, padding_mode)
-    result: Tensor = call("conv", *steps, x=x, weight=weight, bias=bias)
-    return _into("conv", out, result, x=x, weight=weight, bias=bias)
+    result: Tensor = call(
+        "conv",
+        (x, weight, bias),
+        (groups, padding_mode),
+        out,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        groups=groups,
+        padding_mode=padding_mode,
+    )
+    return result
 
 
 @door_of(convs.conv_transpose)
@@ -489,28 +471,21 @@ def conv_transpose(
     padding_mode: PaddingMode = "zeros",
     out: Tensor | None = None,
 ) -> Tensor:
-    if direct.multiplies(y, weight, bias):
-        plan = _by_shapes(
-            convs.plan_conv_transpose,
-            (y, weight, bias),
-            stride=stride,
-            padding=padding,
-            output_padding=output_padding,
-            output_size=output_size,
-            like=like,
-            dilation=dilation,
-            groups=groups,
-            padding_mode=padding_mode,
-        )
-        if out is not None:
-            _fit("conv_transpose", out, plan.output_shape, y.dtype, y=y, weight=weight, bias=bias)
-        done = direct.multiply(True, y, weight, bias, plan, groups, out)
-        if done is not None:
-            return done
-    sizes = (output_padding, output_size, like)
-    words = (stride, padding, *sizes, dilation, groups, padding_mode)
-    result: Tensor = call("conv_transpose", *words, y=y, weight=weight, bias=bias)
-    return _into("conv_transpose", out, result, y=y, weight=weight, bias=bias)
+    result: Tensor = call(
+        "conv_transpose",
+        (y, weight, bias),
+        (groups, padding_mode),
+        out,
+        stride=stride,
+        padding=padding,
+        output_padding=output_padding,
+        output_size=output_size,
+        like=like,
+        dilation=dilation,
+        groups=groups,
+        padding_mode=padding_mode,
+    )
+    return result
 
 
 @door_of(convs.conv_weight_grad)
@@ -526,22 +501,34 @@ def conv_weight_grad(
     padding_mode: PaddingMode = "zeros",
     out: Tensor | None = None,
 ) -> Tensor:
-    if direct.multiplies(x, y, None):
-        plan = _by_shapes(
-            convs.plan_conv_weight_grad,
-            (x, y),
-            kernel_size,
-            stride=stride,
-            padding=padding,
-            dilation=dilation,
-            groups=groups,
-            padding_mode=padding_mode,
-        )
-        if out is not None:
-            _fit("conv_weight_grad", out, plan.output_shape, x.dtype, x=x, y=y)
-        done = direct.multiply_weights(x, y, plan, groups, out)
-        if done is not None:
-            return done
-    words = (kernel_size, stride, padding, dilation, groups, padding_mode)
-    result: Tensor = call("conv_weight_grad", *words, x=x, y=y)
-    return _into("conv_weight_grad", out, result, x=x, y=y)
+    result: Tensor = call(
+        "conv_weight_grad",
+        (x, y),
+        (groups, padding_mode),
+        out,
+        kernel_size,
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+        groups=groups,
+        padding_mode=padding_mode,
+    )
+    return result
+
+
+def door_of_record(operation: Operation) -> Callable[..., Any]:
+    """The door of an operation that has none above: of what its record says, by the operator."""
+    number, names = len(operation.arrays), (*operation.words, *operation.plan_words)
+
+    def door(*args: Any, out: Tensor | None = None, **options: Any) -> Any:
+        given = inspect.signature(operation.plan).bind(*args, **options)
+        given.apply_defaults()
+        words = tuple(given.arguments[name] for name in names)
+        return call(operation.name, args[:number], words, out, *args[number:], **options)
+
+    door.__doc__ = operation.function.__doc__
+    return door
+
+
+for _operation in OPERATIONS.values():
+    DOORS.setdefault(_operation.name, door_of_record(_operation))

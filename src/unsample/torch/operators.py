@@ -1,52 +1,18 @@
-"""The operators `torch.ops.unsample.*`: their schemas, and what computes, fakes, derives and maps each.
+"""The operators `torch.ops.unsample.*`: one of every operation, and two between switches and indices.
 
-An operator takes tensors, lists of integers and words, all explicit: one number per axis, padding as
-before, after, before, after, ..., and windows as `windows.py` writes them. `functional.py` makes these
-of what users write. Lists of sizes are SymInt[], so that compiled and exported graphs keep them as symbols.
+An operator takes tensors, its windows as integers (`windows.py`), and words; `functional.py` makes these of
+what users write. Windows are SymInt[], so that compiled and exported graphs keep sizes as symbols. What
+computes, fakes, derives and maps an operator is made of the operation's record.
 """
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 
 import torch
 
-from unsample.arrays.library import check_memory
-from unsample.torch import autograd, compute, shapes, vmap
-
-SCHEMAS: dict[str, str] = {
-    "nearest": "(Tensor x, int[] factor) -> Tensor",
-    "window_sum": "(Tensor y, int[] factor) -> Tensor",
-    "bed_of_nails": "(Tensor x, int[] factor, int[] at, SymInt[] output_size) -> Tensor",
-    "decimate": "(Tensor y, int[] factor, int[] at) -> Tensor",
-    "pixel_shuffle": "(Tensor x, int[] factor, str order) -> Tensor",
-    "pixel_unshuffle": "(Tensor y, int[] factor, str order) -> Tensor",
-    "resize": "(Tensor x, SymInt[] output_size, str method, str convention, bool antialias) -> Tensor",
-    "resize_transpose": (
-        "(Tensor y, SymInt[] input_size, str method, str convention, bool antialias) -> Tensor"
-    ),
-    "max_pool": (
-        "(Tensor x, int[] kernel_size, int[] stride, SymInt[] padding, int[] dilation, bool ceil_mode) "
-        "-> (Tensor, Tensor)"
-    ),
-    "adaptive_max_pool": "(Tensor x, SymInt[] output_size) -> (Tensor, Tensor)",
-    "max_unpool": "(Tensor values, Tensor switches, SymInt[] windows, str duplicates) -> Tensor",
-    "max_gather": "(Tensor x, Tensor switches, SymInt[] windows) -> Tensor",
-    "switches_to_indices": "(Tensor switches, SymInt[] windows) -> Tensor",
-    "indices_to_switches": "(Tensor indices, SymInt[] windows) -> Tensor",
-    "conv": (
-        "(Tensor x, Tensor weight, Tensor? bias, int[] stride, SymInt[] padding, int[] dilation, "
-        "SymInt groups, str padding_mode) -> Tensor"
-    ),
-    "conv_transpose": (
-        "(Tensor y, Tensor weight, Tensor? bias, int[] stride, SymInt[] padding, int[] dilation, "
-        "SymInt groups, str padding_mode, SymInt[] output_size) -> Tensor"
-    ),
-    "conv_weight_grad": (
-        "(Tensor x, Tensor y, SymInt[] kernel_size, int[] stride, SymInt[] padding, int[] dilation, "
-        "SymInt groups, str padding_mode) -> Tensor"
-    ),
-}
+from unsample.operation import Operation
+from unsample.pairs import OPERATIONS
+from unsample.torch import autograd, compute, indices, shapes, vmap
 
 # Sums of products, which autocast takes in the smaller dtype as it does torch's convolutions.
 AUTOCAST = ("conv", "conv_transpose", "conv_weight_grad")
@@ -55,21 +21,26 @@ DEVICES = {"AutocastCPU": "cpu", "AutocastCUDA": "cuda", "AutocastXPU": "xpu", "
 _library = torch.library.Library("unsample", "DEF")
 
 
-def computed(name: str) -> Callable[..., Any]:
-    """The operator's kernel: on every device, below autograd."""
-    kernel_of, fake = getattr(compute, name), getattr(shapes, name)
-    short, names = compute.SHORT.get(name), list(inspect.signature(fake).parameters)
+def schema_of(operation: Operation) -> str:
+    """The schema of an operator.
 
-    def kernel(*arguments: Any) -> Any:
-        done = None if short is None else short(*arguments)
-        if done is not None:
-            return done
-        for argument, x in zip(names, arguments, strict=False):
-            if isinstance(x, torch.Tensor):
-                check_memory(name, argument, x)
-        return kernel_of(*arguments, lambda: fake(*arguments))
+    Examples
+    --------
+    >>> schema_of(OPERATIONS["conv"])
+    '(Tensor x, Tensor weight, Tensor? bias, SymInt[] windows, SymInt groups, str padding_mode) -> Tensor'
+    """
+    types = {"int": "SymInt"}
+    tensors = [f"{'Tensor?' if name == 'bias' else 'Tensor'} {name}" for name in operation.arrays]
+    words = {**operation.words, **operation.plan_words}
+    told = [f"{types.get(kind, kind)} {name}" for name, kind in words.items()]
+    result = "(Tensor, Tensor)" if operation.lies == "pooled" else "Tensor"
+    return f"({', '.join([*tensors, 'SymInt[] windows', *told])}) -> {result}"
 
-    return kernel
+
+SCHEMAS = {name: schema_of(operation) for name, operation in OPERATIONS.items()} | indices.SCHEMAS
+KERNELS: dict[str, Callable[..., Any]] = {
+    name: compute.kernel_of(operation) for name, operation in OPERATIONS.items()
+} | indices.KERNELS
 
 
 def _autocast(name: str, key: str, device: str) -> Callable[..., Any]:
@@ -88,20 +59,18 @@ def _autocast(name: str, key: str, device: str) -> Callable[..., Any]:
     return kernel
 
 
-KERNELS: dict[str, Callable[..., Any]] = {name: computed(name) for name in SCHEMAS}
+def _register(name: str, fake: Callable[..., Any], mapped: vmap.Rule) -> None:
+    _library.define(name + SCHEMAS[name], tags=(torch.Tag.pt2_compliant_tag,))
+    _library.impl(name, KERNELS[name], "CompositeExplicitAutograd")
+    torch.library.register_fake(f"unsample::{name}", fake, lib=_library)
+    torch.library.register_vmap(f"unsample::{name}", mapped, lib=_library)
 
 
-def _register() -> None:
-    for name, schema in SCHEMAS.items():
-        _library.define(name + schema, tags=(torch.Tag.pt2_compliant_tag,))
-        _library.impl(name, KERNELS[name], "CompositeExplicitAutograd")
-        torch.library.register_fake(f"unsample::{name}", getattr(shapes, name), lib=_library)
-        torch.library.register_vmap(f"unsample::{name}", vmap.RULES[name], lib=_library)
-        if name in autograd.KERNELS:
-            _library.impl(name, autograd.KERNELS[name](), "Autograd")
-        if name in AUTOCAST:
-            for key, device in DEVICES.items():
-                _library.impl(name, _autocast(name, key, device), key)
-
-
-_register()
+for _name, _operation in OPERATIONS.items():
+    _register(_name, shapes.fake_of(_operation), vmap.rule_of(_operation))
+    _library.impl(_name, autograd.kernel_of(_operation), "Autograd")
+for _name in indices.SCHEMAS:
+    _register(_name, indices.FAKES[_name], vmap.leading(_name))
+for _name in AUTOCAST:
+    for _key, _device in DEVICES.items():
+        _library.impl(_name, _autocast(_name, _key, _device), _key)

@@ -8,6 +8,9 @@ from typing import Any
 
 import torch
 
+from unsample.operation import Operation
+from unsample.torch.windows import PER_AXIS
+
 Tensor = torch.Tensor
 Rule = Callable[..., tuple[Any, Any]]
 
@@ -61,8 +64,8 @@ def convolution(name: str) -> Rule:
         info: Any, in_dims: Sequence[int | None], x: Tensor, weight: Tensor, bias: Tensor | None, *rest: Any
     ) -> tuple[Any, Any]:
         of_x, of_weight, of_bias, *_ = in_dims
-        steps, groups = rest[:3], rest[3]
-        rank, size = len(steps[0]), info.batch_size
+        windows, groups, mode = rest
+        rank, size = len(windows) // PER_AXIS, info.batch_size
         single = x.ndim == rank + (1 if of_x is None else 2)
         x = _batched(x, of_x, rank)
         inside = bias if of_bias is None and of_weight is None else None
@@ -75,7 +78,7 @@ def convolution(name: str) -> Rule:
         else:
             kernels = _into_batch(_first(weight, of_weight))
             mixed = _into_channels(x, of_x, size)
-            result = operator(name)(mixed, kernels, None, *steps, groups * size, *rest[4:])
+            result = operator(name)(mixed, kernels, None, windows, groups * size, mode)
             result = result.unflatten(1, (size, result.shape[1] // size)).transpose(0, 1)
         if bias is not None and inside is None:
             each = _first(bias, of_bias)
@@ -90,27 +93,22 @@ def weight_gradient(
     info: Any, in_dims: Sequence[int | None], x: Tensor, y: Tensor, *rest: Any
 ) -> tuple[Any, Any]:
     """`conv_weight_grad`: every mapped pair is a group more."""
-    kernel_size, *steps, groups, mode = rest
-    rank, size = len(kernel_size), info.batch_size
+    windows, groups, mode = rest
+    rank, size = len(windows) // PER_AXIS, info.batch_size
     fine = _into_channels(_batched(x, in_dims[0], rank), in_dims[0], size)
     coarse = _into_channels(_batched(y, in_dims[1], rank), in_dims[1], size)
-    result = operator("conv_weight_grad")(fine, coarse, kernel_size, *steps, groups * size, mode)
+    result = operator("conv_weight_grad")(fine, coarse, windows, groups * size, mode)
     return result.unflatten(0, (size, result.shape[0] // size)), 0
 
 
-RULES: dict[str, Rule] = {
-    **{
-        name: leading(name)
-        for name in (
-            *("nearest", "window_sum", "bed_of_nails", "decimate", "pixel_shuffle", "pixel_unshuffle"),
-            *("resize", "resize_transpose", "switches_to_indices", "indices_to_switches"),
-        )
-    },
-    "max_pool": leading("max_pool", results=2),
-    "adaptive_max_pool": leading("adaptive_max_pool", results=2),
-    "max_unpool": leading("max_unpool", tensors=2),
-    "max_gather": leading("max_gather", tensors=2),
+OWN: dict[str, Rule] = {
     "conv": convolution("conv"),
     "conv_transpose": convolution("conv_transpose"),
     "conv_weight_grad": weight_gradient,
 }
+
+
+def rule_of(operation: Operation) -> Rule:
+    """The rule of an operator."""
+    results = 2 if operation.lies == "pooled" else 1
+    return OWN.get(operation.name) or leading(operation.name, len(operation.arrays), results)

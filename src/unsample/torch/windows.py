@@ -1,6 +1,7 @@
-"""Windows of a pooling as a list of integers, the form in which operators take them.
+"""Windows as a list of integers, the form in which operators take them.
 
 Seven integers per axis: fine, coarse, size, stride, dilation, before, after; an adaptive window has size 0.
+Of an axis that is resized two: its source and its target. What padding holds is told by a word beside them.
 Switches are a pytree node whose one leaf is the tensor of taps, so that they pass through
 `torch.compile`, `torch.export` and `torch.func`.
 """
@@ -18,8 +19,8 @@ PER_AXIS = 7
 Windows = tuple[AnyWindow, ...]
 
 
-def to_ints(windows: Windows) -> list[int]:
-    """Windows -> integers.
+def to_ints(windows: Sequence[Any]) -> list[int]:
+    """Windows, or pairs of sizes -> integers.
 
     Examples
     --------
@@ -28,7 +29,9 @@ def to_ints(windows: Windows) -> list[int]:
     """
     numbers: list[int] = []
     for w in windows:
-        if isinstance(w, Window):
+        if isinstance(w, tuple):
+            numbers += w
+        elif isinstance(w, Window):
             numbers += [w.fine, w.coarse, w.size, w.stride, w.dilation, w.before, w.after]
         else:
             numbers += [w.fine, w.coarse, 0, 0, 0, 0, 0]
@@ -53,14 +56,20 @@ def from_ints(numbers: Sequence[int]) -> Windows:
     return tuple(windows)
 
 
+def pairs_from_ints(numbers: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    """Integers -> the (source, target) of every axis.
+
+    Examples
+    --------
+    >>> pairs_from_ints([1, 2, 0, 3])
+    ((1, 2), (0, 3))
+    """
+    return tuple(zip(numbers[0::2], numbers[1::2], strict=True))
+
+
 def fine_size(numbers: Sequence[int]) -> list[int]:
     """The spatial size of what was pooled."""
     return list(numbers[0::PER_AXIS])
-
-
-def coarse_size(numbers: Sequence[int]) -> list[int]:
-    """The number of windows per axis."""
-    return list(numbers[1::PER_AXIS])
 
 
 def _flatten(switches: Switches) -> tuple[list[Any], Any]:

@@ -9,13 +9,12 @@ import torch
 from torch import nn
 
 from unsample.errors import ShapeError
-from unsample.geometry.arguments import IntOrInts, is_sequence, wanted_size
+from unsample.geometry.arguments import IntOrInts, is_sequence, symbolic, wanted_size
 from unsample.geometry.resample import Convention, Method
 from unsample.ops.nails import At
 from unsample.ops.shuffle import Order
 from unsample.torch import functional
 from unsample.torch.layers.conv import size_of
-from unsample.torch.plan_ints import symbolic
 
 Tensor = torch.Tensor
 
@@ -112,7 +111,7 @@ class Upsample(nn.Upsample):
             if words["method"] == "nearest" and words["convention"] != "align_corners":
                 return functional.nearest(input, whole)
             return functional.resize(input, tuple(n * f for n, f in zip(own, whole, strict=True)), **words)
-        if symbolic(own):
+        if symbolic(*own):
             return super().forward(input)
         exact = all((Fraction(f) * n).denominator == 1 for n, f in zip(own, factors, strict=True))
         if exact or self.recompute_scale_factor or self.align_corners:
