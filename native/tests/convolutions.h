@@ -1,6 +1,6 @@
 // conv, conv_transpose and conv_weight_grad of random shapes and strides against plain loops.
 #pragma once
-#include "../conv_call.h"
+#include "../conv/call.h"
 #include "../targets.h"
 #include "check.h"
 

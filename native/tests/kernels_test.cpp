@@ -5,7 +5,7 @@
 #include <limits>
 
 #include "../targets.h"
-#include "../threads.h"
+#include "../threads/threads.h"
 #include "check.h"
 #include "convolutions.h"
 #include "numbers.h"

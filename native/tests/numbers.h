@@ -3,7 +3,7 @@
 #pragma once
 #include <memory>
 
-#include "../calls.h"
+#include "../move/calls.h"
 #include "check.h"
 
 namespace {

@@ -1,7 +1,7 @@
 // The register tile: a few pixels times one panel of output channels.
 #pragma once
-#include "conv_job.h"
-#include "conv_vector.h"
+#include "job.h"
+#include "vector.h"
 
 namespace unsample {
 namespace UNSAMPLE_TARGET {

@@ -1,6 +1,6 @@
 // The convolution kernels that every target has: ranges of work items of a job, by element type.
 #pragma once
-#include "conv_job.h"
+#include "job.h"
 
 namespace unsample {
 

@@ -1,9 +1,9 @@
 // Work items of conv and conv_transpose where few output channels share a pixel: the vectors lie
 // along positions.
 #pragma once
-#include "conv_block.h"
-#include "conv_pack_planes.h"
-#include "conv_store.h"
+#include "block.h"
+#include "pack_planes.h"
+#include "store.h"
 
 namespace unsample {
 namespace UNSAMPLE_TARGET {

@@ -1,8 +1,8 @@
-#include "conv_plan.h"
+#include "plan.h"
 
 #include <algorithm>
 
-#include "conv_plan_parts.h"
+#include "plan_parts.h"
 
 namespace unsample {
 namespace {

@@ -3,7 +3,7 @@
 #pragma once
 #include <stdint.h>
 
-#include "targets.h"
+#include "../targets.h"
 
 namespace unsample {
 

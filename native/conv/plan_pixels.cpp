@@ -1,5 +1,5 @@
 // The plan of a depthwise convolution whose vectors lie along channels.
-#include "conv_plan_parts.h"
+#include "plan_parts.h"
 
 namespace unsample {
 namespace {

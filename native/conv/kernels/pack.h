@@ -1,8 +1,8 @@
 // Copies of input and weight in the order the products read them; padding of every mode happens
 // here.
 #pragma once
-#include "conv_element.h"
-#include "conv_job.h"
+#include "element.h"
+#include "job.h"
 
 namespace unsample {
 namespace UNSAMPLE_TARGET {

@@ -1,6 +1,6 @@
 // Element types as they are stored, and the type their products are summed in.
 #pragma once
-#include "conv_vector.h"
+#include "vector.h"
 
 namespace unsample {
 namespace UNSAMPLE_TARGET {

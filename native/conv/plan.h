@@ -3,7 +3,7 @@
 #pragma once
 #include <vector>
 
-#include "kernels/conv_table.h"
+#include "kernels/table.h"
 
 namespace unsample {
 

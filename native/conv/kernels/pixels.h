@@ -1,9 +1,9 @@
 // Work items of depthwise conv and conv_transpose where the channels of a pixel lie side by side:
 // the vectors lie along channels, and every output element is written once, from registers.
 #pragma once
-#include "../targets.h"
-#include "conv_element.h"
-#include "conv_job.h"
+#include "../../targets.h"
+#include "element.h"
+#include "job.h"
 
 namespace unsample {
 namespace UNSAMPLE_TARGET {

@@ -1,8 +1,8 @@
 // Which part of the output a work item makes.
 #pragma once
-#include "../targets.h"
-#include "conv_job.h"
-#include "conv_vector.h"
+#include "../../targets.h"
+#include "job.h"
+#include "vector.h"
 
 namespace unsample {
 namespace UNSAMPLE_TARGET {

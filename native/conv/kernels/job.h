@@ -1,4 +1,4 @@
-// What one convolution is, as plain numbers: made by conv_plan.cpp, read by the kernels of every
+// What one convolution is, as plain numbers: made by ../plan.cpp, read by the kernels of every
 // target.
 //
 // `conv` and `conv_transpose` are one gather. Along every axis an output element is x = q *

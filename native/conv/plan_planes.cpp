@@ -1,5 +1,5 @@
 // The plan of a convolution with few output channels, whose vectors lie along positions.
-#include "conv_plan_parts.h"
+#include "plan_parts.h"
 
 namespace unsample {
 

@@ -1,8 +1,8 @@
-// The convolution kernels, built once per target like those of target.cpp: no STL, no nanobind.
-#include "conv_table.h"
+// The convolution kernels, built once per target like those of move/: no STL, no nanobind.
+#include "table.h"
 
 #if defined(__GNUC__)
-#include "conv.h"
+#include "kernels.h"
 #else
 // Without vector types the definition runs.
 namespace unsample {

@@ -2,8 +2,8 @@
 #pragma once
 #include <algorithm>
 
-#include "conv_plan.h"
-#include "int_math.h"
+#include "../common/int_math.h"
+#include "plan.h"
 
 namespace unsample {
 

@@ -15,8 +15,8 @@
 #include <utility>
 #include <vector>
 
-#include "calls.h"
-#include "memory.h"
+#include "../memory/memory.h"
+#include "../move/calls.h"
 #include "xla.h"
 
 #ifndef _WIN32

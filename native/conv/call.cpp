@@ -1,4 +1,4 @@
-#include "conv_call.h"
+#include "call.h"
 
 #include <stdlib.h>
 
@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 #endif
 
-#include "threads.h"
+#include "../threads/threads.h"
 
 namespace unsample {
 namespace {

@@ -13,7 +13,7 @@
 #include <mutex>
 #include <new>
 
-#include "calls.h"
+#include "../move/calls.h"
 
 namespace unsample {
 namespace {

@@ -1,9 +1,9 @@
-// Work items of conv and conv_transpose where many output channels share a pixel; see conv_job.h.
+// Work items of conv and conv_transpose where many output channels share a pixel; see job.h.
 #pragma once
-#include "conv_block.h"
-#include "conv_multiply.h"
-#include "conv_pack.h"
-#include "conv_store.h"
+#include "block.h"
+#include "multiply.h"
+#include "pack.h"
+#include "store.h"
 
 namespace unsample {
 namespace UNSAMPLE_TARGET {

@@ -1,10 +1,10 @@
 // The convolution kernels of one target as a table. Compiled with UNSAMPLE_TARGET defined.
 #pragma once
-#include "conv_gather.h"
-#include "conv_pixels.h"
-#include "conv_planes.h"
-#include "conv_table.h"
-#include "conv_weight_grad.h"
+#include "gather.h"
+#include "pixels.h"
+#include "planes.h"
+#include "table.h"
+#include "weight_grad.h"
 
 namespace unsample {
 namespace UNSAMPLE_TARGET {

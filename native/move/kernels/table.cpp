@@ -9,9 +9,9 @@
 #include <immintrin.h>
 #endif
 
-#include "../int_math.h"
-#include "../targets.h"
-#include "conv_table.h"
+#include "../../common/int_math.h"
+#include "../../conv/kernels/table.h"
+#include "../../targets.h"
 
 #define UNSAMPLE_QUOTED(name) #name
 #define UNSAMPLE_NAME(name) UNSAMPLE_QUOTED(name)
@@ -20,7 +20,7 @@ namespace unsample {
 namespace UNSAMPLE_TARGET {
 
 extern const Kernels KERNELS;
-extern const ConvKernels CONV_KERNELS;  // conv.cpp
+extern const ConvKernels CONV_KERNELS;  // conv/kernels/table.cpp
 
 namespace {
 constexpr const char* NAME = UNSAMPLE_NAME(UNSAMPLE_TARGET);

@@ -1,6 +1,6 @@
 // Input as planes, for vectors that lie along positions, and the weights that go with them.
 #pragma once
-#include "conv_pack.h"
+#include "pack.h"
 
 namespace unsample {
 namespace UNSAMPLE_TARGET {

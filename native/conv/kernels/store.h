@@ -1,6 +1,6 @@
 // From the sums of a panel, (position, channel), to the output in whatever layout it has.
 #pragma once
-#include "conv_element.h"
+#include "element.h"
 
 namespace unsample {
 namespace UNSAMPLE_TARGET {

@@ -1,5 +1,5 @@
 // The plan of conv_weight_grad: who sums what, and how much of x and y is copied at a time.
-#include "conv_plan_parts.h"
+#include "plan_parts.h"
 
 namespace unsample {
 namespace {

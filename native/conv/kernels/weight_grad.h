@@ -1,14 +1,14 @@
 // Work items of conv_weight_grad: y contracted with x under every tap.
 //
-// x is copied into planes (conv_planes.h), in which a tap of a channel, a *combo*, is a constant
+// x is copied into planes (planes.h), in which a tap of a channel, a *combo*, is a constant
 // offset and positions of one row lie side by side. y is copied position by position, a panel of
 // its channels at a time; then sums[combo, :] += x[offset(combo) + position] * y[position, :] is
-// the product of conv_multiply.h, with combos for pixels and positions for input channels. Where y
+// the product of multiply.h, with combos for pixels and positions for input channels. Where y
 // has fewer channels than a vector has lanes the vectors lie along positions.
 #pragma once
-#include "conv_block.h"
-#include "conv_multiply.h"
-#include "conv_planes.h"
+#include "block.h"
+#include "multiply.h"
+#include "planes.h"
 
 namespace unsample {
 namespace UNSAMPLE_TARGET {

@@ -1,6 +1,6 @@
 // Runs planned convolutions on the pool of threads.
 #pragma once
-#include "conv_plan.h"
+#include "plan.h"
 
 namespace unsample {
 

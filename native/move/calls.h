@@ -1,4 +1,4 @@
-// Planned calls of the kernels, for whoever brings the memory: Python in bind.cpp, XLA in xla.cpp.
+// Planned calls of the kernels, for whoever brings the memory: caller/bind.cpp, caller/xla.cpp.
 //
 // A Caller has a Handle that stands for an array (or `absent`), a Memory that opens a handle and
 // throws where it has not as many bytes as the plan says, `run`, which works through a large call,
@@ -13,10 +13,10 @@
 #include <utility>
 #include <vector>
 
-#include "conv_call.h"
-#include "int_math.h"
-#include "targets.h"
-#include "threads.h"
+#include "../common/int_math.h"
+#include "../conv/call.h"
+#include "../targets.h"
+#include "../threads/threads.h"
 
 namespace unsample {
 
