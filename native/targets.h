@@ -77,6 +77,7 @@ constexpr int WIDTHS = 5;
 // Elements that are compared or added, by dtype, in this order: float32, float64, float16,
 // bfloat16, int8, int16, int32, int64, uint8, uint16, uint32, uint64. bool is uint8.
 constexpr int DTYPES = 12;
+constexpr int DTYPE_BYTES[DTYPES] = {4, 8, 2, 2, 1, 2, 4, 8, 1, 2, 4, 8};
 // Switches: one, two or four bytes each.
 constexpr int TAPS = 3;
 

@@ -15,6 +15,8 @@
 #include <utility>
 #include <vector>
 
+#include "../conv/call.h"
+#include "../conv/convolution.h"
 #include "../memory/memory.h"
 #include "../move/calls.h"
 #include "xla.h"

@@ -12,7 +12,10 @@
 #include <memory>
 #include <mutex>
 #include <new>
+#include <string>
 
+#include "../conv/call.h"
+#include "../conv/convolution.h"
 #include "../move/calls.h"
 
 namespace unsample {

@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 #endif
 
-#include "../threads/threads.h"
+#include "../threads/thread_count.h"
 
 namespace unsample {
 namespace {
@@ -16,8 +16,6 @@ namespace {
 constexpr int64_t kLine = 64;
 constexpr int64_t kHugePage = 2 << 20;
 constexpr int64_t kKept = 64 << 20;  // a larger workspace is given back after the call
-constexpr int64_t kSmallPack =
-    1 << 18;  // bytes of packed weight that a second thread is not started for
 
 // Aligned memory that grows. In huge pages where it is large: the packed weight of 512 x 256
 // channels and 4 x 4 taps is 2000 small pages.

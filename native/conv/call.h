@@ -1,5 +1,6 @@
 // Runs planned convolutions on the pool of threads.
 #pragma once
+#include "../threads/thread_count.h"
 #include "plan.h"
 
 namespace unsample {
@@ -16,6 +17,10 @@ struct Workers {
     int threads;
     bool (*interrupted)();  // asked on the calling thread now and then; null: too short for that
 };
+
+inline Workers workers_for(int64_t work, bool (*interrupted)()) {
+    return work < kSmallConv ? Workers{1, nullptr} : Workers{threads_now(), interrupted};
+}
 
 // False where it was interrupted; std::bad_alloc where a thread has no memory to work in. `ran`
 // gets the name of the target that computed.

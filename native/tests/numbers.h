@@ -3,6 +3,8 @@
 #pragma once
 #include <memory>
 
+#include "../conv/call.h"
+#include "../conv/convolution.h"
 #include "../move/calls.h"
 #include "check.h"
 

@@ -208,7 +208,7 @@ def _terms(axis: Resample, up: bool, begin: int, end: int) -> Any:
 
 
 def _terms_bytes(terms: int, outputs: int) -> int:
-    """Of `Terms` in native/move/calls.h: sources and weights, in two orders, the latter in two widths."""
+    """Of `Terms` in native/move/terms.h: sources and weights, in two orders, the latter in two widths."""
     return 40 * terms + 8 * outputs
 
 
