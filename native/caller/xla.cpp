@@ -25,36 +25,38 @@ using Numbers = std::vector<int64_t>;
 
 struct Kind {
     int64_t bytes;
-    int dtype;  // among the kernels' dtypes, or -1
+    int dtype;  // an Element, or -1
 };
+
+Kind kind(Element element) { return {kElementBytes[int(element)], int(element)}; }
 
 Kind kind_of(int dtype) {
     switch (dtype) {
         case xla::F32:
-            return {4, 0};
+            return kind(Element::f32);
         case xla::F64:
-            return {8, 1};
+            return kind(Element::f64);
         case xla::F16:
-            return {2, 2};
+            return kind(Element::f16);
         case xla::BF16:
-            return {2, 3};
+            return kind(Element::bf16);
         case xla::S8:
-            return {1, 4};
+            return kind(Element::i8);
         case xla::S16:
-            return {2, 5};
+            return kind(Element::i16);
         case xla::S32:
-            return {4, 6};
+            return kind(Element::i32);
         case xla::S64:
-            return {8, 7};
+            return kind(Element::i64);
         case xla::PRED:
         case xla::U8:
-            return {1, 8};
+            return kind(Element::u8);
         case xla::U16:
-            return {2, 9};
+            return kind(Element::u16);
         case xla::U32:
-            return {4, 10};
+            return kind(Element::u32);
         case xla::U64:
-            return {8, 11};
+            return kind(Element::u64);
         case xla::C64:
             return {8, -1};
         case xla::C128:
@@ -207,9 +209,8 @@ std::shared_ptr<const Made> convolution_of(const Frame& call) {
     // The tier may be another one at the next call.
     Numbers numbers = call.plan();
     numbers.push_back(int64_t(reinterpret_cast<uintptr_t>(current())));
-    const int element =
-        kind_of(call.operand(0)->dtype).dtype;  // the floats come first, as in Element
-    if (element < 0 || element >= kElements)
+    const int element = kind_of(call.operand(0)->dtype).dtype;
+    if (element < 0 || element >= kFloats)
         throw std::invalid_argument("no convolution has these elements");
     numbers.push_back(element);
     return kept<Made>(numbers, [](const Numbers& key) {
@@ -256,7 +257,7 @@ void window_sum_call(const Frame& call) {
     const int dtype = kind_of(call.operand(0)->dtype).dtype;
     const int sum = kind_of(call.result(0)->dtype).dtype;
     const bool wide = sum == kind_of(xla::S64).dtype || sum == kind_of(xla::U64).dtype;
-    if (dtype >= kElements ? !wide : sum != dtype)
+    if (dtype >= kFloats ? !wide : sum != dtype)
         throw std::invalid_argument("no kernel sums like this");
     window_sum<Xla>(*plan_of(call.plan()), call.operand(0), call.result(0), dtype,
                     kind_of(call.result(0)->dtype).bytes);

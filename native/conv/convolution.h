@@ -36,7 +36,7 @@ struct Convolution {
                 const std::vector<int64_t>& in_strides, const std::vector<int64_t>& out_strides) {
         const ConvKernels& kernels = *static_cast<const ConvKernels*>(current()->conv);
         const size_t rank = axes.size();
-        if (!kernels.vector_bytes || element < 0 || element >= kElements || rank < 1 ||
+        if (!kernels.vector_bytes || element < 0 || element >= kFloats || rank < 1 ||
             rank > size_t(kMaxRank) || in_strides.size() != rank + 2 ||
             out_strides.size() != rank + 2 || !counts(batch) || !counts(groups) || groups < 1 ||
             !counts(in_channels) || in_channels % groups || !counts(out_channels) ||
@@ -50,7 +50,7 @@ struct Convolution {
         shape.groups = groups;
         shape.in_channels = in_channels;
         shape.out_channels = out_channels;
-        const int64_t width = DTYPE_BYTES[element];  // the floats come first there too
+        const int64_t width = kElementBytes[element];
         in_bytes = times(times(batch, in_channels), width);
         out_bytes = times(times(batch, out_channels), width);
         weight_bytes = times(times(in_channels, out_channels / groups), width);
@@ -124,7 +124,7 @@ private:
                 step = 0;  // it is not taken, so that it may be any number
             }
             strides[a] = empty ? 0 : step;
-            spread.add(count, strides[a] * DTYPE_BYTES[int(s.element)]);
+            spread.add(count, strides[a] * kElementBytes[int(s.element)]);
         }
         return spread;
     }

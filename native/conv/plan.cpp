@@ -214,7 +214,7 @@ bool plan_conv(const ConvShape& s, const ConvKernels& kernels, ConvPlan& plan) {
     int64_t phases = 1;
     for (int64_t a = 0; a < s.rank; ++a) phases = times(phases, s.transposed ? s.stride[a] : 1);
     if (phases > std::max(kMostPhases, 4 * job.taps)) return false;
-    const int64_t size = s.element == Element::f64 ? 8 : s.element == Element::f32 ? 4 : 2;
+    const int64_t size = kElementBytes[int(s.element)];
     job.stream = output * size >= kStreamBytes;
     job.weight_in_stride = s.transposed ? job.out_channels * job.taps : job.taps;
     job.weight_out_stride = s.transposed ? job.taps : job.in_channels * job.taps;

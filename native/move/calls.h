@@ -8,6 +8,7 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "../common/element.h"
 #include "../common/int_math.h"
 #include "../targets.h"
 #include "../threads/thread_count.h"
@@ -69,7 +70,7 @@ inline int tap_of(int64_t bytes) {
 }
 
 inline int dtype_of(int64_t dtype) {
-    if (dtype < 0 || dtype >= DTYPES) throw std::invalid_argument("no such dtype");
+    if (dtype < 0 || dtype >= kElements) throw std::invalid_argument("no such dtype");
     return int(dtype);
 }
 
@@ -92,7 +93,7 @@ template <class Caller>
 void pool(const Plan& plan, HandleOf<Caller> x, HandleOf<Caller> values, HandleOf<Caller> taps,
           int64_t dtype, int64_t tap_bytes) {
     const Geometry& g = plan.geometry;
-    const int64_t width = DTYPE_BYTES[dtype_of(dtype)], row = g.axes[g.rank - 1].coarse;
+    const int64_t width = kElementBytes[dtype_of(dtype)], row = g.axes[g.rank - 1].coarse;
     const MemoryOf<Caller> from(x, false, times(plan.fine, width)),
         to(values, true, times(plan.coarse, width));
     Job job{nullptr, &g, from.data(), nullptr, to.data()};
@@ -130,7 +131,7 @@ bool unpool(const Plan& plan, HandleOf<Caller> values, HandleOf<Caller> switches
             HandleOf<Caller> out, int64_t dtype, int64_t tap_bytes, int rule) {
     const Geometry& g = plan.geometry;
     const Axis& last = g.axes[g.rank - 1];
-    const int64_t width = rule == LAST ? dtype : DTYPE_BYTES[dtype_of(dtype)];
+    const int64_t width = rule == LAST ? dtype : kElementBytes[dtype_of(dtype)];
     const int tap = tap_of(tap_bytes), moved = width_of(width);
     const MemoryOf<Caller> from(values, false, times(plan.coarse, width)),
         to(out, true, times(plan.fine, width));
@@ -161,8 +162,8 @@ template <class Caller>
 void window_sum(const Plan& plan, HandleOf<Caller> y, HandleOf<Caller> out, int64_t dtype,
                 int64_t out_bytes) {
     const Geometry& g = plan.geometry;
-    const int64_t width = DTYPE_BYTES[dtype_of(dtype)];
-    if (out_bytes != (dtype < 4 ? width : 8) || g.rank > 8 || !plan.divided)
+    const int64_t width = kElementBytes[dtype_of(dtype)];
+    if (out_bytes != (dtype < kFloats ? width : 8) || g.rank > 8 || !plan.divided)
         throw std::invalid_argument("no kernel sums like this");
     const MemoryOf<Caller> from(y, false, times(plan.fine, width)),
         to(out, true, times(plan.coarse, out_bytes));

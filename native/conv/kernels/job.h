@@ -32,11 +32,12 @@
 #pragma once
 #include <cstdint>
 
+#include "../../common/element.h"
+
 namespace unsample {
 
 constexpr int kMaxRank = 6;
 
-enum class Element : int32_t { f32, f64, f16, bf16 };
 enum class Fold : int32_t { zeros, circular, reflect, replicate };
 
 struct ConvAxis {

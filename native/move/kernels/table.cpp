@@ -47,6 +47,7 @@ constexpr const char* NAME = UNSAMPLE_NAME(UNSAMPLE_TARGET);
 #define WIDTHS_WITH(kernel, Tap)                                                  \
     {S(kernel<uint8_t, Tap>), S(kernel<uint16_t, Tap>), S(kernel<uint32_t, Tap>), \
      S(kernel<uint64_t, Tap>), S(kernel<Wide, Tap>)}
+// In the order of `Element`.
 #define DTYPES_OF(kernel)                                                             \
     {S(kernel<Float32>), S(kernel<Float64>), S(kernel<Float16>), S(kernel<BFloat16>), \
      S(kernel<Int8>),    S(kernel<Int16>),   S(kernel<Int32>),   S(kernel<Int64>),    \

@@ -21,7 +21,7 @@ from unsample.geometry.window import AdaptiveWindow, AnyWindow, Window
 from unsample.native import module
 from unsample.native.memory import empty
 
-# The order of native/targets.h.
+# The order of native/common/element.h.
 _DTYPES = (
     *("float32", "float64", "float16", "bfloat16"),
     *("int8", "int16", "int32", "int64"),
