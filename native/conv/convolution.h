@@ -37,7 +37,7 @@ struct Convolution {
         const ConvKernels& kernels = *static_cast<const ConvKernels*>(current()->conv);
         const size_t rank = axes.size();
         if (!kernels.vector_bytes || element < 0 || element >= kFloats || rank < 1 ||
-            rank > size_t(kMaxRank) || in_strides.size() != rank + 2 ||
+            rank > size_t(kMaxConvRank) || in_strides.size() != rank + 2 ||
             out_strides.size() != rank + 2 || !counts(batch) || !counts(groups) || groups < 1 ||
             !counts(in_channels) || in_channels % groups || !counts(out_channels) ||
             out_channels % groups)

@@ -7,9 +7,7 @@
 namespace unsample {
 namespace {
 
-constexpr int64_t kTileBytes = 256 << 10;  // half the second-level cache of Zen 2 and 3
 constexpr int64_t kSumsBytes = 96 << 10;
-constexpr int64_t kSliceRows = 256;  // 16 KB of weights in a panel of 16 floats
 // Rows between the phases of a panel, so that they do not share cache sets while the weight is laid
 // out: HiFi-GAN 256-128 1.59 -> 1.50 ms, DCGAN 512-256 11.6 -> 10.6.
 constexpr int64_t kPhaseGap = 3;
@@ -29,7 +27,7 @@ void make_tables(const ConvShape& s, const ConvJob& job, int64_t channels, ConvP
     tables.slices.push_back({0, 0, 0});  // of every phase that no tap reaches
     int64_t row = 0;
     for (int64_t phase = 0; phase < job.outer_phases * job.inner_phases; ++phase) {
-        const std::vector<AxisTap>* taps[kMaxRank];
+        const std::vector<AxisTap>* taps[kMaxConvRank];
         int64_t rest = phase, combinations = 1;
         for (int64_t a = rank - 1; a >= 0; --a) {
             taps[a] = &axis_taps[size_t(a)][size_t(rest % job.axes[a].out_step)];
@@ -89,7 +87,7 @@ bool plan_panels(const ConvShape& s, const ConvKernels& kernels, ConvPlan& plan)
     ConvJob& job = plan.job;
     const int64_t element = summed_bytes(s.element);
     const int64_t lanes = kernels.vector_bytes / element, inner = s.rank - 1;
-    int64_t span[kMaxRank];
+    int64_t span[kMaxConvRank];
     plan_axes(s, job, false, span);
     job.panel_width = std::min(2 * lanes, round_up(std::max<int64_t>(job.out_channels, 1), lanes));
     job.panels = ceil_div(job.out_channels, job.panel_width);

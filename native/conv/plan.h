@@ -12,11 +12,12 @@ struct ConvShape {
     bool transposed;
     int64_t rank, batch, groups;
     int64_t in_channels, out_channels;  // of all groups
-    int64_t in_size[kMaxRank], out_size[kMaxRank];
-    int64_t kernel[kMaxRank], stride[kMaxRank], dilation[kMaxRank], before[kMaxRank];
-    Fold fold[kMaxRank];
+    int64_t in_size[kMaxConvRank], out_size[kMaxConvRank];
+    int64_t kernel[kMaxConvRank], stride[kMaxConvRank], dilation[kMaxConvRank],
+        before[kMaxConvRank];
+    Fold fold[kMaxConvRank];
     // In elements: batch, channel, then the spatial axes.
-    int64_t in_strides[kMaxRank + 2], out_strides[kMaxRank + 2];
+    int64_t in_strides[kMaxConvRank + 2], out_strides[kMaxConvRank + 2];
 };
 
 struct ConvPlan {

@@ -8,6 +8,11 @@
 namespace unsample {
 
 constexpr int64_t kScratchLimit = 4 << 20;
+// Of the tile of a work item: half the second-level cache of Zen 2 and 3.
+constexpr int64_t kTileBytes = 256 << 10;
+constexpr int64_t kSliceRows = 256;  // 16 KB of weights in a panel of 16 floats
+// Channels that lie side by side are best moved this many at a time.
+constexpr int64_t kTurned = 16;
 
 inline int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
 
@@ -49,7 +54,7 @@ template <class Fits>
 void choose_blocks(ConvJob& job, const int64_t* span, bool narrow, Fits fits) {
     constexpr int64_t kRow = 16, kNarrow = 32;
     const int64_t inner = job.rank - 1, length = job.axes[inner].positions;
-    int64_t best[kMaxRank + 1] = {};
+    int64_t best[kMaxConvRank + 1] = {};
     double least = -1;
     for (int64_t parts = 1;
          parts == 1 || ((narrow || least < 0) && ceil_div(length, parts) >= kNarrow); ++parts) {
@@ -75,10 +80,10 @@ void choose_blocks(ConvJob& job, const int64_t* span, bool narrow, Fits fits) {
         if (least >= 0 && cost >= least) continue;
         least = cost;
         for (int64_t a = 0; a <= inner; ++a) best[a] = job.axes[a].block;
-        best[kMaxRank] = job.block_batch;
+        best[kMaxConvRank] = job.block_batch;
     }
     for (int64_t a = 0; a <= inner; ++a) job.axes[a].block = least < 0 ? 1 : best[a];
-    job.block_batch = least < 0 ? 1 : best[kMaxRank];
+    job.block_batch = least < 0 ? 1 : best[kMaxConvRank];
     if (least < 0 && length > 1) grow_block(job.axes[inner].block, length, fits);
 }
 

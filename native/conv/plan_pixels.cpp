@@ -28,7 +28,7 @@ bool plan_pixels(const ConvShape& s, const ConvKernels& kernels, ConvPlan& plan)
         if (outer > kMostOuter) return false;
     }
     int64_t scale = s.groups;  // of the packed weight, from one tap to the next
-    int64_t span[kMaxRank];
+    int64_t span[kMaxConvRank];
     plan_axes(s, job, false, span);
     std::vector<int64_t> begins(size_t(s.rank), 0);
     for (int64_t a = inner; a >= 0; scale *= s.kernel[a], --a) {

@@ -79,10 +79,8 @@ int64_t lay_out_planes(ConvJob& job, const int64_t* span, int64_t lanes) {
 
 namespace {
 
-constexpr int64_t kTileBytes = 192 << 10;
+constexpr int64_t kPlanesTileBytes = 192 << 10;
 constexpr int64_t kSumsBytes = 64 << 10;
-constexpr int64_t kTurned =
-    16;  // channels that lie side by side are best moved this many at a time
 
 // Phases of the last axis that read the same elements.
 struct Class {
@@ -171,7 +169,7 @@ bool plan_planes(const ConvShape& s, const ConvKernels& kernels, ConvPlan& plan)
     ConvJob& job = plan.job;
     const int64_t element = summed_bytes(s.element);
     const int64_t lanes = kernels.vector_bytes / element, inner = s.rank - 1;
-    int64_t span[kMaxRank];
+    int64_t span[kMaxConvRank];
     plan_axes(s, job, true, span);
 
     job.block_batch = 1;
@@ -195,7 +193,7 @@ bool plan_planes(const ConvShape& s, const ConvKernels& kernels, ConvPlan& plan)
     };
     auto fits = [&] {
         lay_out();
-        return job.tile_bytes <= kTileBytes && job.sums_bytes <= kSumsBytes;
+        return job.tile_bytes <= kPlanesTileBytes && job.sums_bytes <= kSumsBytes;
     };
     // Fewer groups at a time where a row of a few positions would not fit.
     job.axes[inner].block = std::min(job.axes[inner].positions, 2 * lanes);

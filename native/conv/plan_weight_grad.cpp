@@ -4,13 +4,10 @@
 namespace unsample {
 namespace {
 
-constexpr int64_t kTileBytes = 256 << 10;
 constexpr int64_t kYBytes = 192 << 10;
 constexpr int64_t kSumsBytes = 512 << 10;
 constexpr int64_t kPartialBytes = 4 << 20;
 constexpr int64_t kItems = 32;
-constexpr int64_t kSliceRows = 256;
-constexpr int64_t kTurned = 16;
 
 }  // namespace
 
@@ -20,7 +17,7 @@ bool plan_weight_grad(const ConvShape& s, const ConvKernels& kernels, WeightGrad
     const int64_t element = summed_bytes(s.element), inner = s.rank - 1;
     const int64_t lanes = kernels.vector_bytes / element;
     if (s.transposed) return false;
-    int64_t span[kMaxRank];
+    int64_t span[kMaxConvRank];
     plan.kernels = &kernels;
     plan.element = s.element;
     plan.work = work_of(s);

@@ -7,7 +7,7 @@
 namespace {
 
 struct Layout {
-    int64_t strides[kMaxRank + 2], size = 1;
+    int64_t strides[kMaxConvRank + 2], size = 1;
 
     // Batch and channels, then the axes; channels innermost where `last`.
     Layout(const ConvShape& s, int64_t channels, const int64_t* sizes, bool last) {
@@ -50,7 +50,7 @@ void convolutions(const Kernels& k, Element element) {
         s.groups > 1 && draw(0, 1);  // with channels innermost: a form of its own
     const int64_t most = depthwise ? 1 : s.groups > 1 ? 2 : 40;
     const int64_t c_x = draw(1, most), c_y = draw(1, most);
-    int64_t fine[kMaxRank], coarse[kMaxRank], taps = 1;
+    int64_t fine[kMaxConvRank], coarse[kMaxConvRank], taps = 1;
     for (int64_t a = 0; a < s.rank; ++a) {
         s.kernel[a] = draw(1, 4), s.stride[a] = draw(1, 3), s.dilation[a] = draw(1, 2);
         coarse[a] = draw(1, s.rank == 1 ? 60 : 9);

@@ -9,8 +9,8 @@ namespace UNSAMPLE_TARGET {
 
 // What a work item knows about where it is.
 struct Block {
-    int64_t image, images, group;              // the first group, where a work item has several
-    int64_t origin[kMaxRank], size[kMaxRank];  // positions
+    int64_t image, images, group;  // the first group, where a work item has several
+    int64_t origin[kMaxConvRank], size[kMaxConvRank];  // positions
 };
 
 // Blocks count through positions, then `group_blocks`, then images.

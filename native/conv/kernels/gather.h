@@ -14,7 +14,7 @@ struct Positions {
     int32_t* to;
     int64_t count;
     int64_t images;
-    int64_t size[kMaxRank];
+    int64_t size[kMaxConvRank];
 };
 
 static bool same_box(const Positions& a, const int64_t* size, int64_t images, int64_t rank) {
@@ -114,7 +114,7 @@ static bool multiply_panel(const ConvJob& job, const Block& block, int64_t colum
                 widen(static_cast<const E*>(job.bias)[block.group * job.out_channels + column + i]);
     int64_t done = 0;
     for (int64_t outer = 0; outer < job.outer_phases; ++outer) {
-        int64_t phase[kMaxRank], size[kMaxRank], rest = outer;
+        int64_t phase[kMaxConvRank], size[kMaxConvRank], rest = outer;
         for (int64_t a = inner - 1; a >= 0; --a) {
             phase[a] = rest % job.axes[a].out_step;
             rest /= job.axes[a].out_step;

@@ -36,7 +36,7 @@
 
 namespace unsample {
 
-constexpr int kMaxRank = 6;
+constexpr int kMaxConvRank = 6;  // spatial axes
 
 enum class Fold : int32_t { zeros, circular, reflect, replicate };
 
@@ -101,13 +101,13 @@ struct ConvJob {
     const char** ran;  // kernels leave the name of their target here
     int64_t rank, batch, groups;
     int64_t in_channels, out_channels;  // of one group
-    ConvAxis axes[kMaxRank];
+    ConvAxis axes[kMaxConvRank];
 
     const void* input;
     void* output;
     const void* bias;  // null: none
-    int64_t in_batch_stride, in_channel_stride, in_strides[kMaxRank];
-    int64_t out_batch_stride, out_channel_stride, out_strides[kMaxRank];
+    int64_t in_batch_stride, in_channel_stride, in_strides[kMaxConvRank];
+    int64_t out_batch_stride, out_channel_stride, out_strides[kMaxConvRank];
 
     // The weight: rows are input channels, columns output channels, and taps contiguous.
     const void* weight;
@@ -131,7 +131,7 @@ struct ConvJob {
 
     // Pixels: those of output element x of an axis are meetings_of[axis][x] .. [x + 1].
     const Meeting* meetings;
-    const int64_t* meetings_of[kMaxRank];
+    const int64_t* meetings_of[kMaxConvRank];
     int64_t rows;  // of a work item
 
     int64_t block_batch;    // images of one work item

@@ -221,7 +221,7 @@ static void planes(const ConvJob* given, int64_t begin, int64_t end, void* scrat
         for (int64_t a = 0; a < job.rank; ++a)
             positions += (block.size[a] - 1) * job.axes[a].tile_stride;
         for (int64_t outer = 0; outer < job.outer_phases; ++outer) {
-            int64_t phase[kMaxRank], size[kMaxRank], rest = outer;
+            int64_t phase[kMaxConvRank], size[kMaxConvRank], rest = outer;
             for (int64_t a = inner - 1; a >= 0; --a) {
                 phase[a] = rest % job.axes[a].out_step;
                 rest /= job.axes[a].out_step;
