@@ -9,6 +9,8 @@ namespace unsample {
 static inline int64_t ceil_div(int64_t a, int64_t b) { return a / b + (a % b > 0); }
 static inline int64_t floor_div(int64_t a, int64_t b) { return a / b - (a % b < 0); }
 
+static inline int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
+
 // Products stop here. No memory has as many bytes, and a few of them can still be added up.
 constexpr int64_t kMany = int64_t(1) << 60;
 

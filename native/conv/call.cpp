@@ -1,66 +1,10 @@
 #include "call.h"
 
-#include <stdlib.h>
-
-#include <new>
-
-#ifdef __linux__
-#include <sys/mman.h>
-#endif
-
+#include "../memory/workspace.h"
 #include "../threads/thread_count.h"
 
 namespace unsample {
 namespace {
-
-constexpr int64_t kLine = 64;
-constexpr int64_t kHugePage = 2 << 20;
-constexpr int64_t kKept = 64 << 20;  // a larger workspace is given back after the call
-
-// Aligned memory that grows. In huge pages where it is large: the packed weight of 512 x 256
-// channels and 4 x 4 taps is 2000 small pages.
-class Workspace {
-public:
-    Workspace() = default;
-    Workspace(const Workspace&) = delete;
-    Workspace& operator=(const Workspace&) = delete;
-    ~Workspace() { release(); }
-
-    void* at_least(int64_t bytes) {
-        if (bytes <= size) return memory;
-        release();
-        const int64_t unit = bytes >= kHugePage ? kHugePage : kLine;
-        const int64_t wanted = (bytes + unit - 1) / unit * unit;
-#ifdef _WIN32
-        memory = _aligned_malloc(size_t(wanted), size_t(unit));
-#else
-        if (posix_memalign(&memory, size_t(unit), size_t(wanted)) != 0) memory = nullptr;
-#endif
-        if (!memory) throw std::bad_alloc();
-#ifdef __linux__
-        if (unit == kHugePage) madvise(memory, size_t(wanted), MADV_HUGEPAGE);
-#endif
-        size = wanted;
-        return memory;
-    }
-    void release_if_large() {
-        if (size > kKept) release();
-    }
-
-private:
-    void* memory = nullptr;
-    int64_t size = 0;
-
-    void release() {
-#ifdef _WIN32
-        _aligned_free(memory);
-#else
-        free(memory);
-#endif
-        memory = nullptr;
-        size = 0;
-    }
-};
 
 thread_local Workspace scratch;    // of a work item, at most 4 MB
 thread_local Workspace workspace;  // of a call: the packed weight, or partial sums

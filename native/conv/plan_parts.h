@@ -14,8 +14,6 @@ constexpr int64_t kSliceRows = 256;  // 16 KB of weights in a panel of 16 floats
 // Channels that lie side by side are best moved this many at a time.
 constexpr int64_t kTurned = 16;
 
-inline int64_t round_up(int64_t a, int64_t b) { return ceil_div(a, b) * b; }
-
 // Of an element as it is summed: halves are widened.
 inline int64_t summed_bytes(Element element) { return element == Element::f64 ? 8 : 4; }
 
