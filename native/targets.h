@@ -80,6 +80,8 @@ constexpr int WIDTHS = 5;
 // Switches: one, two or four bytes each.
 constexpr int TAPS = 3;
 
+struct ConvKernels;  // of convolutions: conv/kernels/table.h
+
 struct Kernels {
     const char* name;
     int vector;  // bytes
@@ -89,7 +91,7 @@ struct Kernels {
     Range unpool_sum[TAPS][kElements], unpool_max[TAPS][kElements];
     Range window_sum[kElements];
     Range resize[2], pick[WIDTHS];  // float32 and float64
-    const void* conv;               // the convolutions' own table
+    const ConvKernels* conv;
 };
 
 // The tiers that were compiled and that this machine can run, best first; `count` of them.

@@ -34,7 +34,7 @@ struct Convolution {
     Convolution(int element, bool transposed, int64_t batch, int64_t groups, int64_t in_channels,
                 int64_t out_channels, const std::vector<std::vector<int64_t>>& axes,
                 const std::vector<int64_t>& in_strides, const std::vector<int64_t>& out_strides) {
-        const ConvKernels& kernels = *static_cast<const ConvKernels*>(current()->conv);
+        const ConvKernels& kernels = *current()->conv;
         const size_t rank = axes.size();
         if (!kernels.vector_bytes || element < 0 || element >= kFloats || rank < 1 ||
             rank > size_t(kMaxConvRank) || in_strides.size() != rank + 2 ||

@@ -39,7 +39,7 @@ void every_meeting(const ConvShape& s, const int64_t* fine, const int64_t* coars
 // channel][tap].
 template <class T>
 void convolutions(const Kernels& k, Element element) {
-    const ConvKernels& kernels = *static_cast<const ConvKernels*>(k.conv);
+    const ConvKernels& kernels = *k.conv;
     if (!kernels.vector_bytes) return;
     ConvShape s{};
     s.element = element;

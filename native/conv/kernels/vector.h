@@ -2,12 +2,7 @@
 // them. No function here may be shared between targets: everything lies in the target's own
 // namespace.
 #pragma once
-#include <cstdint>
-#include <cstring>
-
-#if defined(__SSE2__)
-#include <immintrin.h>
-#endif
+#include "../../common/target.h"
 
 #if defined(__AVX512F__)
 #define UNSAMPLE_VECTOR_BYTES 64
@@ -16,8 +11,6 @@
 #else
 #define UNSAMPLE_VECTOR_BYTES 16
 #endif
-
-#define UNSAMPLE_INLINE static inline __attribute__((always_inline))
 
 namespace unsample {
 namespace UNSAMPLE_TARGET {

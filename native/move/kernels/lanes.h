@@ -10,12 +10,6 @@ constexpr int VECTOR = 16;
 constexpr int VECTOR = 0;
 #endif
 
-#if defined(__GNUC__)
-#define UNSAMPLE_INLINE inline __attribute__((always_inline))
-#else
-#define UNSAMPLE_INLINE inline
-#endif
-
 struct Wide {  // 16 bytes that are only moved: complex128, or a long double
     uint64_t low, high;
 };

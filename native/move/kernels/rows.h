@@ -143,14 +143,9 @@ private:
 #endif
 };
 
-// Every kernel of the table enters here and signs with the target it was built for.
+// Every kernel of the table enters here.
 template <Range F>
 void signed_by_target(const void* job, int64_t begin, int64_t end) {
-    Report* report = *static_cast<Report* const*>(job);
-#if defined(__GNUC__)
-    __atomic_store_n(&report->target, NAME, __ATOMIC_RELAXED);
-#else
-    report->target = NAME;
-#endif
+    sign(&(*static_cast<Report* const*>(job))->target);
     F(job, begin, end);
 }

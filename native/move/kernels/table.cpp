@@ -1,20 +1,7 @@
-// Every kernel, built once per target into a namespace of its own.
-//
-// No STL and no nanobind here: an inline function of a shared header, compiled for a new CPU, could
-// be the copy that the linker keeps for the old ones.
-#include <stdint.h>
-#include <string.h>
-
-#if defined(__SSE2__)
-#include <immintrin.h>
-#endif
-
+// The kernels that move, compare and add, built once per target: see common/target.h.
 #include "../../common/int_math.h"
-#include "../../conv/kernels/table.h"
+#include "../../common/target.h"
 #include "../../targets.h"
-
-#define UNSAMPLE_QUOTED(name) #name
-#define UNSAMPLE_NAME(name) UNSAMPLE_QUOTED(name)
 
 namespace unsample {
 namespace UNSAMPLE_TARGET {
@@ -23,8 +10,6 @@ extern const Kernels KERNELS;
 extern const ConvKernels CONV_KERNELS;  // conv/kernels/table.cpp
 
 namespace {
-constexpr const char* NAME = UNSAMPLE_NAME(UNSAMPLE_TARGET);
-
 // In the order in which they build on each other:
 // clang-format off
 #include "lanes.h"
@@ -62,7 +47,7 @@ constexpr const char* NAME = UNSAMPLE_NAME(UNSAMPLE_TARGET);
 }  // namespace
 
 const Kernels KERNELS = {
-    NAME,
+    kTarget,
     VECTOR,
     WIDTHS_OF(nearest),
     WIDTHS_OF(nails),
