@@ -20,17 +20,6 @@ struct Plain {
     static UNSAMPLE_INLINE T store(S v) { return T(v); }
 };
 
-UNSAMPLE_INLINE float float_of(uint32_t bits) {
-    float f;
-    memcpy(&f, &bits, 4);
-    return f;
-}
-UNSAMPLE_INLINE uint32_t bits_of(float f) {
-    uint32_t bits;
-    memcpy(&bits, &f, 4);
-    return bits;
-}
-
 // float16 and bfloat16 are compared as the integers they are: sign and magnitude, NaN above
 // INFINITE.
 template <int INFINITE>
@@ -55,29 +44,13 @@ struct Half {
 };
 
 struct Float16 : Half<0x7c00> {
-    static UNSAMPLE_INLINE float load(uint16_t h) {
-        const uint32_t size = h & 0x7fffu, sign = (h & 0x8000u) << 16;
-        const uint32_t normal = (size << 13) + (112u << 23);
-        const uint32_t infinite = normal + (112u << 23);
-        const uint32_t tiny = bits_of(float(size) * 0x1p-24f);  // subnormal
-        return float_of(sign | (size < 0x400 ? tiny : size < 0x7c00 ? normal : infinite));
-    }
-    static UNSAMPLE_INLINE uint16_t store(float f) {  // to nearest, ties to even
-        const uint32_t bits = bits_of(f), sign = bits >> 16 & 0x8000, size = bits & 0x7fffffff;
-        const uint32_t normal = (size - (112u << 23) + 0xfff + (size >> 13 & 1)) >> 13;
-        const uint32_t tiny = bits_of(float_of(size) + 0.5f) - bits_of(0.5f);
-        const uint32_t large = size > 0x7f800000 ? 0x7e00 | (size >> 13 & 0x3ff) : 0x7c00;
-        return uint16_t(sign | (size < 0x38800000 ? tiny : size < 0x47800000 ? normal : large));
-    }
+    static UNSAMPLE_INLINE float load(uint16_t h) { return from_float16(h); }
+    static UNSAMPLE_INLINE uint16_t store(float f) { return to_float16(f); }
 };
 
 struct BFloat16 : Half<0x7f80> {
-    static UNSAMPLE_INLINE float load(uint16_t h) { return float_of(uint32_t(h) << 16); }
-    static UNSAMPLE_INLINE uint16_t store(float f) {
-        const uint32_t bits = bits_of(f);
-        const uint32_t rounded = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
-        return uint16_t((bits & 0x7fffffff) > 0x7f800000 ? bits >> 16 | 0x40 : rounded);
-    }
+    static UNSAMPLE_INLINE float load(uint16_t h) { return from_bfloat16(h); }
+    static UNSAMPLE_INLINE uint16_t store(float f) { return to_bfloat16(f); }
 };
 
 typedef Plain<float, float> Float32;
