@@ -2,7 +2,7 @@
 // them. No function here may be shared between targets: everything lies in the target's own
 // namespace.
 #pragma once
-#include "../../common/target.h"
+#include "../../common/lanes.h"
 
 #if defined(__AVX512F__)
 #define UNSAMPLE_VECTOR_BYTES 64
@@ -16,29 +16,19 @@ namespace unsample {
 namespace UNSAMPLE_TARGET {
 
 template <class T>
-struct Vec;
-
-template <>
-struct Vec<float> {
-    typedef float type __attribute__((vector_size(UNSAMPLE_VECTOR_BYTES)));
-    typedef float loose __attribute__((vector_size(UNSAMPLE_VECTOR_BYTES), aligned(4), may_alias));
-    typedef float piece __attribute__((vector_size(16)));
-    typedef float loose_piece __attribute__((vector_size(16), aligned(4), may_alias));
-};
-
-template <>
-struct Vec<double> {
-    typedef double type __attribute__((vector_size(UNSAMPLE_VECTOR_BYTES)));
-    typedef double loose __attribute__((vector_size(UNSAMPLE_VECTOR_BYTES), aligned(8), may_alias));
-    typedef double piece __attribute__((vector_size(16)));
-    typedef double loose_piece __attribute__((vector_size(16), aligned(8), may_alias));
-};
-
-template <class T>
 constexpr int kLanes = UNSAMPLE_VECTOR_BYTES / sizeof(T);
 template <class T>
 constexpr int kPiece = 16 / sizeof(T);  // elements that move together inside a vector
 
+template <class T>
+struct Vec {
+    typedef Lanes<T, kLanes<T>> type;
+    typedef type loose __attribute__((aligned(alignof(T)), may_alias));
+    typedef Lanes<T, kPiece<T>> piece;
+    typedef piece loose_piece __attribute__((aligned(alignof(T)), may_alias));
+};
+
+// Not by memcpy: for two vectors of output channels GCC 12 makes 295 instructions of it, not 244.
 template <class T>
 UNSAMPLE_INLINE typename Vec<T>::type load(const T* p) {
     return *reinterpret_cast<const typename Vec<T>::loose*>(p);
@@ -49,20 +39,10 @@ UNSAMPLE_INLINE void store(T* p, typename Vec<T>::type v) {
     *reinterpret_cast<typename Vec<T>::loose*>(p) = v;
 }
 
-// Written lane by lane: `Vec{} + x` is an addition for the compiler (-0.0 + 0.0 is 0.0), and a loop
-// over the lanes becomes one insertion each.
-#if UNSAMPLE_VECTOR_BYTES == 64
-#define UNSAMPLE_DOUBLES(x) x, x, x, x, x, x, x, x
-#elif UNSAMPLE_VECTOR_BYTES == 32
-#define UNSAMPLE_DOUBLES(x) x, x, x, x
-#else
-#define UNSAMPLE_DOUBLES(x) x, x
-#endif
-UNSAMPLE_INLINE Vec<double>::type splat(double x) { return Vec<double>::type{UNSAMPLE_DOUBLES(x)}; }
-UNSAMPLE_INLINE Vec<float>::type splat(float x) {
-    return Vec<float>::type{UNSAMPLE_DOUBLES(x), UNSAMPLE_DOUBLES(x)};
+template <class T>
+UNSAMPLE_INLINE typename Vec<T>::type splat(T x) {
+    return splat<kLanes<T>>(x);
 }
-#undef UNSAMPLE_DOUBLES
 
 UNSAMPLE_INLINE void stream(float* p, Vec<float>::type v) {
 #if UNSAMPLE_VECTOR_BYTES == 64
@@ -85,13 +65,6 @@ UNSAMPLE_INLINE void stream(double* p, Vec<double>::type v) {
     _mm_stream_pd(p, (__m128d)v);
 #else
     store(p, v);
-#endif
-}
-
-// Streaming stores are ordered before whatever tells other threads that the work is done.
-UNSAMPLE_INLINE void finish_streaming() {
-#if defined(__SSE2__)
-    _mm_sfence();
 #endif
 }
 

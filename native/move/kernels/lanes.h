@@ -1,4 +1,4 @@
-// A few elements at a time: the compiler's vector types, or single elements where it has none.
+// Elements in memory as lanes: side by side, in pairs, every other one, with switches beside them.
 //
 // Included inside the namespace of a target, so that code built for one CPU never serves another.
 
@@ -13,19 +13,6 @@ constexpr int VECTOR = 0;
 struct Wide {  // 16 bytes that are only moved: complex128, or a long double
     uint64_t low, high;
 };
-
-template <class T, int L>
-struct LanesOf {
-#if defined(__GNUC__)
-    typedef T Type __attribute__((vector_size(sizeof(T) * L)));
-#endif
-};
-template <class T>
-struct LanesOf<T, 1> {
-    typedef T Type;
-};
-template <class T, int L>
-using Lanes = typename LanesOf<T, L>::Type;
 
 template <class T>
 constexpr int FULL = VECTOR > int(sizeof(T)) ? VECTOR / int(sizeof(T)) : 1;
@@ -63,15 +50,6 @@ struct Count {
     static constexpr int value = N;
 };
 
-template <int... I>
-struct Indices {};
-template <int N, int... I>
-struct UpTo : UpTo<N - 1, N - 1, I...> {};
-template <int... I>
-struct UpTo<0, I...> {
-    typedef Indices<I...> Type;
-};
-
 template <int L, class T>
 UNSAMPLE_INLINE Lanes<T, L> load(const T* from) {
     Lanes<T, L> v;
@@ -91,18 +69,6 @@ UNSAMPLE_INLINE void prefetch(const void* where) {
 #else
     (void)where;
 #endif
-}
-
-// Integers only: -0.0 would not stay what it is. (Writing the lanes one by one, GCC 12 inserts them
-// one by one: an unpool took three times as long.)
-template <int L, class T>
-UNSAMPLE_INLINE Lanes<T, L> splat(T value) {
-    if constexpr (L == 1) {
-        return value;
-    } else {
-        static_assert(T(1) / T(2) == T(0), "a whole number");
-        return Lanes<T, L>{} + value;
-    }
 }
 
 #if defined(__GNUC__)

@@ -80,7 +80,7 @@ public:
     ~Writer() {
         if (!stream) return;
         flush(true);
-        fence();
+        finish_streaming();
     }
     Writer(const Writer&) = delete;
     Writer& operator=(const Writer&) = delete;
@@ -129,17 +129,14 @@ private:
         _mm256_stream_si256(reinterpret_cast<__m256i*>(to), _mm256_load_si256(line));
         _mm256_stream_si256(reinterpret_cast<__m256i*>(to) + 1, _mm256_load_si256(line + 1));
     }
-    static void fence() { _mm_sfence(); }
 #elif defined(__SSE2__)
     static void stream_line(char* to, const char* from) {
         for (int i = 0; i < 4; ++i)
             _mm_stream_si128(reinterpret_cast<__m128i*>(to) + i,
                              _mm_load_si128(reinterpret_cast<const __m128i*>(from) + i));
     }
-    static void fence() { _mm_sfence(); }
 #else
     static void stream_line(char* to, const char* from) { memcpy(to, from, 64); }
-    static void fence() {}
 #endif
 };
 

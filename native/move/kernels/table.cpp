@@ -1,6 +1,7 @@
 // The kernels that move, compare and add, built once per target: see common/target.h.
 #include "../../common/halves.h"
 #include "../../common/int_math.h"
+#include "../../common/lanes.h"
 #include "../../common/target.h"
 #include "../../targets.h"
 
