@@ -4,9 +4,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+NATIVE := $(shell find native -name '*.cpp' -o -name '*.h')
 # A change of these compiles the extension module anew.
-SOURCES := CMakeLists.txt $(wildcard native/*.cpp native/*.h native/kernels/*.cpp native/kernels/*.h)
-C_SOURCES := $(wildcard native/*.cpp native/*.h native/*/*.cpp native/*/*.h tests/*.c benchmarks/*.cpp)
+SOURCES := CMakeLists.txt $(filter-out native/tests/%,$(NATIVE))
+C_SOURCES := $(NATIVE) $(wildcard tests/*.c benchmarks/*.cpp)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # The tools that build the kernels are pinned too; the second name is that of newer pips.
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt

@@ -5,6 +5,8 @@
 #pragma once
 #include <stdint.h>
 
+#include "common/element.h"
+
 namespace unsample {
 
 constexpr int MAX_RANK = 64;  // NumPy's own limit of axes
@@ -72,24 +74,24 @@ using Range = void (*)(const void* job, int64_t begin, int64_t end);
 // thread. Kernels ask within items that may take more than some milliseconds; see threads.cpp.
 bool stopped();
 
-// Elements that are only moved are told apart by width: 1, 2, 4, 8, 16 bytes.
+// Elements that are only moved are told apart by width: 1, 2, 4, 8, 16 bytes; the others by
+// `Element`.
 constexpr int WIDTHS = 5;
-// Elements that are compared or added, by dtype, in this order: float32, float64, float16,
-// bfloat16, int8, int16, int32, int64, uint8, uint16, uint32, uint64. bool is uint8.
-constexpr int DTYPES = 12;
 // Switches: one, two or four bytes each.
 constexpr int TAPS = 3;
+
+struct ConvKernels;  // of convolutions: conv/kernels/table.h
 
 struct Kernels {
     const char* name;
     int vector;  // bytes
     Range nearest[WIDTHS], nails[WIDTHS], decimate[WIDTHS], shuffle[WIDTHS], unshuffle[WIDTHS];
-    Range pool[TAPS][DTYPES], pool_values[DTYPES];
+    Range pool[TAPS][kElements], pool_values[kElements];
     Range unpool[TAPS][WIDTHS], gather[TAPS][WIDTHS];
-    Range unpool_sum[TAPS][DTYPES], unpool_max[TAPS][DTYPES];
-    Range window_sum[DTYPES];
+    Range unpool_sum[TAPS][kElements], unpool_max[TAPS][kElements];
+    Range window_sum[kElements];
     Range resize[2], pick[WIDTHS];  // float32 and float64
-    const void* conv;               // the convolutions' own table
+    const ConvKernels* conv;
 };
 
 // The tiers that were compiled and that this machine can run, best first; `count` of them.

@@ -19,7 +19,7 @@ import unsample as us
 from backends import JAX
 from samples import MORE, SAMPLES, Sample, integers
 
-NATIVE = Path(__file__).resolve().parent.parent / "native"
+CALLER = Path(__file__).resolve().parent.parent / "native" / "caller"
 
 every_sample = pytest.mark.parametrize(
     "sample",
@@ -356,7 +356,7 @@ def test_our_part_of_the_binary_interface_is_that_of_the_installed_jaxlib(tmp_pa
     lines += [f"static_assert(int(ours::{own}) == int({theirs}));" for own, theirs in CONSTANTS.items()]
     source = tmp_path / "layout.cpp"
     source.write_text("\n".join(lines), encoding="utf-8")
-    include = [f"-I{jax.ffi.include_dir()}", f"-I{NATIVE}"]
+    include = [f"-I{jax.ffi.include_dir()}", f"-I{CALLER}"]
     done = subprocess.run(
         [compiler, "-std=c++17", "-Wno-invalid-offsetof", "-fsyntax-only", *include, str(source)],
         capture_output=True,

@@ -534,6 +534,18 @@ def test_tiny_numbers_do_not_depend_on_the_thread() -> None:
     assert {line.split(" ", 1)[1] for line in lines} == {"True True"}, lines
 
 
+def test_small_halves_are_not_flushed() -> None:
+    """As float32, in which they are summed, no float16 is tiny."""
+    pytest.importorskip("torch")
+    script = (
+        "import numpy as np, torch, unsample as us\n"
+        "torch.set_flush_denormal(True)\n"
+        "x, w = np.full((1, 1, 20, 20), 2**-24, 'f2'), np.full((1, 1, 1, 1), 1024, 'f2')\n"
+        "print((us.conv(x, w) == 2**-14).all(), (us.window_sum(x, 2) == 2**-22).all())\n"
+    )
+    assert run(script).stdout == "True True\n"
+
+
 @pytest.mark.promise("F4")
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_worker_processes_of_every_kind(method: str) -> None:

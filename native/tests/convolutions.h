@@ -1,13 +1,13 @@
 // conv, conv_transpose and conv_weight_grad of random shapes and strides against plain loops.
 #pragma once
-#include "../conv_call.h"
+#include "../conv/call.h"
 #include "../targets.h"
 #include "check.h"
 
 namespace {
 
 struct Layout {
-    int64_t strides[kMaxRank + 2], size = 1;
+    int64_t strides[kMaxConvRank + 2], size = 1;
 
     // Batch and channels, then the axes; channels innermost where `last`.
     Layout(const ConvShape& s, int64_t channels, const int64_t* sizes, bool last) {
@@ -39,7 +39,7 @@ void every_meeting(const ConvShape& s, const int64_t* fine, const int64_t* coars
 // channel][tap].
 template <class T>
 void convolutions(const Kernels& k, Element element) {
-    const ConvKernels& kernels = *static_cast<const ConvKernels*>(k.conv);
+    const ConvKernels& kernels = *k.conv;
     if (!kernels.vector_bytes) return;
     ConvShape s{};
     s.element = element;
@@ -50,7 +50,7 @@ void convolutions(const Kernels& k, Element element) {
         s.groups > 1 && draw(0, 1);  // with channels innermost: a form of its own
     const int64_t most = depthwise ? 1 : s.groups > 1 ? 2 : 40;
     const int64_t c_x = draw(1, most), c_y = draw(1, most);
-    int64_t fine[kMaxRank], coarse[kMaxRank], taps = 1;
+    int64_t fine[kMaxConvRank], coarse[kMaxConvRank], taps = 1;
     for (int64_t a = 0; a < s.rank; ++a) {
         s.kernel[a] = draw(1, 4), s.stride[a] = draw(1, 3), s.dilation[a] = draw(1, 2);
         coarse[a] = draw(1, s.rank == 1 ? 60 : 9);

@@ -6,7 +6,7 @@
 #include <new>
 
 #include "../targets.h"
-#include "../threads.h"
+#include "../threads/threads.h"
 #include "check.h"
 #include "convolutions.h"
 #include "numbers.h"

@@ -3,7 +3,9 @@
 #pragma once
 #include <memory>
 
-#include "../calls.h"
+#include "../conv/call.h"
+#include "../conv/convolution.h"
+#include "../move/calls.h"
 #include "check.h"
 
 namespace {

@@ -1,6 +1,6 @@
 // The pool of threads alone: every item once, exceptions, interruptions, modes of arithmetic, many
 // callers. Built with the thread sanitizer (`make sanitize-all`) it shows that nothing races.
-#include "../threads.h"
+#include "../threads/threads.h"
 
 #include <atomic>
 #include <cfenv>

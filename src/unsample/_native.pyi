@@ -1,4 +1,4 @@
-"""The compiled module, as `native/bind.cpp` makes it. Buffers are contiguous memory of exactly the size."""
+"""The compiled module of `native/caller/bind.cpp`. Buffers are contiguous memory of exactly the size."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,8 +1,8 @@
 """The compiled kernels as custom calls in XLA's programs for the CPU.
 
-Each function lowers one primitive there. A call carries its plan in integers (see native/xla.cpp), never an
-address, so that compiled programs may be kept on disk. Kernels work on XLA's own memory, without a copy and
-without Python. What they do not take goes the portable way.
+Each function lowers one primitive there. A call carries its plan in integers (see native/caller/xla.cpp),
+never an address, so that compiled programs may be kept on disk. Kernels work on XLA's own memory, without a
+copy and without Python. What they do not take goes the portable way.
 """
 
 from collections.abc import Callable, Sequence
@@ -55,7 +55,7 @@ def _result(plan: Plan, dtype: Any) -> Any:
 
 
 def _integers(plan: Plan, channels: int = 0, blocks: bool = False) -> Any:
-    """The plan as native/xla.cpp reads it."""
+    """The plan as native/caller/xla.cpp reads it."""
     planes, axes, *rest = moves.plan_arguments(plan, channels, blocks)
     return np.array([planes, *rest, *_lists(axes)], np.int64)
 
@@ -214,7 +214,7 @@ def _folded(arrays: Sequence[Any], plan: Plan, groups: int) -> Any:
 def _conv_integers(
     kind: str, transposed: bool, plan: Plan, groups: int, channels: tuple[int, int], arrays: Sequence[Any]
 ) -> Any:
-    """The plan of a convolution as native/xla.cpp reads it; None where the kernels have none."""
+    """The plan of a convolution as native/caller/xla.cpp reads it; None where the kernels have none."""
     dtypes = ("float32", "float64", "float16", "bfloat16")
     if not _takes(dtypes, *arrays) or 0 in plan.output_shape or plan.rank > conv_kernels.MAX_RANK:
         return None

@@ -21,7 +21,7 @@ from unsample.geometry.window import Window
 from unsample.native import module, moves
 from unsample.native.memory import empty
 
-MAX_RANK = 6  # native/kernels/conv_job.h
+MAX_RANK = 6  # native/conv/kernels/job.h
 _ELEMENTS = ("float32", "float64", "float16", "bfloat16")  # the last of ml_dtypes: NumPy has none itself
 _BFLOAT16 = 3
 _FOLDS = {"zeros": 0, "circular": 1, "reflect": 2, "replicate": 3}

@@ -21,7 +21,7 @@ from unsample.geometry.window import AdaptiveWindow, AnyWindow, Window
 from unsample.native import module
 from unsample.native.memory import empty
 
-# The order of native/targets.h.
+# The order of native/common/element.h.
 _DTYPES = (
     *("float32", "float64", "float16", "bfloat16"),
     *("int8", "int16", "int32", "int64"),
@@ -208,7 +208,7 @@ def _terms(axis: Resample, up: bool, begin: int, end: int) -> Any:
 
 
 def _terms_bytes(terms: int, outputs: int) -> int:
-    """Of `Terms` in native/calls.h: sources and weights, in two orders, the latter in two widths."""
+    """Of `Terms` in native/move/terms.h: sources and weights, in two orders, the latter in two widths."""
     return 40 * terms + 8 * outputs
 
 
