@@ -20,7 +20,7 @@ import pytest
 from PIL import Image
 
 import command as here
-from unsample.cli import WAYS_UP
+from unsample.cli.compare import WAYS_UP
 from unsample.compare import METHODS, comparison
 
 QUICK = ("--steps", "2", "--batch", "1", "--crop", "16", "--width", "4")

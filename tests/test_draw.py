@@ -22,7 +22,7 @@ from PIL import Image
 import command
 import unsample as us
 from unsample import draw
-from unsample.cli import DRAWN
+from unsample.cli.draw import DRAWN
 from unsample.draw import caption
 from unsample.draw.example import Example
 from unsample.draw.files import render

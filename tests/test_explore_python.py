@@ -14,8 +14,10 @@ import pytest
 
 import command
 import unsample as us
+from unsample.cli.explore import WAYS as named_by_the_command
+from unsample.cli.settings import read_option
 from unsample.explore.page import SCRIPTS, page, read, script, show, write
-from unsample.explore.state import make_state, plan, read_option, run, table
+from unsample.explore.state import make_state, plan, run, table
 from unsample.explore.widget import Explorer
 
 WAYS = tuple(table()["ways"])
@@ -230,6 +232,10 @@ def test_words_and_flags_of_the_command(tmp_path: Path) -> None:
     assert (state["duplicates"], state["padding"], state["direction"]) == ("sum", "same", "down")
     assert read_option("y", "1,2|3,4") == [[1, 2], [3, 4]]
     assert read_option("y", "1,2;3,4|5,6;7,8") == [[[1, 2], [3, 4]], [[5, 6], [7, 8]]]
+
+
+def test_the_help_names_every_way_up() -> None:
+    assert named_by_the_command == WAYS
 
 
 def test_without_a_display_it_says_so(tmp_path: Path) -> None:

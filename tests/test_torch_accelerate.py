@@ -21,7 +21,7 @@ import unsample.torch as ut  # noqa: E402
 from unsample.torch.models import functions, layers  # noqa: E402
 from unsample.torch.models.accelerate import Acceleration  # noqa: E402
 
-module = sys.modules["unsample.torch.models.accelerate"]  # the function has its name
+module = sys.modules["unsample.torch.models.timing"]
 compiled = pytest.mark.skipif(not us.show_config().compiled, reason="without kernels nothing is swapped")
 
 

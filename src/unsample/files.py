@@ -7,7 +7,6 @@ Every file that the commands write goes through `write_whole`, every file of the
 import errno
 import os
 import re
-import secrets
 import stat
 import sys
 from contextlib import suppress
@@ -163,7 +162,7 @@ def _replace(place: Path, data: bytes) -> None:
         kept = stat.S_IMODE(place.stat().st_mode) & 0o777
     except FileNotFoundError:
         kept = None
-    beside = place.with_name(f".{place.name[:40]}.{secrets.token_hex(8)}")
+    beside = place.with_name(f".{place.name[:40]}.{os.urandom(8).hex()}")
     # Made with the permissions that it is to have, so that nobody reads what only its owner may.
     mode = 0o666 if kept is None else kept
     try:

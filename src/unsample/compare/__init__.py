@@ -2,7 +2,7 @@
 
 Start with `run.py`: settings in, one result per way up out. `network.py` holds the encoder-decoder (Fig. 1 of
 the article) and the table of ways up; `photographs.py` reads images and splits them; `measures.py` defines
-what is measured; `comparison.py` writes files. Nothing here prints: `unsample compare` in `cli.py` does.
+what is measured; `comparison.py` writes files. Nothing here prints: `unsample compare` in `cli/` does.
 
 `unsample.compare` is the function below, as `unsample.explore` is. `from unsample.compare import Settings`
 finds the rest, which is imported when it is asked for: it takes torch.

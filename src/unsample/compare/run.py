@@ -46,9 +46,31 @@ def _train_one(
     torch.manual_seed(settings.seed)
     network = EncoderDecoder(method, settings.factor, settings.levels, settings.width)
     torch.set_rng_state(generator_state)
+    losses, seconds, peak_bytes = _fit(network, _crops(photographs, settings), settings, label)
+    network.eval()
+    with torch.no_grad():
+        outputs = [network(torch.from_numpy(piece)[None])[0].clamp(0, 1).numpy() for piece in pieces]
+    return Result(
+        method=method,
+        psnr=float(np.mean([measures.psnr(a, b) for a, b in zip(pieces, outputs, strict=True)])),
+        ssim=float(np.mean([measures.ssim(a, b) for a, b in zip(pieces, outputs, strict=True)])),
+        blockiness=measures.blockiness(outputs, settings.period),
+        checkerboard=measures.checkerboard(outputs, settings.period),
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        multiply_adds=network.multiply_adds(settings.crop, settings.crop),
+        ms_per_step=1e3 * float(np.median(seconds)) if seconds else float("nan"),
+        peak_bytes=peak_bytes,
+        losses=tuple(losses),
+        reconstructions=tuple(outputs),
+    )
+
+
+def _fit(
+    network: EncoderDecoder, crops: Iterator[torch.Tensor], settings: Settings, label: str | None
+) -> tuple[list[float], list[float], int]:
+    """Train; the loss of every step, the seconds of all but the first, the most bytes alive in the first."""
     optimizer = torch.optim.Adam(network.parameters(), settings.rate)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, partial(_rate, settings.steps))
-    crops = _crops(photographs, settings)
     losses: list[float] = []
     seconds: list[float] = []
 
@@ -79,22 +101,7 @@ def _train_one(
                 step()
             bar.update()
             bar.set_postfix_str(f"loss {losses[-1]:.4f}", refresh=False)
-    network.eval()
-    with torch.no_grad():
-        outputs = [network(torch.from_numpy(piece)[None])[0].clamp(0, 1).numpy() for piece in pieces]
-    return Result(
-        method=method,
-        psnr=float(np.mean([measures.psnr(a, b) for a, b in zip(pieces, outputs, strict=True)])),
-        ssim=float(np.mean([measures.ssim(a, b) for a, b in zip(pieces, outputs, strict=True)])),
-        blockiness=measures.blockiness(outputs, settings.period),
-        checkerboard=measures.checkerboard(outputs, settings.period),
-        parameters=sum(parameter.numel() for parameter in network.parameters()),
-        multiply_adds=network.multiply_adds(settings.crop, settings.crop),
-        ms_per_step=1e3 * float(np.median(seconds)) if seconds else float("nan"),
-        peak_bytes=memory.peak,
-        losses=tuple(losses),
-        reconstructions=tuple(outputs),
-    )
+    return losses, seconds, memory.peak
 
 
 def _rate(steps: int, step: int) -> float:

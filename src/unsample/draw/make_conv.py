@@ -18,7 +18,7 @@ from unsample.draw.example import (
     places,
     places_outside,
 )
-from unsample.draw.values import Given, as_numbers, as_values, has_symbols, numbers, read, symbols
+from unsample.draw.values import Given, Values, as_numbers, as_values, has_symbols, numbers, read, symbols
 from unsample.geometry import ShapeError
 from unsample.geometry.arguments import per_axis
 from unsample.ops.conv import plan_conv, plan_conv_transpose, plan_conv_weight_grad
@@ -26,66 +26,27 @@ from unsample.ops.conv import plan_conv, plan_conv_transpose, plan_conv_weight_g
 
 def make_conv(request: Request) -> Example:
     """Conv and conv_transpose: a weight on every tap."""
-    name, settings = request.operation, request.settings
+    name, settings, given = request.operation, request.settings, request.input
     up = name == "conv_transpose"
-    if request.kernel is None:
-        raise ShapeError(f"draw: {name} needs a kernel, such as 3 or x,y,z")
-    given, kernel = request.input, read("kernel", request.kernel)
-    if kernel.values is None and len(kernel.shape) == 1:
-        kernel = Given(kernel.shape * len(given.shape))
+    kernel, bias = _kernel(request), _bias(request)
     plain = len(kernel.shape) == len(given.shape)
-    if not plain and len(kernel.shape) != len(given.shape) + 1:
-        raise ShapeError(
-            f"draw: the kernel must have as many axes as the input (taps alone), or one more "
-            f"(C_y, C_x / groups, *taps), got a kernel of shape {kernel.shape} "
-            f"for an input of shape {given.shape}"
-        )
     shape = (1, *given.shape) if plain else given.shape
     weight_shape = (1, 1, *kernel.shape) if plain else kernel.shape
-    bias = None if request.bias is None else read("bias", request.bias)
-    if bias is not None and bias.values is None:  # a single number is the bias, not its size
-        bias = Given((1,), as_values([bias.shape[0]])) if len(bias.shape) == 1 else bias
     planned = plan_conv_transpose if up else plan_conv
     plan = planned(shape, weight_shape, None if bias is None else bias.shape, **settings)
-    groups = settings.get("groups", 1)
-    channels_y, channels_x = weight_shape[0], weight_shape[1]
-    check_terms(name, plan.windows, channels_y * channels_x)
-
-    letters = _letters(request, given, kernel, bias)
-    if letters:
-        taken = [each for array in (given, kernel, bias) if array and array.values is not None
-                 for each in array.values.flat]  # fmt: skip
-        rest = math.prod(kernel.shape) if kernel.values is None else 0
-        filled = given.values
-        if filled is None:
-            filled = symbols(given.shape, last=False, taken=taken, others=rest)
-            taken += list(filled.flat)
-        weights = kernel.values
-        if weights is None:
-            weights = symbols(kernel.shape, last=True, taken=taken, others=0)
-    else:
-        filled = request.fill(given)
-        weights = kernel.values
-        if weights is None:
-            weights = numbers(kernel.shape, (request.seed, 1), largest=4)
-
-    def term(tap: Index, coarse: Index, fine: Index) -> Iterator[Term]:
-        for y in range(channels_y):
-            for j in range(channels_x):
-                x = y // (channels_y // groups) * channels_x + j
-                on_coarse, on_fine = (coarse, fine) if plain else ((y, *coarse), (x, *fine))
-                weight = weights[tap] if plain else weights[(y, j, *tap)]
-                yield Term(on_coarse, on_fine, weight) if up else Term(on_fine, on_coarse, weight)
+    check_terms(name, plan.windows, weight_shape[0] * weight_shape[1])
+    filled, weights = _filled(request, given, kernel, bias)
 
     def terms(places: Iterator[tuple[Index, Index, Index]]) -> tuple[Term, ...]:
-        return in_order((each for place in places for each in term(*place)), up=up)
+        groups = settings.get("groups", 1)
+        found = _terms(places, weights.reshape(weight_shape), groups, up=up, plain=plain)
+        return in_order(found, up=up)
 
-    output_shape = plan.output_shape[1:] if plain else plan.output_shape
     drawn = Example(
         name,
         plan,
         filled,
-        np.empty(output_shape, object),
+        np.empty(plan.output_shape[1:] if plain else plan.output_shape, object),
         terms(places(plan)),
         kernel=weights,
         outside=terms(places_outside(plan)),
@@ -103,11 +64,62 @@ def make_conv(request: Request) -> Example:
     return finished(drawn, compute)
 
 
-def _letters(request: Request, *arrays: Given | None) -> bool:
-    """Whether sizes are filled with symbols."""
-    if request.symbols is not None:
-        return request.symbols
-    return any(array is not None and has_symbols(array.values) for array in arrays)
+def _kernel(request: Request) -> Given:
+    """The taps alone, or (C_y, C_x / groups, *taps); a single number is the size of every axis."""
+    if request.kernel is None:
+        raise ShapeError(f"draw: {request.operation} needs a kernel, such as 3 or x,y,z")
+    rank, kernel = len(request.input.shape), read("kernel", request.kernel)
+    if kernel.values is None and len(kernel.shape) == 1:
+        kernel = Given(kernel.shape * rank)
+    if len(kernel.shape) not in (rank, rank + 1):
+        raise ShapeError(
+            f"draw: the kernel must have as many axes as the input (taps alone), or one more "
+            f"(C_y, C_x / groups, *taps), got a kernel of shape {kernel.shape} "
+            f"for an input of shape {request.input.shape}"
+        )
+    return kernel
+
+
+def _bias(request: Request) -> Given | None:
+    if request.bias is None:
+        return None
+    bias = read("bias", request.bias)
+    if bias.values is None and len(bias.shape) == 1:  # a single number is the bias, not its size
+        return Given((1,), as_values([bias.shape[0]]))
+    return bias
+
+
+def _terms(
+    places: Iterator[tuple[Index, Index, Index]], weights: Values, groups: int, *, up: bool, plain: bool
+) -> Iterator[Term]:
+    """A term for every meeting and every pair of channels that the weights join; plain arrays have none."""
+    outputs, inputs = weights.shape[:2]
+    for tap, coarse, fine in places:
+        for y, j in np.ndindex(outputs, inputs):
+            x = y // (outputs // groups) * inputs + j
+            on_coarse, on_fine = (coarse, fine) if plain else ((y, *coarse), (x, *fine))
+            weight = weights[(y, j, *tap)]
+            yield Term(on_coarse, on_fine, weight) if up else Term(on_fine, on_coarse, weight)
+
+
+def _filled(
+    request: Request, given: Given, kernel: Given, bias: Given | None = None
+) -> tuple[Values, Values]:
+    """The values of input and kernel: those given, letters beside other letters, or random integers."""
+    arrays = [array.values for array in (given, kernel, bias) if array is not None]
+    letters = any(map(has_symbols, arrays)) if request.symbols is None else request.symbols
+    filled, weights = given.values, kernel.values
+    if not letters:
+        return request.fill(given), (
+            numbers(kernel.shape, (request.seed, 1), largest=4) if weights is None else weights
+        )
+    taken = [each for values in arrays if values is not None for each in values.flat]
+    if filled is None:
+        rest = math.prod(kernel.shape) if weights is None else 0
+        filled = symbols(given.shape, last=False, taken=taken, others=rest)
+    if weights is None:
+        weights = symbols(kernel.shape, last=True, taken=[*taken, *filled.flat], others=0)
+    return filled, weights
 
 
 def make_weight_grad(request: Request) -> Example:
@@ -126,18 +138,7 @@ def make_weight_grad(request: Request) -> Example:
     size = per_axis(name, "kernel_size", settings.pop("kernel_size"), rank, minimum=1)
     plan = plan_conv_weight_grad((1, *x.shape), (1, *given.shape), size, **settings)
     check_terms(name, plan.windows, 1)
-    if _letters(request, given, x):
-        taken = [] if x.values is None else list(x.values.flat)
-        filled = given.values
-        if filled is None:
-            rest = math.prod(x.shape) if x.values is None else 0
-            filled = symbols(given.shape, last=False, taken=taken, others=rest)
-        others = x.values
-        if others is None:
-            others = symbols(x.shape, last=True, taken=filled.flat, others=0)
-    else:
-        filled = request.fill(given)
-        others = x.values if x.values is not None else numbers(x.shape, (request.seed, 1), largest=4)
+    filled, others = _filled(request, given, x)
     terms = (Term(coarse, tap, others[fine]) for tap, coarse, fine in places(plan))
     drawn = Example(
         name,

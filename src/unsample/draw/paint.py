@@ -362,17 +362,29 @@ def paint(
         ax = figure.add_axes((0, 0, 1, 1))
     ax.set_axis_off()
     ax.set(xlim=(0, width), ylim=(height, 0), aspect="equal", autoscale_on=False)
-    ink = layout.ink
-    # One path per colour and kind of line: a picture of a thousand cells has a dozen of them.
-    for colour in dict.fromkeys([theme.paper, *(colour for _, colour in ink.polygons)]):
+    _add_areas(ax, layout.ink, theme.paper, _rectangle(0, 0, width, height))
+    _add_lines(ax, layout.ink, theme)
+    _add_texts(ax, layout.ink, theme)
+    whole = ax.get_figure(root=True)
+    assert isinstance(whole, Figure)
+    return whole
+
+
+def _add_areas(ax: "Axes", ink: _Ink, paper: str, whole: list[tuple[float, float]]) -> None:
+    """One path per colour, the paper first: a picture of a thousand cells has a dozen of them."""
+    for colour in dict.fromkeys([paper, *(colour for _, colour in ink.polygons)]):
         shapes = [polygon for polygon, own in ink.polygons if own == colour]
-        if colour == theme.paper:
-            shapes = [_rectangle(0, 0, width, height)]
+        if colour == paper:
+            shapes = [whole]
         ax.add_patch(
             PathPatch(
                 _path(shapes), facecolor=colour, edgecolor="none", antialiased=False, zorder=1, clip_on=False
             )
         )
+
+
+def _add_lines(ax: "Axes", ink: _Ink, theme: Theme) -> None:
+    """One path per kind of line."""
     for name, colour, line, dashes in (
         ("edge", theme.edge, 0.8, "solid"),
         ("ghost", theme.ghost, 0.8, (0, (3, 2))),
@@ -391,6 +403,9 @@ def paint(
                     clip_on=False,
                 )
             )
+
+
+def _add_texts(ax: "Axes", ink: _Ink, theme: Theme) -> None:
     for x, y, text, style in ink.texts:
         if text:
             colour = style.get("color") or (theme.faint if style.get("tone") == "faint" else theme.ink)
@@ -409,6 +424,3 @@ def paint(
                     zorder=4,
                 )
             )
-    whole = ax.get_figure(root=True)
-    assert isinstance(whole, Figure)
-    return whole

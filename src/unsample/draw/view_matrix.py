@@ -1,7 +1,6 @@
 """The view *matrix*: X, the way down, beside its transpose, the way up."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from unsample.draw import caption
 from unsample.draw.boards import (
@@ -18,6 +17,34 @@ def matrix_sheet(example: Example, window: int | None = None) -> Sheet:
     """X, the way down, beside its transpose, the way up."""
     coarse, fine = indices(example.coarse), indices(example.fine)
     chosen = coarse[len(coarse) // 2 if window is None else window]
+    down, up = _matrices(example, coarse, fine, chosen)
+    windows, elements = (coarse, chosen), (fine, None)
+    input = _vector("input", example.input, *(windows if example.up else elements))
+    output = _vector("output", example.output, *(elements if example.up else windows))
+    product = (
+        Column(((up if example.up else down,),)),
+        Column(((input,),), "·"),
+        Column(((output,),), "=" if example.bias is None else "+ bias ="),
+    )
+    where = chosen[0] if len(chosen) == 1 else chosen
+    switches = " The switches are held fixed." if example.switches is not None else ""
+    return Sheet(
+        caption.title(example),
+        caption.sizes(example),
+        (Column(((down,),)), *product) if example.up else (*product, Column(((up,),))),
+        (
+            f"Row {where} of X is a window; column {where} of Xᵀ is the same window, a stamp.{switches}",
+            f"size: {caption.formula(example)}",
+        ),
+        (
+            (Cell("", (hue(chosen),), tone="strong"), f"window {where}, in both"),
+            (Cell("0", tone="faint"), "no tap"),
+        ),
+    )
+
+
+def _matrices(example: Example, coarse: list[Index], fine: list[Index], chosen: Index) -> tuple[Board, Board]:
+    """X and its transpose, with the chosen window framed in both."""
     met: dict[tuple[Index, Index], list[Value]] = {}
     for term in example.terms:
         if term.counts:
@@ -29,60 +56,32 @@ def matrix_sheet(example: Example, window: int | None = None) -> Sheet:
             return Cell("0", tone="faint")
         return Cell(sum_text(met[o, p]), (hue(o),), tone="strong" if o == chosen else "plain")
 
-    def grid(rows: list[Index], columns: list[Index], make: Callable[[Index, Index], Cell]) -> Board:
-        cells = {(i, j): make(r, c) for i, r in enumerate(rows) for j, c in enumerate(columns)}
-        return Board("", slices((len(rows), len(columns)), 2, lambda ij: cells[ij[0], ij[1]]))
+    transpose = OPERATIONS[example.operation].transpose
+    down, up = (transpose, example.operation) if example.up else (example.operation, transpose)
+    return (
+        _grid(f"X: {down}", coarse, fine, cell),
+        _grid(f"Xᵀ: {up}", fine, coarse, lambda p, o: cell(o, p)),
+    )
 
+
+def _grid(name: str, rows: list[Index], columns: list[Index], make: Callable[[Index, Index], Cell]) -> Board:
     def names(indices: list[Index]) -> tuple[str, ...]:
         return tuple(",".join(map(str, index)) for index in indices)
 
-    transpose = OPERATIONS[example.operation].transpose
-    down_name, up_name = (transpose, example.operation) if example.up else (example.operation, transpose)
-    down = replace(
-        grid(coarse, fine, cell),
-        heading=f"X: {down_name}, {len(coarse)}×{len(fine)}",
-        row_labels=names(coarse),
-        column_labels=names(fine),
-    )
-    up = replace(
-        grid(fine, coarse, lambda p, o: cell(o, p)),
-        heading=f"Xᵀ: {up_name}, {len(fine)}×{len(coarse)}",
-        row_labels=names(fine),
-        column_labels=names(coarse),
-    )
+    cells = slices((len(rows), len(columns)), 2, lambda ij: make(rows[ij[0]], columns[ij[1]]))
+    heading = f"{name}, {len(rows)}×{len(columns)}"
+    return Board(heading, cells, row_labels=names(rows), column_labels=names(columns))
 
-    def vector(heading: str, values: Values, *, coloured: bool) -> Board:
-        def entry(ij: Index) -> Cell:
-            index = (coarse if coloured else fine)[ij[0]]
-            fills = (hue(index),) if coloured else ()
-            strong = coloured and index == chosen
-            return Cell(shown(values[index]), fills, tone="strong" if strong else "plain")
 
-        return Board(heading, slices((values.size, 1), 2, entry))
+def _vector(heading: str, values: Values, places: list[Index], chosen: Index | None) -> Board:
+    """The input or the output; windows have colours, and one of them is chosen."""
 
-    input = vector("input", example.input, coloured=example.up)
-    output = vector("output", example.output, coloured=not example.up)
-    own = up if example.up else down
-    product_columns = (Column(((own,),)), Column(((input,),), "·"), Column(((output,),), "="))
-    product_columns = product_columns if example.bias is None else (
-        *product_columns[:2], replace(product_columns[2], sign="+ bias =")
-    )  # fmt: skip
-    columns = (Column(((down,),)), *product_columns) if example.up else (*product_columns, Column(((up,),)))
-    where = chosen[0] if len(chosen) == 1 else chosen
-    switches = " The switches are held fixed." if example.switches is not None else ""
-    return Sheet(
-        caption.title(example),
-        caption.sizes(example),
-        columns,
-        (
-            f"Row {where} of X is a window; column {where} of Xᵀ is the same window, a stamp.{switches}",
-            f"size: {caption.formula(example)}",
-        ),
-        (
-            (Cell("", (hue(chosen),), tone="strong"), f"window {where}, in both"),
-            (Cell("0", tone="faint"), "no tap"),
-        ),
-    )
+    def entry(ij: Index) -> Cell:
+        index = places[ij[0]]
+        fills = () if chosen is None else (hue(index),)
+        return Cell(shown(values[index]), fills, tone="strong" if index == chosen else "plain")
+
+    return Board(heading, slices((values.size, 1), 2, entry))
 
 
 def matrix_steps(example: Example) -> list[Sheet]:

@@ -2,8 +2,9 @@
 
 Read `state.py` first: what the page knows, and the same call made with the library. Then `arithmetic.js`,
 the page's own arithmetic, which the tests hold to the library's; `link.js` (state <-> address), `call.js`
-(state -> Python) and `words.js` (sentences); `parts.js`, `pictures.js` and `explore.js`, what is seen.
-`page.py` makes one file of them, `widget.py` a notebook widget.
+(state -> Python) and `words.js` (sentences); `parts.js` and `pictures.js`, what is seen. What happens on the
+page has a file per question: `frame.js`, `controls.js`, `code.js`, `steps.js`, `lights.js`, `edits.js`;
+`explore.js` goes from a change to a drawing. `page.py` makes one file of them, `widget.py` a notebook widget.
 
 `unsample.explore` is the function below, as `unsample.matrix` is the function of its module: the package
 takes it by name when it is imported, and nothing rebinds it later. `from unsample.explore.page import page`

@@ -22,6 +22,12 @@ SCRIPTS = (
     "words.js",
     "parts.js",
     "pictures.js",
+    "frame.js",
+    "controls.js",
+    "code.js",
+    "steps.js",
+    "lights.js",
+    "edits.js",
     "explore.js",
 )
 

@@ -16,7 +16,6 @@ import numpy as np
 
 from unsample.errors import ShapeError
 from unsample.geometry.arguments import (
-    PADDING_WORDS,
     choice,
     describe,
     integer,
@@ -208,42 +207,6 @@ def _settings(state: State) -> dict[str, Any]:
 
 def _tupled(value: Any) -> Any:
     return tuple(_tupled(each) for each in value) if isinstance(value, list) else value
-
-
-def read_option(name: str, text: Any) -> Any:
-    """A setting as the command line writes it; flags and words are themselves.
-
-    Examples
-    --------
-    >>> read_option("stride", "2,1"), read_option("padding", "1:0,0:1"), read_option("y", "1,2;3,4.5")
-    ((2, 1), ((1, 0), (0, 1)), [[1, 2], [3, 4.5]])
-    """
-    kind = table()["fields"].get(name, {"kind": "numbers"})["kind"]
-    if kind in ("choice", "flag") or (kind == "pads" and text in PADDING_WORDS):
-        return text
-    if kind == "numbers":
-        parts = text.split("|") if "|" in text else [text]
-        planes = [[_each(name, row, ",") for row in part.split(";")] for part in parts]
-        if "|" in text:
-            # Channels of a single row have one spatial axis.
-            return planes if ";" in text else [plane[0] for plane in planes]
-        return planes[0] if ";" in text else planes[0][0]
-    if kind == "pads" and ":" in text:
-        return tuple(tuple(_each(name, pair, ":")) for pair in text.split(","))
-    values = tuple(_each(name, text, ","))
-    return values if "," in text else values[0]
-
-
-def _each(name: str, text: str, separator: str) -> list[int | float]:
-    """The numbers of one row, whole ones as int."""
-    numbers: list[int | float] = []
-    for part in text.split(separator):
-        try:
-            number = float(part)
-            numbers.append(int(number) if number.is_integer() and "." not in part else number)
-        except ValueError:
-            raise ShapeError(f"explore: {name} must hold numbers, got {part!r}") from None
-    return numbers
 
 
 # -- checks ------------------------------------------------------------------------------------------------

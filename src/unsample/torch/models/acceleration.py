@@ -1,0 +1,167 @@
+"""What `accelerate` did: the report, its table as text and HTML, and how to undo it."""
+
+import html
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from torch import nn
+
+from unsample.tables import html_table, text_table
+from unsample.torch.models.layers import PLAIN, counterpart
+
+
+@dataclass(frozen=True, slots=True)
+class TimedLayer:
+    """One layer of a model, and what became of it.
+
+    Parameters
+    ----------
+    name : str
+        As in `model.named_modules()`.
+    kind : str
+        Its class.
+    inputs : tuple of tuple of int
+        Shapes of its first argument, call by call.
+    ms_before, ms_after : float or None
+        Milliseconds of all its calls by torch and by our kernels, medians; None where it was not timed.
+    ratio : float or None
+        The median over the rounds of (torch's time / ours) in the same round.
+    kept : str
+        Why it was left as it was; empty where it was swapped.
+    """
+
+    name: str
+    kind: str
+    inputs: tuple[tuple[int, ...], ...] = ()
+    ms_before: float | None = None
+    ms_after: float | None = None
+    ratio: float | None = None
+    kept: str = ""
+
+    @property
+    def swapped(self) -> bool:
+        """Whether it runs on our kernels now."""
+        return not self.kept
+
+
+@dataclass(frozen=True, slots=True)
+class Acceleration:
+    """What `accelerate` did: one `TimedLayer` per candidate, printed as a table.
+
+    Parameters
+    ----------
+    layers : tuple of TimedLayer
+        In the order of `model.named_modules()`.
+    training : bool
+        Whether a training step was timed, or a forward pass without gradients.
+    threads : int
+        Of torch and of our kernels.
+    ms_before, ms_after : float or None
+        Milliseconds of the whole model, medians; None where no layer was swapped.
+    ratio : float or None
+        The median over the rounds of (time before / time after) in the same round.
+    difference : float or None
+        The largest difference of the model's outputs, over their largest element.
+    functions : tuple of (str, int)
+        Functions of torch.nn.functional that the model calls itself, which `patched` would take.
+    """
+
+    layers: tuple[TimedLayer, ...]
+    training: bool = False
+    threads: int = 1
+    ms_before: float | None = None
+    ms_after: float | None = None
+    ratio: float | None = None
+    difference: float | None = None
+    functions: tuple[tuple[str, int], ...] = ()
+    _modules: tuple[nn.Module, ...] = field(default=(), repr=False, compare=False)
+
+    @property
+    def swapped(self) -> tuple[TimedLayer, ...]:
+        """The layers that run on our kernels now."""
+        return tuple(layer for layer in self.layers if layer.swapped)
+
+    def restore(self) -> None:
+        """Give every swapped layer its own class back."""
+        for module in self._modules:
+            become(module, PLAIN)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything it says, in plain values."""
+        hidden = replace(self, _modules=())
+        found = {name: value for name, value in asdict(hidden).items() if name != "_modules"}
+        found["layers"] = [{**asdict(each), "swapped": each.swapped} for each in self.layers]
+        found["functions"] = dict(self.functions)
+        return found
+
+    def to_json(self) -> str:
+        """`as_dict()` as JSON."""
+        return json.dumps(self.as_dict(), indent=2)
+
+    def __repr__(self) -> str:
+        lines = text_table([_HEADER, *_rows(self)], _NUMBERS) if self.layers else []
+        return "\n".join([*_headline(self), *lines, *_footnotes(self)])
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<p>{html.escape(line)}</p>" for line in _headline(self))
+        foot = "".join(f"<p>{html.escape(line)}</p>" for line in _footnotes(self))
+        table = html_table([_HEADER, *_rows(self)], _NUMBERS) if self.layers else ""
+        return head + table + foot
+
+
+def become(layer: nn.Module, classes: dict[type[nn.Module], type[nn.Module]]) -> None:
+    """Change the class of a layer to its counterpart, if it has one."""
+    other = counterpart(layer, classes)
+    if other is not None:
+        layer.__class__ = other
+
+
+_HEADER = ("layer", "kind", "input", "torch ms", "ours ms", "ratio", "")
+_NUMBERS = (3, 4, 5)
+
+
+def _rows(report: Acceleration) -> Iterator[tuple[str, ...]]:
+    for each in report.layers:
+        shown = "x".join(map(str, each.inputs[0])) if each.inputs else ""
+        if len(each.inputs) > 1:
+            shown += f" and {len(each.inputs) - 1} more"
+        yield (
+            each.name or "(the model)",
+            each.kind,
+            shown,
+            _milliseconds(each.ms_before),
+            _milliseconds(each.ms_after),
+            _times(each.ratio),
+            "swapped" if each.swapped else f"kept: {each.kept}",
+        )
+
+
+def _milliseconds(ms: float | None) -> str:
+    return "" if ms is None else f"{ms:.3g}" if ms < 100 else f"{ms:.0f}"
+
+
+def _times(ratio: float | None) -> str:
+    return "" if ratio is None else f"{ratio:.2f}x"
+
+
+def _headline(report: Acceleration) -> list[str]:
+    number = len(report.swapped)
+    layers = "layer" if len(report.layers) == 1 else "layers"
+    head = f"accelerate: {number} of {len(report.layers)} {layers} swapped"
+    if report.ratio is None:
+        return [f"{head}; the model is as it was"]
+    what = "training step" if report.training else "forward pass"
+    threads = "1 thread" if report.threads == 1 else f"{report.threads} threads"
+    times = f"{_milliseconds(report.ms_before)} -> {_milliseconds(report.ms_after)} ms"
+    undone = "" if number else "; no faster, so nothing was swapped"
+    whole = f"whole model: {what} {times}, {_times(report.ratio)} as fast on {threads}{undone}"
+    return [head, f"{whole}; outputs differ by {report.difference:.1g} of their largest"]
+
+
+def _footnotes(report: Acceleration) -> list[str]:
+    if not report.functions:
+        return []
+    calls = ", ".join(f"{name} {count} times" if count > 1 else name for name, count in report.functions)
+    return [f"called as functions, which unsample.torch.patched() takes: {calls}"]
