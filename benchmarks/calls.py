@@ -3,8 +3,10 @@
     python benchmarks/calls.py                   this package
     python benchmarks/calls.py --against DIR     and another, such as `pip install --target DIR` of a commit
 
-The two are measured in turn, A B A B, each round in a process of its own; the ratio is the median over the
-rounds of (other / this), with its smallest and largest. Alone on the machine, or the ratios say nothing.
+The two are measured in turn, A B A B, call by call, each in a process of its own that sleeps while the other
+measures: what else the machine does then meets both. The first ratio (other / this) is of the best times,
+which a busy machine disturbs least, the second the median over the rounds. Alone on the machine, or neither
+says much.
 """
 
 import argparse
@@ -74,12 +76,12 @@ def calls() -> dict[str, Callable[[], Any]]:
 
 
 def microseconds(call: Callable[[], Any]) -> float:
-    """The best of seven times 10 ms."""
+    """The best of five times 4 ms."""
     number, taken = 1, 0.0
-    while taken < 0.01:
+    while taken < 0.004:
         number *= 2
         taken = _seconds(call, number)
-    return 1e6 * min(_seconds(call, number) for _ in range(7)) / number
+    return 1e6 * min(_seconds(call, number) for _ in range(5)) / number
 
 
 def _seconds(call: Callable[[], Any], number: int) -> float:
@@ -89,8 +91,8 @@ def _seconds(call: Callable[[], Any], number: int) -> float:
     return time.perf_counter() - start
 
 
-def measure(folder: str) -> None:
-    """Print the microseconds of every call as JSON, of the package in `folder` where one is given."""
+def answer(folder: str) -> None:
+    """Print the names of the calls, then the microseconds of each that stdin names."""
     if folder:
         # An editable install finds its package before any folder.
         sys.meta_path[:] = [each for each in sys.meta_path if "ScikitBuild" not in type(each).__name__]
@@ -98,14 +100,33 @@ def measure(folder: str) -> None:
         import unsample
 
         assert Path(unsample.__file__).is_relative_to(folder), unsample.__file__
-    print(json.dumps({name: microseconds(call) for name, call in calls().items()}))
+    known = calls()
+    print(json.dumps(list(known)), flush=True)
+    for line in sys.stdin:
+        print(microseconds(known[line.strip()]), flush=True)
 
 
-def run(folder: str) -> dict[str, float]:
-    """`measure` in a process of its own."""
-    command = [sys.executable, __file__, "--measure", folder]
-    found: dict[str, float] = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
-    return found
+class Package:
+    """A process with one of the two packages, which measures when it is asked to and else sleeps."""
+
+    def __init__(self, folder: str) -> None:
+        command = [sys.executable, __file__, "--answer", folder]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.names: list[str] = json.loads(self._line())
+
+    def _line(self) -> str:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit("a process that measures has ended")
+        return line
+
+    def measure(self, name: str) -> float:
+        """Microseconds of a call."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(name + "\n")
+        self.process.stdin.flush()
+        return float(self._line())
 
 
 def main() -> None:
@@ -114,21 +135,27 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--against", default="", help="a folder with another unsample")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--measure", help=argparse.SUPPRESS)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--answer", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.measure is not None:
-        measure(options.measure)
+    if options.answer is not None:
+        answer(options.answer)
         return
-    against = str(Path(options.against).resolve()) if options.against else ""
-    rounds = [(run(against) if against else None, run("")) for _ in range(options.rounds)]
-    print("microseconds on one thread" + (", and other / this" if against else ""))
-    for name in rounds[0][1]:
-        line = f"{name:28}{statistics.median(this[name] for _, this in rounds):9.2f}"
-        ratios = [other[name] / this[name] for other, this in rounds if other]
-        if ratios:
-            line += f"{statistics.median(ratios):8.2f}x   {min(ratios):.2f} to {max(ratios):.2f}"
-        print(line)
+    this = Package("")
+    other = Package(str(Path(options.against).resolve())) if options.against else None
+    print(
+        "microseconds on one thread"
+        + (", and other / this: the best, the median, the range" if other else "")
+    )
+    for name in this.names:
+        rounds = [(other.measure(name) if other else 0.0, this.measure(name)) for _ in range(options.rounds)]
+        best = min(mine for _, mine in rounds)
+        line = f"{name:28}{best:9.2f}"
+        if other:
+            ratios = [theirs / mine for theirs, mine in rounds]
+            line += f"{min(theirs for theirs, _ in rounds) / best:8.2f}x{statistics.median(ratios):8.2f}x"
+            line += f"   {min(ratios):.2f} to {max(ratios):.2f}"
+        print(line, flush=True)
 
 
 if __name__ == "__main__":

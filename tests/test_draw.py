@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -907,7 +908,8 @@ def test_what_nobody_could_draw_is_refused_before_it_is_planned(
 
     from unsample.draw import make_moves
 
-    monkeypatch.setattr(make_moves, "_PLANS", dict.fromkeys(make_moves._PLANS, planned))
+    unplanned = {name: replace(each, plan=planned) for name, each in make_moves.OPERATIONS.items()}
+    monkeypatch.setattr(make_moves, "OPERATIONS", unplanned)
     monkeypatch.setattr(make_moves, "numbers", planned)
     with pytest.raises(us.ShapeError) as caught:
         call()

@@ -53,6 +53,7 @@ def test_frameworks_depend_on_the_core_and_never_back() -> None:
         "interop",
         "errors",
         "switches",
+        "operation",
         "pairs",
         "matrix",
         "cache",
@@ -66,3 +67,24 @@ def test_frameworks_depend_on_the_core_and_never_back() -> None:
 OUTSIDE = tuple(
     f"unsample.{each}" for each in ("torch", "jax", "draw", "explore", "inspection", "compare", "cli")
 )
+
+
+def reached_into(source: str) -> set[str]:
+    """Private names of other modules of the package that a source uses."""
+    tree, modules, found = ast.parse(source), set(), set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("unsample"):
+            names = {alias.name: alias.asname or alias.name for alias in node.names}
+            found |= {name for name in names if name.startswith("_") and not name.startswith("__")}
+            modules |= set(names.values())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules:
+            private = node.attr.startswith("_") and not node.attr.startswith("__")
+            found |= {f"{node.value.id}.{node.attr}"} if private else set()
+    return found - {"_native"}  # the compiled module, which has that name
+
+
+def test_private_names_stay_in_their_files() -> None:
+    planted = "from unsample.ops import resize\nfrom unsample.ops.nails import _nails\nresize._plan(1)"
+    assert reached_into(planted) == {"_nails", "resize._plan"}
+    assert {name: found for name, path in MODULES.items() if (found := reached_into(path.read_text()))} == {}

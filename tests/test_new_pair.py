@@ -66,6 +66,7 @@ windows = [4, 2, 2, 2, 1, 0, 0, 6, 3, 2, 2, 1, 0, 0]
 torch.library.opcheck(torch.ops.unsample.mean_unpool.default, (leaf, windows))
 matrix = us.matrix(us.mean_unpool, (2,), (2,)).toarray()
 np.testing.assert_allclose(matrix, [[0.5, 0], [0.5, 0], [0, 0.5], [0, 0.5]])
+assert us.draw.example("mean_unpool", [2, 4], factor=2).output.tolist() == [1, 1, 2, 2]
 into = torch.empty(1, 2, 4, 6, dtype=torch.float64)
 assert us.mean_unpool(t, 2, out=into) is into and torch.equal(into, torch.tensor(up))
 print("tried")

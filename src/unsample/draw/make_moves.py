@@ -2,14 +2,13 @@
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 import unsample
 from unsample.draw.example import (
-    WAYS_UP,
     Example,
     Index,
     Request,
@@ -27,12 +26,8 @@ from unsample.geometry import Plan, ShapeError
 from unsample.geometry.arguments import paddings, per_axis
 from unsample.geometry.sizes import fine_range
 from unsample.interop.switch_indices import pool_windows
-from unsample.ops.nails import plan_bed_of_nails, plan_decimate
-from unsample.ops.nearest import plan_nearest, plan_window_sum
-from unsample.ops.pool import plan_adaptive_max_pool, plan_max_pool
-from unsample.ops.resize import plan_resize, plan_resize_transpose
-from unsample.ops.shuffle import plan_pixel_shuffle, plan_pixel_unshuffle
 from unsample.ops.unpool import plan_max_gather, plan_max_unpool
+from unsample.pairs import OPERATIONS
 from unsample.switches import Switches
 
 
@@ -60,29 +55,15 @@ def _led(shape: tuple[int, ...], rank: int) -> Iterator[Index]:
     return itertools.product(*(range(n) for n in shape[: len(shape) - rank]))
 
 
-_PLANS: dict[str, Callable[..., Plan]] = {
-    "nearest": plan_nearest,
-    "window_sum": plan_window_sum,
-    "bed_of_nails": plan_bed_of_nails,
-    "decimate": plan_decimate,
-    "max_pool": plan_max_pool,
-    "adaptive_max_pool": plan_adaptive_max_pool,
-    "pixel_shuffle": plan_pixel_shuffle,
-    "pixel_unshuffle": plan_pixel_unshuffle,
-    "resize": plan_resize,
-    "resize_transpose": plan_resize_transpose,
-}
-
-
 def make_copies(request: Request) -> Example:
     """nearest, window_sum, bed_of_nails, decimate: weight 1."""
     _need(request, "factor")
     name, given = request.operation, request.input
     settings = _per_axis(request.settings, "factor", len(given.shape))
     args, rest = _call(settings, "factor")
-    plan = _PLANS[name](given.shape, *args, **rest)
+    plan = OPERATIONS[name].plan(given.shape, *args, **rest)
     check_terms(name, plan.windows, math.prod(given.shape[: -plan.rank]))
-    up = name in WAYS_UP
+    up = OPERATIONS[name].up
     input = request.fill(given)
 
     def terms() -> Iterator[Term]:
@@ -124,7 +105,7 @@ def make_pool(request: Request) -> Example:
     if name == "adaptive_max_pool":
         check_shape(name, "output", settings[key])
     args, rest = _call(settings, key)
-    plan = _PLANS[name](given.shape, *args, **rest)
+    plan = OPERATIONS[name].plan(given.shape, *args, **rest)
     lead = given.shape[: -plan.rank]
     check_terms(name, plan.windows, math.prod(lead))
     input = request.fill(given, distinct=True, ordered=True)
@@ -263,7 +244,7 @@ def _pooled_size(request: Request, pooling: Settings) -> tuple[int, ...]:
 
 
 def make_by_matrix(request: Request) -> Example:
-    """Pixel shuffle and resize: who meets whom is what the matrix says."""
+    """Pixel shuffle, resize and what has no drawing of its own: who meets whom is what the matrix says."""
     name, given = request.operation, request.input
     _need(request, *{"resize": ("output_size", "factor"), "resize_transpose": ("input_size",)}.get(
         name, ("factor",)
@@ -272,13 +253,14 @@ def make_by_matrix(request: Request) -> Example:
     spatial = len(given.shape) - (1 if name.startswith("pixel") else 0)
     for key in ("factor", "output_size", "input_size"):
         settings = _per_axis(settings, key, max(1, spatial))
-    first = "factor" if name.startswith("pixel") else "input_size" if name.endswith("transpose") else None
+    resized = {"resize": None, "resize_transpose": "input_size"}
+    first = resized.get(name, "factor")
     args, rest = _call(settings, first) if first else ((), settings)
     check_shape(name, "output", settings.get("output_size", settings.get("input_size")))
     if name == "resize" and len(settings.get("factor") or ()) == spatial:
         factors = zip(given.shape, settings["factor"], strict=True)
         check_shape(name, "output", [n * f if isinstance(f, int | float) else 0 for n, f in factors])
-    plan = _PLANS[name](given.shape, *args, **rest)
+    plan = OPERATIONS[name].plan(given.shape, *args, **rest)
     check_shape(name, "output", plan.output_shape)
     input = request.fill(given)
     function = getattr(unsample, name)
@@ -292,7 +274,7 @@ def make_by_matrix(request: Request) -> Example:
         plan,
         input,
         np.empty(plan.output_shape, object),
-        in_order(terms, up=name in WAYS_UP),
+        in_order(terms, up=OPERATIONS[name].up),
         settings=request.settings,
     )
     numeric = (

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import unsample
+from unsample import pairs
 from unsample.draw.example import Example, Request
 from unsample.draw.make_conv import make_conv, make_weight_grad
 from unsample.draw.make_moves import make_by_matrix, make_copies, make_pool, make_switched
@@ -22,22 +23,29 @@ class Operation:
     transpose: str
 
 
+# What is drawn in a way of its own; all others are drawn by their matrix.
+_OWN: dict[str, Callable[[Request], Example]] = {
+    "conv_transpose": make_conv,
+    "conv": make_conv,
+    "conv_weight_grad": make_weight_grad,
+    "nearest": make_copies,
+    "window_sum": make_copies,
+    "bed_of_nails": make_copies,
+    "decimate": make_copies,
+    "max_unpool": make_switched,
+    "max_gather": make_switched,
+    "max_pool": make_pool,
+    "adaptive_max_pool": make_pool,
+}
+_NO_PARTNER = {
+    "conv_weight_grad": "conv, of its weight",
+    "max_unpool": "max_gather",
+    "max_pool": "max_unpool",
+    "adaptive_max_pool": "max_unpool",
+}
 OPERATIONS: dict[str, Operation] = {
-    "conv_transpose": Operation(make_conv, "conv"),
-    "conv": Operation(make_conv, "conv_transpose"),
-    "conv_weight_grad": Operation(make_weight_grad, "conv, of its weight"),
-    "nearest": Operation(make_copies, "window_sum"),
-    "window_sum": Operation(make_copies, "nearest"),
-    "bed_of_nails": Operation(make_copies, "decimate"),
-    "decimate": Operation(make_copies, "bed_of_nails"),
-    "max_unpool": Operation(make_switched, "max_gather"),
-    "max_gather": Operation(make_switched, "max_unpool"),
-    "max_pool": Operation(make_pool, "max_unpool"),
-    "adaptive_max_pool": Operation(make_pool, "max_unpool"),
-    "pixel_shuffle": Operation(make_by_matrix, "pixel_unshuffle"),
-    "pixel_unshuffle": Operation(make_by_matrix, "pixel_shuffle"),
-    "resize": Operation(make_by_matrix, "resize_transpose"),
-    "resize_transpose": Operation(make_by_matrix, "resize"),
+    name: Operation(_OWN.get(name, make_by_matrix), pairs.OPERATIONS[name].partner or _NO_PARTNER[name])
+    for name in (*_OWN, *(name for name in pairs.OPERATIONS if name not in _OWN))
 }
 
 

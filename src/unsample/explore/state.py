@@ -26,12 +26,13 @@ from unsample.geometry.arguments import (
 )
 from unsample.geometry.plan import Plan
 from unsample.ops.conv import conv, conv_transpose, plan_conv_transpose
-from unsample.ops.nails import bed_of_nails, decimate, plan_bed_of_nails
-from unsample.ops.nearest import nearest, plan_nearest, window_sum
-from unsample.ops.pool import max_pool, plan_max_pool
-from unsample.ops.resize import plan_resize, resize, resize_transpose
+from unsample.ops.nails import bed_of_nails, decimate
+from unsample.ops.nearest import nearest, window_sum
+from unsample.ops.pool import max_pool
+from unsample.ops.resize import resize, resize_transpose
 from unsample.ops.shuffle import pixel_shuffle, pixel_unshuffle, plan_pixel_shuffle
 from unsample.ops.unpool import max_unpool
+from unsample.pairs import OPERATIONS
 
 State = dict[str, Any]
 DIRECTIONS = ("up", "down")
@@ -132,13 +133,8 @@ def _plan(state: State, size: tuple[int, ...]) -> Plan:
     if state["way"] == "pixel_shuffle":
         channels = state["channels"] * math.prod(max(f, 1) for f in state["factor"])
         return plan_pixel_shuffle((channels, *size), *_arguments(state), **_settings(state))
-    plans: dict[str, Callable[..., Plan]] = {
-        "nearest": plan_nearest,
-        "bed_of_nails": plan_bed_of_nails,
-        "max_unpool": plan_max_pool,
-        "resize": plan_resize,
-    }
-    return plans[state["way"]](size, *_arguments(state), **_settings(state))
+    way = "max_pool" if state["way"] == "max_unpool" else state["way"]  # whose windows are those of the pool
+    return OPERATIONS[way].plan(size, *_arguments(state), **_settings(state))
 
 
 def run(state: State) -> Any:

@@ -27,6 +27,7 @@ from unsample.inspection.archive import first_line
 from unsample.inspection.pt2 import Layer, Program, mode_of, numbers_of
 from unsample.inspection.torch_rules import Shapes, lower
 from unsample.inspection.vocabulary import Failure, Op, Trace, Value
+from unsample.pairs import OPERATIONS
 
 Tensor = torch.Tensor
 
@@ -496,19 +497,5 @@ FUNCTIONS = {
     "aten.pixel_shuffle": "F.pixel_shuffle",
     "aten.pixel_unshuffle": "F.pixel_unshuffle",
     "aten.constant_pad_nd": "F.pad",
-    **{
-        f"unsample.{name}": f"unsample.{name}"
-        for name in (
-            *("nearest", "window_sum", "bed_of_nails", "decimate", "pixel_shuffle", "pixel_unshuffle"),
-            *(
-                "resize",
-                "max_pool",
-                "adaptive_max_pool",
-                "max_unpool",
-                "max_gather",
-                "conv",
-                "conv_transpose",
-            ),
-        )
-    },
+    **{f"unsample.{name}": f"unsample.{name}" for name in OPERATIONS},
 }

@@ -150,7 +150,7 @@ class UpsamplingBilinear2d(nn.UpsamplingBilinear2d, Upsample):
     """
 
 
-def _factors(factor: Any) -> tuple[int, ...]:
+def factors_of(factor: Any) -> tuple[int, ...]:
     """An int means two axes, as in torch.nn; a tuple any number."""
     return tuple(factor) if is_sequence(factor) else (factor, factor)
 
@@ -178,7 +178,7 @@ class PixelShuffle(nn.PixelShuffle):
 
     def forward(self, input: Tensor) -> Tensor:
         """`unsample.torch.pixel_shuffle` of the input."""
-        return functional.pixel_shuffle(input, _factors(self.upscale_factor), order=self.order)
+        return functional.pixel_shuffle(input, factors_of(self.upscale_factor), order=self.order)
 
     if TYPE_CHECKING:  # torch.nn says Any
         __call__ = forward
@@ -205,7 +205,7 @@ class PixelUnshuffle(nn.PixelUnshuffle):
 
     def forward(self, input: Tensor) -> Tensor:
         """`unsample.torch.pixel_unshuffle` of the input."""
-        return functional.pixel_unshuffle(input, _factors(self.downscale_factor), order=self.order)
+        return functional.pixel_unshuffle(input, factors_of(self.downscale_factor), order=self.order)
 
     if TYPE_CHECKING:  # torch.nn says Any
         __call__ = forward

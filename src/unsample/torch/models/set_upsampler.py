@@ -225,7 +225,7 @@ def _site(name: str, layer: nn.Module) -> Swap | None:
     if isinstance(layer, nn.Upsample):
         return _of_upsample(site, layer)
     if isinstance(layer, nn.PixelShuffle):
-        factors = resize._factors(layer.upscale_factor)
+        factors = resize.factors_of(layer.upscale_factor)
         return replace(site, factor=factors, axes=len(factors))
     if isinstance(layer, resize.Nearest | resize.BedOfNails | learned.BlurUp):
         each: Any = layer.factor
