@@ -56,6 +56,8 @@ class Operation:
         The kinds of dtype that it takes.
     accept : callable, optional
         `accept(*arrays, *plan_words)` refuses dtypes where kinds do not say enough; gives the namespace.
+
+    Its `name` is that of the function.
     """
 
     function: Callable[..., Any]
@@ -74,10 +76,10 @@ class Operation:
     kinds: tuple[str, ...] = COPIES
     accept: Callable[..., Any] | None = None
 
-    @property
-    def name(self) -> str:
-        """Of the public function."""
-        return self.function.__name__
+    name: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", self.function.__name__)
 
     def namespace(self, arrays: Sequence[Any], plan_words: Sequence[Any] = ()) -> Any:
         """The namespace of arrays that it takes; others are refused."""
