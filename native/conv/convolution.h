@@ -55,6 +55,12 @@ struct Convolution {
         out_bytes = times(times(batch, out_channels), width);
         weight_bytes = times(times(in_channels, out_channels / groups), width);
         bias_bytes = times(out_channels, width);
+        // Elements where an axis of none counts as one: products of any axes are taken in planning.
+        const auto whole = [](int64_t a, int64_t b) {
+            return times(std::max<int64_t>(a, 1), std::max<int64_t>(b, 1));
+        };
+        int64_t most_in = whole(batch, in_channels), most_out = whole(batch, out_channels);
+        int64_t most_weight = whole(in_channels, out_channels / groups);
         for (size_t a = 0; a < rank; ++a) {
             if (axes[a].size() != 7) throw std::invalid_argument("an axis is seven numbers");
             shape.in_size[a] = axes[a][0];
@@ -70,11 +76,15 @@ struct Convolution {
             in_bytes = times(in_bytes, shape.in_size[a]);
             out_bytes = times(out_bytes, shape.out_size[a]);
             weight_bytes = times(weight_bytes, shape.kernel[a]);
+            most_in = whole(most_in, shape.in_size[a]);
+            most_out = whole(most_out, shape.out_size[a]);
+            most_weight = whole(most_weight, shape.kernel[a]);
         }
         in_spread = take_strides(shape, in_channels, shape.in_size, in_strides, shape.in_strides);
         out_spread =
             take_strides(shape, out_channels, shape.out_size, out_strides, shape.out_strides);
-        if (std::max({in_bytes, out_bytes, weight_bytes, bias_bytes}) > 8 * kArray)
+        if (std::max({in_bytes, out_bytes, weight_bytes, bias_bytes}) > 8 * kArray ||
+            std::max({most_in, most_out, most_weight}) >= kMany)
             throw std::invalid_argument("no memory holds these arrays");
         if (!plan_it(shape, kernels, plan))
             throw std::invalid_argument("no plan fits the scratch memory");
