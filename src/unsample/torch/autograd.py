@@ -14,8 +14,9 @@ from torch._functorch.utils import enable_single_level_autograd_function
 from torch.autograd import forward_ad
 
 from unsample.geometry.plan import Plan
+from unsample.geometry.reach import settled
 from unsample.operation import Operation
-from unsample.torch.windows import fine_size, from_ints
+from unsample.torch.windows import fine_size, from_ints, to_ints
 
 Tensor = torch.Tensor
 Formula = Callable[..., Any]
@@ -146,7 +147,7 @@ def pooling(name: str) -> Callable[..., Any]:
     """The kernel of `max_pool` or `adaptive_max_pool`: linear in x where the switches are held."""
 
     def save(inputs: Any, output: Any) -> Any:
-        return [output[1]], (inputs[1], len(inputs))
+        return [output[1]], (to_ints(settled(from_ints(inputs[1]))), len(inputs))  # as switches have them
 
     def backward(needs: Any, tensors: Any, rest: Any, gradient: Tensor) -> Any:
         windows, number = rest

@@ -14,6 +14,7 @@ from unsample.errors import ShapeError
 from unsample.geometry.arguments import has_symbols, symbolic
 from unsample.geometry.given import check_given, check_near
 from unsample.geometry.plan import Plan
+from unsample.geometry.reach import settled
 from unsample.interop.switch_indices import check_pooled
 from unsample.operation import Operation
 from unsample.pairs import OPERATIONS
@@ -70,7 +71,7 @@ def _check(operation: Operation, shape: Sequence[int], windows: Any) -> None:
             raise ShapeError(f"{operation.name}: sizes must be at least 0, got {tuple(far)}")
         check_near(operation.name, array, shape, near)
     elif operation.lies == "pooled":
-        check_pooled(operation.name, windows)
+        check_pooled(operation.name, settled(windows))
         check_near(operation.name, array, shape, [window.fine for window in windows])
     elif operation.lies != "switches":  # which are asked with their taps
         check_given(operation.name, array, shape, windows, operation.lies, operation.up)
