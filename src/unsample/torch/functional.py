@@ -19,7 +19,6 @@ from unsample.arrays.library import check_dense, namespace
 from unsample.arrays.out import check_out, check_pair
 from unsample.geometry.arguments import IntOrInts, Padding, PaddingMode, PoolPadding, describe
 from unsample.geometry.plan import Plan, cached_plan
-from unsample.geometry.reach import settled
 from unsample.geometry.resample import Convention, Method
 from unsample.interop.switch_indices import check_pooled
 from unsample.operation import Operation
@@ -245,10 +244,12 @@ def _pool(
         plan = cached_plan(OPERATIONS[name].plan, (tuple(x.shape),), *args, **options)
         return _pooled(x, plan, remember, out)
     shapes = _shapes(name, {"x": x})
-    values, taps = operator(name, (x,), carried(name, shapes, *args, **options), words)
-    windows: Any = OPERATIONS[name].windows(*shapes, *args, **options)
-    if not torch.compiler.is_compiling():
-        windows = settled(windows)
+    numbers = carried(name, shapes, *args, **options)
+    values, taps = operator(name, (x,), numbers, words)
+    if torch.compiler.is_compiling():
+        windows = from_ints(numbers)
+    else:
+        windows = cached_plan(OPERATIONS[name].plan, shapes, *args, **options).windows
     return _pair(name, x, values, Switches(taps, windows), remember, out)
 
 
@@ -519,9 +520,10 @@ def conv_weight_grad(
 def door_of_record(operation: Operation) -> Callable[..., Any]:
     """The door of an operation that has none above: of what its record says, by the operator."""
     number, names = len(operation.arrays), (*operation.words, *operation.plan_words)
+    signature = inspect.signature(operation.plan)
 
     def door(*args: Any, out: Tensor | None = None, **options: Any) -> Any:
-        given = inspect.signature(operation.plan).bind(*args, **options)
+        given = signature.bind(*args, **options)
         given.apply_defaults()
         words = tuple(given.arguments[name] for name in names)
         return call(operation.name, args[:number], words, out, *args[number:], **options)
