@@ -209,6 +209,22 @@ def test_an_interrupt_before_anything_is_done_says_so(folder: Path, tmp_path: Pa
     assert os.listdir(tmp_path) == []
 
 
+def test_an_interrupt_inside_the_text_of_an_import_has_its_exit_code(tmp_path: Path) -> None:
+    """There CPython itself would end by SIGINT: `dataclass` and `namedtuple` run texts while torch is imported."""
+    (tmp_path / "command.py").write_text(
+        "import unsample.cli as cli\n"
+        "from unsample.cli.failures import one_sentence\n"
+        "@cli.app.command()\n"
+        "def interrupted() -> None:\n"
+        "    with one_sentence('explore', False):\n"
+        "        exec('raise KeyboardInterrupt')\n"
+        "cli.main()\n"
+    )
+    command = [sys.executable, "-m", "command", "interrupted"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stderr) == (130, "unsample: interrupted, nothing was written\n")
+
+
 @pytest.mark.promise("96")
 def test_a_reader_that_goes_away_is_no_traceback(folder: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "unsample.cli", "compare", str(folder), *QUICK, "--out", str(tmp_path)]

@@ -63,6 +63,9 @@ def main() -> None:
         sys.stderr.flush()
     except OSError:
         discard(sys.stderr)
+    # Where KeyboardInterrupt once left the text of an exec, as dataclass and namedtuple run while torch is
+    # imported, CPython ends `python -m` by SIGINT, whatever the code, unless another text ended well since.
+    exec("")
     raise SystemExit(code)
 
 
