@@ -55,8 +55,8 @@ tsan: $(READY) ## Run the kernels and their threads under the thread sanitizer
 	build/tsan/threads_test
 	build/tsan/kernels_test 10
 
-sanitize-all: build/sanitized/.all tsan ## The same with every test of the compiled module, about 5 minutes
-	build/sanitize/kernels_test 20 20000
+sanitize-all: build/sanitized/.all tsan ## The same with every test of the compiled module, about half an hour
+	build/sanitize/kernels_test 20 5000
 	$(SANITIZED) -m pytest -q -n auto $(addprefix tests/test_,native.py native_conv.py native_numbers.py out.py memory.py threads.py \
 		guard.py fuzz.py pairs.py switches.py pool.py jax_kernels.py torch_operators.py torch_direct.py)
 
@@ -93,8 +93,8 @@ pictures: $(READY) ## Draw the pictures of the docs by the commands that stand a
 bench: $(VENV)/.bench ## Measure every workload against every library, about half an hour
 	$(BIN)/python benchmarks/run.py
 
-bench-quick: $(VENV)/.bench ## Measure a part in under 2 minutes
-	$(BIN)/python benchmarks/run.py --quick
+bench-quick: $(VENV)/.bench ## Measure a part in under 2 minutes; AGAINST=FOLDER measures another unsample in turn
+	$(BIN)/python benchmarks/run.py --quick --against "$(AGAINST)"
 
 bench-calls: $(READY) ## Measure small calls, one thread; AGAINST=FOLDER measures another unsample in turn
 	$(BIN)/python benchmarks/calls.py --against "$(AGAINST)"

@@ -19,6 +19,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from installed import take_from
+
 
 def calls() -> dict[str, Callable[[], Any]]:
     """Each by its name; those of tensors that want gradients are recorded."""
@@ -94,12 +96,7 @@ def _seconds(call: Callable[[], Any], number: int) -> float:
 def answer(folder: str) -> None:
     """Print the names of the calls, then the microseconds of each that stdin names."""
     if folder:
-        # An editable install finds its package before any folder.
-        sys.meta_path[:] = [each for each in sys.meta_path if "ScikitBuild" not in type(each).__name__]
-        sys.path.insert(0, folder)
-        import unsample
-
-        assert Path(unsample.__file__).is_relative_to(folder), unsample.__file__
+        take_from(folder)
     known = calls()
     print(json.dumps(list(known)), flush=True)
     for line in sys.stdin:

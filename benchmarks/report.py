@@ -16,7 +16,13 @@ NOTES = {
     "move": "Fresh outputs: the pages of a new array cost more than its elements.",
     "scaling": "Elements of the large side; results of 10^9 are not checked here.",
 }
-NAMES = {("torch", "channels_last"): "torch ch.last", ("unsample", "channels_last"): "unsample ch.last"}
+# The package that `--against` names; no library that ours is compared with, as its name says.
+OTHER = "unsample before"
+NAMES = {
+    ("torch", "channels_last"): "torch ch.last",
+    ("unsample", "channels_last"): "unsample ch.last",
+    (OTHER, "channels_last"): f"{OTHER} ch.last",
+}
 
 
 def read(folder: Path) -> dict[str, dict[str, dict[str, dict[str, str]]]]:
@@ -81,6 +87,23 @@ def compared(rows: dict[str, dict[str, str]]) -> tuple[float, float]:
     return best, ratios.get("torch", float("nan"))
 
 
+def before(works: dict[str, dict[str, dict[str, str]]]) -> str:
+    """Time of the package before over that of this one, where it slowed most first; "" if not measured."""
+    ratios = {
+        f"{work}, {rows[name]['layout']}": float(rows[name]["ratio_vs_ours"])
+        / float(rows[ours]["ratio_vs_ours"])
+        for work, rows in works.items()
+        for name, ours in ((OTHER, "unsample"), (f"{OTHER} ch.last", "unsample ch.last"))
+        if name in rows and ours in rows
+    }
+    if not ratios:
+        return ""
+    each = ", ".join(
+        f"{work} {ratio:.2f}×" for work, ratio in sorted(ratios.items(), key=lambda pair: pair[1])
+    )
+    return f"Before over now: geometric mean {geometric_mean(list(ratios.values())):.2f}×; {each}."
+
+
 def summary(folder: Path) -> str:
     """For the README: a row per suite, and by name every workload where another library is faster."""
     found, about = read(folder), json.loads((folder / "machine.json").read_text())
@@ -119,7 +142,7 @@ def write(folder: Path) -> str:
     ]
     parts += [f"Import, beyond an empty Python process: {', '.join(times)}."] if times else []
     for suite, works in found.items():
-        parts += [f"## {suite}", NOTES.get(suite, ""), table(works)]
+        parts += [f"## {suite}", NOTES.get(suite, ""), table(works), before(works)]
     text = "\n\n".join(part for part in parts if part) + "\n"
     (folder / "results.md").write_text(text)
     plot(found, folder / "results.png")

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import report
 from peers import PEERS
 from tqdm import tqdm
 from workloads import MOVES, QUICK, QUICK_MOVES, SCALING, SMALLEST, TRANSPOSED, Move
@@ -239,6 +240,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=0, help="7, or 5 with --quick")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--peers", default="", help="separated by commas; all unless given")
+    parser.add_argument("--against", default="", help="a folder with another unsample, measured in turn")
     options = parser.parse_args()
     out = HERE / "results" / ("quick" if options.quick else "")
     out.mkdir(parents=True, exist_ok=True)
@@ -266,6 +268,11 @@ def main() -> None:
     jobs += [("call overhead", work) for work in SMALLEST]
     jobs = [job for job in jobs if options.only in job[1].name and options.suite in (job[0], "")]
     workers = {peer: Worker(peer, options.threads) for peer in peers}
+    if options.against:
+        other = [sys.executable, str(HERE / "worker.py"), "unsample", str(options.threads)]
+        workers[report.OTHER] = Worker(
+            report.OTHER, options.threads, [*other, str(Path(options.against).resolve())]
+        )
     rows = import_times(rounds) if options.suite in "import time" and not options.only else []
     try:
         for suite, work in tqdm(jobs, disable=None, unit="workload"):
@@ -273,8 +280,8 @@ def main() -> None:
             small = suite in ("call overhead", "scaling")
             entries = [
                 (workers[peer], layout)
-                for peer in peers
-                for layout in PEERS[peer][1]
+                for peer in workers
+                for layout in PEERS[peer.partition(" ")[0]][1]
                 if not (moved and (peer == "reference" or layout != "nchw"))
                 and not (small and layout != "nchw")
             ]
@@ -288,8 +295,6 @@ def main() -> None:
             writer.writerows(rows)
         about = machine() | {"threads": options.threads, "gflops": limit[0], "gbytes_s": limit[1]}
         (out / "machine.json").write_text(json.dumps(about, indent=2) + "\n")
-    import report
-
     print(report.write(out))
 
 

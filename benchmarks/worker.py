@@ -1,5 +1,7 @@
 """One library on one number of threads: reads requests on stdin, answers on stdout, a JSON line each.
 
+    python benchmarks/worker.py PEER THREADS [FOLDER with another unsample]
+
 {"do": "prepare", "suite", "workload", "layout"} -> {"ready": bool, "version"}
 {"do": "save", "layout", "path"} -> {}          the result as an .npy file
 {"do": "time", "layout", "seconds"} -> {"ms"}   median of the calls that fit
@@ -21,12 +23,17 @@ from typing import Any
 
 import numpy as np
 
-PEER, THREADS = sys.argv[1], int(sys.argv[2])
+PEER, THREADS, *FOLDER = sys.argv[1], int(sys.argv[2]), *sys.argv[3:]
 for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "UNSAMPLE_NUM_THREADS"):
     os.environ[name] = str(THREADS)
 if THREADS == 1 and PEER == "jax":
     os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])
+
+if FOLDER:
+    from installed import take_from
+
+    take_from(FOLDER[0])
 
 from peers import PEERS  # noqa: E402 - the threads are settled first
 from workloads import MOVES, SCALING, SMALLEST, TRANSPOSED  # noqa: E402
