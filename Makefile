@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 NATIVE := $(shell find native -name '*.cpp' -o -name '*.h')
 # A change of these compiles the extension module anew.
 SOURCES := CMakeLists.txt $(filter-out native/tests/%,$(NATIVE))
-C_SOURCES := $(NATIVE) $(wildcard tests/*.c benchmarks/*.cpp)
+C_SOURCES := $(NATIVE) $(wildcard tests/shared/*.c benchmarks/*.cpp)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # The tools that build the kernels are pinned too; the second name is that of newer pips.
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
@@ -46,7 +46,7 @@ build/sanitized/.some build/sanitized/.all: $(READY) $(wildcard native/tests/*)
 sanitize: build/sanitized/.some ## Run the kernels under the address and undefined-behaviour sanitizers
 	build/sanitize/kernels_test 20 500
 	build/sanitize/threads_test
-	$(SANITIZED) -m pytest -q -n auto tests/test_native_conv.py tests/test_native_numbers.py tests/test_guard.py tests/test_memory.py tests/test_fuzz.py
+	$(SANITIZED) -m pytest -q -n auto tests/native/test_conv.py tests/native/test_plans.py tests/native/test_guard.py tests/native/test_memory.py tests/native/test_fuzz.py
 
 # Kernels and pool once more with the thread sanitizer, without Python, which is not built with it.
 tsan: $(READY) ## Run the kernels and their threads under the thread sanitizer
@@ -57,8 +57,8 @@ tsan: $(READY) ## Run the kernels and their threads under the thread sanitizer
 
 sanitize-all: build/sanitized/.all tsan ## The same with every test of the compiled module, about half an hour
 	build/sanitize/kernels_test 20 5000
-	$(SANITIZED) -m pytest -q -n auto $(addprefix tests/test_,native.py native_conv.py native_numbers.py out.py memory.py threads.py \
-		guard.py fuzz.py pairs.py switches.py pool.py jax_kernels.py torch_operators.py torch_direct.py)
+	$(SANITIZED) -m pytest -q -n auto $(addprefix tests/native/test_,kernels.py conv.py plans.py memory.py threads.py guard.py fuzz.py) \
+		tests/jax/test_kernels.py $(addprefix tests/core/test_,out.py pairs.py switches.py pool.py) $(addprefix tests/torch/test_,operators.py direct.py)
 
 # Cross-compiled, and run by an emulator: the tier that an x86 machine has not.
 neon: ## Run the kernels for ARM: needs aarch64-linux-gnu-g++ and qemu-aarch64-static
@@ -68,9 +68,9 @@ neon: ## Run the kernels for ARM: needs aarch64-linux-gnu-g++ and qemu-aarch64-s
 	qemu-aarch64-static build/neon/kernels_test 50
 
 fuzz: $(READY) ## Call every function with arguments of all kinds, inspect changed model files; a signal is a failure
-	$(BIN)/python tests/test_fuzz.py 5000
-	$(BIN)/python tests/fuzz_files.py 5000
-	$(BIN)/python tests/test_native_numbers.py 20000
+	PYTHONPATH=tests/shared $(BIN)/python tests/native/test_fuzz.py 5000
+	$(BIN)/python tests/shared/fuzz_files.py 5000
+	PYTHONPATH=tests/shared $(BIN)/python tests/native/test_plans.py 20000
 
 test: $(READY) ## Run the tests, doctests and executed documentation
 	$(BIN)/python -m pytest -n auto
@@ -79,10 +79,10 @@ slow: $(READY) ## Run what `make test` has only a part of
 	$(BIN)/python -m pytest -n auto -m slow
 
 promises: $(READY) ## Write docs/reliability.md from the tests that hold its rows
-	$(BIN)/python tests/promises.py
+	$(BIN)/python tests/shared/promises.py
 
 large: $(READY) ## Try arrays of more than 2**31 elements: needs 8 GB, about a minute
-	UNSAMPLE_LARGE=1 $(BIN)/python -m pytest -q tests/test_growth.py -k 31_elements
+	UNSAMPLE_LARGE=1 $(BIN)/python -m pytest -q tests/core/test_growth.py -k 31_elements
 
 compare: $(READY) ## Train the same encoder-decoder with each way up, on real photographs
 	$(BIN)/unsample compare
@@ -119,10 +119,10 @@ types: $(READY) ## Check types
 	$(BIN)/mypy
 
 docs-check: $(READY) ## Execute the README, the docs and the examples alone
-	$(BIN)/python -m pytest -n auto tests/test_docs.py
+	$(BIN)/python -m pytest -n auto tests/house/test_docs.py
 
 versions: $(READY) ## Test the lowest and highest version of every dependency, about 30 minutes
-	$(BIN)/python tests/versions.py
+	$(BIN)/python tests/house/versions.py
 
 clean: ## Remove the environment and all caches
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache

@@ -13,4 +13,4 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 # Full of mistakes, for mypy to read: running it, as the collection of doctests does, would be one more.
-collect_ignore = ["typed_user.py"]
+collect_ignore = ["house/typed_user.py"]

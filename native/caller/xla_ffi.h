@@ -1,7 +1,7 @@
 // The part of XLA's binary interface for custom calls that a handler on the CPU needs, version 0.
 //
 // XLA keeps this interface stable: structs tell their size and only grow at the end. What is
-// written here follows xla/ffi/api/c_api.h, so that a build needs no jax; tests/test_jax_kernels.py
+// written here follows xla/ffi/api/c_api.h, so that a build needs no jax; tests/jax/test_kernels.py
 // compares every offset with the header that the installed jaxlib brings.
 #pragma once
 #include <stddef.h>

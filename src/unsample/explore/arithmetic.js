@@ -1,5 +1,5 @@
 // The arithmetic of the page: sizes, taps, values and refusals, in plain functions without a document.
-// tests/test_explore.py compares every number and every sentence with the library's. The names are those
+// tests/tools/test_explore.py compares every number and every sentence with the library's. The names are those
 // of the library: the fine side is the larger one, the coarse side counts the windows, and a meeting
 // {c, f, t, w} is one tap t of weight w joining coarse element c with fine element f. A way up adds
 // w * y[c] to out[f], its transpose adds w * x[f] to out[c]; nothing else differs.

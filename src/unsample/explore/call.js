@@ -1,4 +1,4 @@
-// The Python call that makes what the page shows; tests/test_explore.py runs them.
+// The Python call that makes what the page shows; tests/tools/test_explore.py runs them.
 
 const LIBRARIES = {
   numpy: {

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "versions.md"
 SECONDS = 900  # of one run of the tests
 
@@ -40,21 +40,21 @@ class Check:
 
 
 CHECKS = {
-    "numpy": Check("tests/test_geometry.py tests/test_errors.py tests/test_pool.py"),
-    "array-api-compat": Check("tests/test_pool.py tests/test_errors.py"),
-    "jax": Check("tests/test_jax_kernels.py -k nearest", beside=("jaxlib",)),
-    "rich": Check("tests/test_cli.py"),
-    "typer": Check("tests/test_cli.py", needs=("click",)),
-    "matplotlib": Check("tests/test_draw.py -k png"),
-    "pillow": Check("tests/test_draw.py tests/test_compare.py -k png"),
-    "scipy": Check("tests/test_checks.py tests/test_article.py"),
-    "anywidget": Check("tests/test_explore_python.py"),
-    "onnx": Check("tests/test_inspect_files.py -k test_an_o"),
-    "scikit-image": Check("tests/test_compare.py -k the_metrics"),
-    "tqdm": Check("tests/test_compare.py -k train"),
-    "array-api-strict": Check("tests/test_pool.py tests/test_errors.py"),
-    "equinox": Check("tests/test_jax_modules.py -k equinox"),
-    "flax": Check("tests/test_jax_modules.py -k flax"),
+    "numpy": Check("tests/core/test_geometry.py tests/core/test_errors.py tests/core/test_pool.py"),
+    "array-api-compat": Check("tests/core/test_pool.py tests/core/test_errors.py"),
+    "jax": Check("tests/jax/test_kernels.py -k nearest", beside=("jaxlib",)),
+    "rich": Check("tests/tools/test_cli.py"),
+    "typer": Check("tests/tools/test_cli.py", needs=("click",)),
+    "matplotlib": Check("tests/tools/test_draw.py -k png"),
+    "pillow": Check("tests/tools/test_draw.py tests/tools/test_compare.py -k png"),
+    "scipy": Check("tests/core/test_checks.py tests/house/test_article.py"),
+    "anywidget": Check("tests/tools/test_explore_python.py"),
+    "onnx": Check("tests/tools/test_inspect_files.py -k test_an_o"),
+    "scikit-image": Check("tests/tools/test_compare.py -k the_metrics"),
+    "tqdm": Check("tests/tools/test_compare.py -k train"),
+    "array-api-strict": Check("tests/core/test_pool.py tests/core/test_errors.py"),
+    "equinox": Check("tests/jax/test_modules.py -k equinox"),
+    "flax": Check("tests/jax/test_modules.py -k flax"),
 }
 # Several gigabytes each; the pinned one is what every other test runs with.
 NEVER_INSTALLED = {"torch"}

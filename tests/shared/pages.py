@@ -7,7 +7,7 @@ from pathlib import Path
 
 import jax
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
 # Executed from top to bottom, each on its own.
 PAGES = (README, *sorted(ROOT.glob("docs/**/*.md")))

@@ -19,7 +19,7 @@ import unsample as us
 from backends import JAX
 from samples import MORE, SAMPLES, Sample, integers
 
-CALLER = Path(__file__).resolve().parent.parent / "native" / "caller"
+CALLER = Path(__file__).resolve().parents[2] / "native" / "caller"
 
 every_sample = pytest.mark.parametrize(
     "sample",

@@ -1,4 +1,4 @@
-"""What TensorFlow and Keras compute, written down: `python tests/tensorflow_values.py` remakes the file.
+"""What TensorFlow and Keras compute: `python tests/shared/tensorflow_values.py` writes it anew.
 
 TensorFlow is larger than everything else together, so the tests compare with these values and not with
 TensorFlow itself. Inputs are whole numbers that `numbers` makes, so outputs are whole and exact.

@@ -1,7 +1,7 @@
 """Model files that nobody would write: changed at random, inspected in a process that may not start another.
 
-python tests/fuzz_files.py 2000        as many changed files; part of `make fuzz`
-python tests/fuzz_files.py FOLDER      every file of a folder; one line of JSON for each
+python tests/shared/fuzz_files.py 2000        as many changed files; part of `make fuzz`
+python tests/shared/fuzz_files.py FOLDER      every file of a folder; one line of JSON for each
 
 A file gives a result or one sentence. A hang, a signal, an exception of another kind, more than a gigabyte,
 and everything that runs, imports or unpickles what a file says, end the process.

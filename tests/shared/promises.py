@@ -1,6 +1,6 @@
 """What is promised of bad inputs and of faults, and which tests hold it: docs/reliability.md is made here.
 
-python tests/promises.py        writes the page anew; `make promises`
+python tests/shared/promises.py        writes the page anew; `make promises`
 
 A test says which rows it holds with `@pytest.mark.promise("3", "F13")`.
 """
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-TESTS = Path(__file__).resolve().parent
+TESTS = Path(__file__).resolve().parents[1]
 PAGE = TESTS.parent / "docs" / "reliability.md"
 
 # One line per row: what comes, and what must follow.
@@ -224,9 +224,10 @@ def _rows(tree: ast.AST) -> Iterator[str]:
 def held(folder: Path = TESTS) -> dict[str, list[str]]:
     """Of every row that a test says it holds: those tests, as pytest takes them."""
     found: dict[str, list[str]] = {}
-    for path in sorted(folder.glob("test_*.py")):
+    for path in sorted(folder.rglob("test_*.py")):
         for row, name in marks(ast.parse(path.read_text(encoding="utf-8"))):
-            test = f"{path.name}::{name}" if name else path.name
+            file = path.relative_to(folder).as_posix()
+            test = f"{file}::{name}" if name else file
             if test not in found.setdefault(row, []):
                 found[row].append(test)
     return found

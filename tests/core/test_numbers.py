@@ -2,12 +2,11 @@
 
 Calls run in processes of their own, so that a signal is a failure that names the call.
 
-python tests/test_numbers.py known numpy       the table, on numpy, torch, torch-grad or jax
-python tests/test_numbers.py drawn 20000       as many random calls
+python tests/core/test_numbers.py known numpy       the table, on numpy, torch, torch-grad or jax
+python tests/core/test_numbers.py drawn 20000       as many random calls
 """
 
 import os
-import subprocess
 import sys
 import warnings
 from collections.abc import Callable
@@ -22,6 +21,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import program
 import unsample as us
 from unsample import ops
 from unsample.geometry import AdaptiveWindow, Plan, Window
@@ -481,15 +481,7 @@ def drawn(number: int) -> None:
 )
 def test_numbers_of_any_size(what: tuple[str, str], tmp_path: Path) -> None:
     last = tmp_path / "last"
-    ended = subprocess.run(
-        [sys.executable, __file__, *what],
-        env={**os.environ, "UNSAMPLE_TEST_LAST": str(last)},
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=Path(__file__).parent,
-        timeout=600,
-    )
+    ended = program.run(__file__, *what, UNSAMPLE_TEST_LAST=str(last))
     tried = last.read_text() if last.exists() else ""
     assert ended.returncode == 0, f"{ended.returncode}\n{tried}\n{ended.stdout[-500:]}{ended.stderr[-4000:]}"
 

@@ -1,13 +1,10 @@
 """Any argument gives a result or an exception, never a signal: a fuzzer in a process of its own.
 
-python tests/test_fuzz.py 20000        as many calls; `make fuzz`
+python tests/native/test_fuzz.py 20000        as many calls; `make fuzz`
 """
 
-import os
-import subprocess
 import sys
 import warnings
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import program
 import unsample as us
 
 EXPECTED = (ValueError, TypeError, IndexError, OverflowError, MemoryError)
@@ -172,16 +170,7 @@ def one_call(data: st.DataObject) -> None:
 @pytest.mark.promise("1", "2", "3", "4", "6", "8", "20", "21")
 @pytest.mark.parametrize("native", [True, False])
 def test_no_call_ends_the_process(native: bool) -> None:
-    environment = {**os.environ, "UNSAMPLE_NO_NATIVE": "" if native else "1"}
-    ended = subprocess.run(
-        [sys.executable, __file__, "400"],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=Path(__file__).parent,
-    )
-    assert ended.returncode == 0, f"{ended.returncode}\n{ended.stdout[-2000:]}{ended.stderr[-4000:]}"
+    program.ends_well(__file__, "400", UNSAMPLE_NO_NATIVE="" if native else "1")
 
 
 if __name__ == "__main__":

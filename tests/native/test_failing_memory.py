@@ -17,7 +17,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="allocations are made to fail as on Linux"),
 ]
 
-HERE = Path(__file__).parent
+SHARED = Path(__file__).parents[1] / "shared"
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def allocator(tmp_path_factory: pytest.TempPathFactory) -> str:
     if compiler is None:
         pytest.skip("needs a C compiler")
     library = tmp_path_factory.mktemp("allocator") / "failing_memory.so"
-    source = str(HERE / "failing_memory.c")
+    source = str(SHARED / "failing_memory.c")
     subprocess.run([compiler, "-O1", "-shared", "-fPIC", "-o", str(library), source], check=True)
     return str(library)
 
@@ -34,7 +34,7 @@ def allocator(tmp_path_factory: pytest.TempPathFactory) -> str:
 def attempts(kind: str, name: str, threads: int, **environment: str) -> tuple[int, int, int]:
     """How many were right, refused with MemoryError, and neither."""
     ended = subprocess.run(
-        [sys.executable, "-W", "ignore", str(HERE / "failing_memory.py"), kind, name, str(threads)],
+        [sys.executable, "-W", "ignore", str(SHARED / "failing_memory.py"), kind, name, str(threads)],
         env={"PATH": "", **environment},
         capture_output=True,
         text=True,

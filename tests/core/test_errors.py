@@ -72,7 +72,7 @@ def test_every_row_of_the_list_has_a_sample_or_a_test() -> None:
     """Rows 1-55 of the reliability list; those that must *work* have tests of their own."""
     refused = {sample.row for sample in ERROR_SAMPLES}
     work = {13, 24, 29, 30, 31, 37, 38, 45, 46, 50, 51, 53}  # test_works.py, by row
-    elsewhere = {54, 55}  # test_threads.py, test_out.py
+    elsewhere = {54, 55}  # native/test_threads.py, test_out.py
     assert refused | work | elsewhere | {0} == {*range(56), 75}
 
 

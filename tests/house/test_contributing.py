@@ -105,8 +105,12 @@ elsewhere.__doc__ = NEAREST.function.__doc__
     [
         ("A record in `PAIRS`", replace(NEAREST, pair="nearer"), {"sampled": frozenset({"nearer"})}),
         ("A name in `unsample.__all__`", NEAREST, {"public": PROJECT.public - {"nearest"}}),
-        ("Samples in `tests/samples.py`", NEAREST, {"sampled": PROJECT.sampled - {"nearest"}}),
-        ("Error samples in `tests/error_samples.py`", NEAREST, {"refused": PROJECT.refused - {"nearest"}}),
+        ("Samples in `tests/shared/samples.py`", NEAREST, {"sampled": PROJECT.sampled - {"nearest"}}),
+        (
+            "Error samples in `tests/shared/error_samples.py`",
+            NEAREST,
+            {"refused": PROJECT.refused - {"nearest"}},
+        ),
         (
             "A snippet on a page of `docs/operations/`",
             NEAREST,

@@ -18,7 +18,7 @@ DOCSTRING = ("summary", "equation", "Transpose", "Parameters", "Returns", "Raise
 
 def run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Python in the copy, whose package comes before any that is installed."""
-    paths = os.pathsep.join([str(root), str(root / "src"), str(root / "tests")])
+    paths = os.pathsep.join([str(root), str(root / "src"), str(root / "tests/shared")])
     environment = {**os.environ, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"}
     environment.pop("PYTEST_XDIST_WORKER", None)
     return subprocess.run(
@@ -78,10 +78,19 @@ def test_a_pair_of_one_file_runs_on_every_library(tmp_path: Path) -> None:
     tried = run(root, "-c", TRIED)
     assert tried.stdout == "tried\n", tried.stderr[-3000:]
     # Its mean is rounded twice in bfloat16, where a call of NumPy's definition is rounded once.
-    names = "mean_ and not half_precision"
-    files = ("contributing", "pairs", "errors", "torch_operators", "jax_transforms", "out")
-    tests = [f"tests/test_{name}.py" for name in files]
-    passed = run(root, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", names, *tests)
+    tests = [
+        f"tests/{folder}/test_{name}.py"
+        for folder, names in {
+            "core": ("pairs", "errors", "out"),
+            "house": ("contributing",),
+            "jax": ("transforms",),
+            "torch": ("operators",),
+        }.items()
+        for name in names
+    ]
+    passed = run(
+        root, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "mean_ and not half_precision", *tests
+    )
     assert passed.returncode == 0, passed.stdout[-3000:]
     assert (
         "unsample/ops/mean.py"
@@ -101,7 +110,7 @@ print(*sorted({title for each in found for title in forgotten(each, project())})
 def test_each_place_that_is_left_out_is_named(title: str, tmp_path: Path) -> None:
     root = copied(tmp_path, title)
     found = run(root, "-c", MISSING)
-    if title == "Samples in `tests/samples.py`":  # which every test of pairs reads
+    if title == "Samples in `tests/shared/samples.py`":  # which every test of pairs reads
         assert "KeyError: 'mean_unpool'" in found.stderr
     else:
         assert found.stdout == title + "\n", found.stderr[-2000:]

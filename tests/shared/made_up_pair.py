@@ -240,9 +240,13 @@ EDITS: dict[str, list[Callable[[Path], None]]] = {
         ),
         _changed("src/unsample/__init__.py", '^    "nearest",', '    "mean_pool",\n    "mean_unpool",\n'),
     ],
-    "Samples in `tests/samples.py`": [_changed("tests/samples.py", '^    "nearest": \\[', SAMPLES)],
-    "Error samples in `tests/error_samples.py`": [
-        _changed("tests/error_samples.py", '^        \\(20, lambda A: us.nearest\\(A\\(X\\), "2"\\)', ERRORS)
+    "Samples in `tests/shared/samples.py`": [
+        _changed("tests/shared/samples.py", '^    "nearest": \\[', SAMPLES)
+    ],
+    "Error samples in `tests/shared/error_samples.py`": [
+        _changed(
+            "tests/shared/error_samples.py", '^        \\(20, lambda A: us.nearest\\(A\\(X\\), "2"\\)', ERRORS
+        )
     ],
     "A snippet on a page of `docs/operations/`": [
         _written("docs/operations/mean.md", "```python\n>>> us.mean_unpool(y, 2), us.mean_pool(x, 2)\n```\n")

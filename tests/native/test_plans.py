@@ -1,10 +1,9 @@
 """No number makes a kernel read or write outside its arrays, whatever brings the number.
 
-python tests/test_native_numbers.py 20000        as many calls of the compiled module
+python tests/native/test_plans.py 20000        as many calls of the compiled module
 """
 
 import random
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,12 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+import program
 import unsample as us
 from unsample.native.module import kernels
 
 kernels = kernels
 if kernels is None:
-    pytest.skip("nothing is compiled; test_native.py fails where it should be", allow_module_level=True)
+    pytest.skip("nothing is compiled; test_kernels.py fails where it should be", allow_module_level=True)
 
 REFUSED = (ValueError, TypeError, MemoryError, OverflowError)
 MOVES = ("nearest", "nails", "decimate", "shuffle", "unshuffle")
@@ -148,18 +148,9 @@ def hostile_calls(count: int, seed: int) -> None:
         rng.choice([windows_call, windows_call, convolution_call, resize_call])(rng)
 
 
-def in_process(*arguments: str) -> str:
-    """What a Python prints that ends well: a signal is a failure."""
-    done = subprocess.run(
-        [sys.executable, *arguments], capture_output=True, text=True, timeout=600, check=False
-    )
-    assert done.returncode == 0, f"ended with {done.returncode}\n{done.stderr}"
-    return done.stdout
-
-
 @pytest.mark.promise("3", "7", "75")
 def test_the_compiled_module_refuses_what_is_no_plan() -> None:
-    in_process(__file__, "3000")
+    program.ends_well(__file__, "3000")
 
 
 @pytest.mark.promise("3", "75")
@@ -289,7 +280,7 @@ def test_far_windows_cost_what_their_output_does() -> None:
             memory, result = grown(call)
             assert memory < 60 + 3 * result, (memory, result)
     """
-    in_process("-c", script)
+    program.ends_well("-c", script)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from unsample.ops.conv import plan_conv, plan_conv_transpose
 
 kernels = kernels
 if kernels is None:
-    pytest.skip("nothing is compiled; test_native.py fails where it should be", allow_module_level=True)
+    pytest.skip("nothing is compiled; test_kernels.py fails where it should be", allow_module_level=True)
 
 TRIPLE = [s for s in SAMPLES if s.pair.name in ("conv_transpose", "conv_weight_grad")]
 DTYPES = ("float32", "float64", "float16")

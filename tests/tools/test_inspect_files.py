@@ -153,7 +153,7 @@ def test_a_pickle_is_never_opened(folder: Path) -> None:
 
 
 def test_the_table_of_the_readme_is_what_the_command_prints() -> None:
-    examples = Path(__file__).parent.parent / "examples"
+    examples = Path(__file__).parents[2] / "examples"
     (block,) = [b for b in pages.fences(pages.README.read_text(), "console") if "unsample inspect" in b]
     line, _, table = block.partition("\n")
     words = line.split("unsample inspect ")[1].split()
