@@ -78,12 +78,13 @@ def _strides(x: Any) -> tuple[int, ...] | None:
 
 def _meets_itself(out: Any) -> bool:
     """Whether elements may share memory: a larger stride must step over all that smaller ones span."""
-    if isinstance(out, np.ndarray) and out.flags.c_contiguous:
+    plain = isinstance(out, np.ndarray)
+    if out.flags.c_contiguous if plain else hasattr(out, "stride") and out.is_contiguous():
         return False
     strides = _strides(out)
     if strides is None or 0 in out.shape:
         return False
-    reach = out.itemsize if isinstance(out, np.ndarray) else 1
+    reach = out.itemsize if plain else 1
     for stride, size in sorted((abs(s), n) for s, n in zip(strides, out.shape, strict=True) if n > 1):
         if stride < reach:
             return True
