@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+import program
 import unsample as us
 from backends import JAX
 from samples import MORE, SAMPLES, Sample, integers
@@ -230,10 +230,7 @@ def test_many_threads_may_call_at_once_while_one_holds_python() -> None:
 
 
 def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    variables = {**os.environ, **environment}
-    return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=variables, timeout=300
-    )
+    return program.run("-c", code, timeout=300, **environment)
 
 
 @compiled

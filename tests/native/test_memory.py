@@ -1,6 +1,5 @@
 """Large results: kept when they are freed, used again, and never by two arrays at once."""
 
-import os
 import subprocess
 import sys
 import threading
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import program
 import unsample as us
 from unsample.native import memory
 
@@ -149,8 +149,7 @@ def test_the_environment_decides_how_much_is_kept() -> None:
     )
 
     def run(value: str) -> subprocess.CompletedProcess[str]:
-        environment = {**os.environ, "UNSAMPLE_KEEP_MB": value}
-        return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+        return program.run("-c", code, UNSAMPLE_KEEP_MB=value)
 
     assert run("0").stdout == "0\n"
     assert run("100").stdout == f"{16 * MEGA}\n"
