@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import unsample as us
-from failing_memory import calls
+from failing_memory import IN_JIT, calls
 from unsample.native.module import kernels
 
 pytestmark = [
@@ -27,7 +27,8 @@ def allocator(tmp_path_factory: pytest.TempPathFactory) -> str:
         pytest.skip("needs a C compiler")
     library = tmp_path_factory.mktemp("allocator") / "failing_memory.so"
     source = str(SHARED / "failing_memory.c")
-    subprocess.run([compiler, "-O1", "-shared", "-fPIC", "-o", str(library), source], check=True)
+    beside = ["-Wl,--no-as-needed", "-lstdc++"]  # where it finds the true operator new
+    subprocess.run([compiler, "-O1", "-shared", "-fPIC", "-o", str(library), source, *beside], check=True)
     return str(library)
 
 
@@ -53,6 +54,15 @@ def attempts(kind: str, name: str, threads: int, **environment: str) -> tuple[in
 def test_the_nth_allocation_fails(name: str, threads: int, allocator: str) -> None:
     right, refused, _ = attempts("nth", name, threads, LD_PRELOAD=allocator)
     assert right >= 1  # the attempt in which nothing failed, and where there is another way
+    assert refused >= 1
+
+
+@pytest.mark.promise("F13")
+@pytest.mark.parametrize("name", IN_JIT)
+def test_the_nth_allocation_of_a_call_inside_jit_fails(name: str, allocator: str) -> None:
+    """XLA is told RESOURCE_EXHAUSTED, and the next call works."""
+    pytest.importorskip("jax")
+    _, refused, _ = attempts("xla", name, 1, LD_PRELOAD=allocator)
     assert refused >= 1
 
 

@@ -1,7 +1,9 @@
 /* Loaded before everything else, this fails one allocation of the compiled module: the n-th that it
-   asks for, itself or through operator new, from arm(n) on. Allocations of Python and NumPy are
-   left alone. */
+   asks for, itself or through libstdc++, from arm(n) on. Allocations of Python and NumPy are left
+   alone; where others use libstdc++ too, as jaxlib does, watch(0) fails only what the module asks
+   for itself: with malloc and the like, or with operator new. */
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <errno.h>
 #include <link.h>
 #include <stddef.h>
@@ -18,12 +20,14 @@ struct range {
     uintptr_t first, stop;
 };
 static struct range watched[16];
-static int ranges;
-static long left, failed; /* left: how many more until one fails, 0 for none */
+static int ranges, direct; /* direct: what the module asks libstdc++ for fails here, not there */
+static long left, failed;  /* left: how many more until one fails, 0 for none */
+static __thread int next;  /* the next allocation of this thread fails, whoever asks */
 
-static int add(struct dl_phdr_info* info, size_t size, void* unused) {
-    (void)size, (void)unused;
-    if (!strstr(info->dlpi_name, "unsample/_native") && !strstr(info->dlpi_name, "libstdc++"))
+static int add(struct dl_phdr_info* info, size_t size, void* library) {
+    (void)size;
+    if (!strstr(info->dlpi_name, "unsample/_native") &&
+        !(library && strstr(info->dlpi_name, library)))
         return 0;
     for (int i = 0; i < info->dlpi_phnum && ranges < 16; ++i) {
         const ElfW(Phdr)* part = info->dlpi_phdr + i;
@@ -34,9 +38,9 @@ static int add(struct dl_phdr_info* info, size_t size, void* unused) {
     return 0;
 }
 
-int watch(void) {
-    ranges = 0;
-    dl_iterate_phdr(add, NULL);
+int watch(int library) {
+    ranges = 0, direct = !library;
+    dl_iterate_phdr(add, library ? "libstdc++" : NULL);
     return ranges;
 }
 
@@ -48,6 +52,10 @@ void arm(long n) {
 long fired(void) { return __atomic_load_n(&failed, __ATOMIC_SEQ_CST); }
 
 static int fails(const void* caller) {
+    if (next) {
+        next = 0;
+        return 1;
+    }
     if (__atomic_load_n(&left, __ATOMIC_RELAXED) <= 0) return 0;
     int ours = 0;
     for (int i = 0; i < ranges; ++i)
@@ -55,6 +63,14 @@ static int fails(const void* caller) {
     if (!ours || __atomic_sub_fetch(&left, 1, __ATOMIC_SEQ_CST) != 0) return 0;
     __atomic_store_n(&failed, 1, __ATOMIC_SEQ_CST);
     return 1;
+}
+
+/* operator new: the true one throws, where malloc gives it nothing. */
+void* _Znwm(size_t size) {
+    static void* (*true_one)(size_t);
+    if (!true_one) true_one = (void* (*)(size_t))dlsym(RTLD_NEXT, "_Znwm");
+    next = direct && fails(__builtin_return_address(0));
+    return true_one(size);
 }
 
 void* malloc(size_t size) {

@@ -2,10 +2,12 @@
 
     python failing_memory.py nth CALL THREADS     the n-th allocation fails, for n = 1, 2, 3 ...
     python failing_memory.py limit CALL THREADS   the address space is limited, from tight to ample
+    python failing_memory.py xla CALL THREADS     the n-th fails of a call inside jax.jit, for n = 1, 2, 3 ...
 
-Every attempt is made by a forked child: its pool has no threads yet, and no thread has kept memory. It ends
-with 0 where the result is right; with 1 where MemoryError was raised, the inputs are what they were and the
-same call then works; with a signal where the process died. Printed is how many were right, refused, neither.
+Every attempt but those of jax is made by a forked child: its pool has no threads yet, and no thread has kept
+memory. It ends with 0 where the result is right; with 1 where MemoryError was raised, the inputs are what
+they were and the same call then works; with a signal where the process died. Printed is how many were right,
+refused, neither.
 """
 
 import ctypes
@@ -15,6 +17,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +111,46 @@ def in_a_child(*args: Any) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
+IN_JIT: dict[str, Callable[..., Any]] = {
+    "nearest": lambda x: us.nearest(x, 2),
+    "max_pool": lambda x: us.max_pool(x, 2, return_switches=False),
+    "resize": lambda x: us.resize(x, factor=1.5, method="cubic"),
+    "conv_transpose": lambda x: us.conv_transpose(x, x[:, :, :3, :3], stride=2),
+}
+
+
+def in_jit(name: str, n: int) -> int | None:
+    """What comes of a size that no call had before, so that all is made anew; None where nothing failed."""
+    import jax
+
+    allocator = ctypes.CDLL(None)
+    x = np.random.default_rng(n).standard_normal((8, 8, 20 + n, 30 + n)).astype(np.float32)
+    call = jax.jit(IN_JIT[name]).lower(x).compile()
+    allocator.arm(n)
+    try:
+        found = np.asarray(call(x))
+    except jax.errors.JaxRuntimeError as error:
+        found = str(error)
+    failed = allocator.fired()
+    allocator.arm(0)
+    if not failed:
+        return None
+    right = np.asarray(call(x))
+    if not np.allclose(right, IN_JIT[name](x), atol=1e-4):
+        return WRONG
+    if isinstance(found, str):
+        return REFUSED if found.startswith("RESOURCE_EXHAUSTED: unsample: no memory") else WRONG
+    return RIGHT if np.array_equal(found, right) else WRONG
+
+
 def main(kind: str, name: str, threads: int) -> None:
+    if kind == "xla":
+        IN_JIT[name](np.ones((8, 8, 9, 9), np.float32))  # loads the module
+        in_jit(name, 0)  # and jax
+        assert ctypes.CDLL(None).watch(0) >= 1
+        outcomes = Counter(iter(map(partial(in_jit, name), range(1, 1000)).__next__, None))
+        print_counts(outcomes)
+        return
     call, arrays = calls()[name]
     us.set_num_threads(threads)
     results: list[bytes] = []
@@ -120,7 +162,7 @@ def main(kind: str, name: str, threads: int) -> None:
     expected, seen = results[0], Counter[int]()
     if kind == "nth":
         allocator = ctypes.CDLL(None)
-        assert allocator.watch() >= 2
+        assert allocator.watch(1) >= 2
         for n in range(1, 1000):
             reached = os.pipe()
 
@@ -151,6 +193,10 @@ def main(kind: str, name: str, threads: int) -> None:
                 resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
             seen[in_a_child(call, arrays, expected, start, stop)] += 1
+    print_counts(seen)
+
+
+def print_counts(seen: Counter[Any]) -> None:
     right, refused = seen[RIGHT], seen[REFUSED]
     sys.stdout.write(f"{right} {refused} {seen.total() - right - refused}\n")
 
