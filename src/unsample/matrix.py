@@ -165,7 +165,7 @@ def _turned(entries: Entries) -> Entries:
 def _copies(
     function: Callable[..., Any], shape: tuple[int, ...], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Entries:
-    """Of a function that copies elements: each is told by its number."""
+    """The matrix of a function that copies elements: each is told by its number."""
     found = function(np.arange(1, math.prod(shape) + 1).reshape(shape), *args, **kwargs).ravel()
     (rows,) = np.nonzero(found)
     return rows, found[rows] - 1, np.ones(len(rows))
@@ -192,7 +192,7 @@ def _resized(plan: Plan) -> Entries:
 def _convolved(
     function: Callable[..., Any], shape: tuple[int, ...], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Entries:
-    """Of the triple of `ops.conv`: every product x[i] * w[j] * y[k] of its form is an entry."""
+    """A matrix of the triple of `ops.conv`: every product x[i] * w[j] * y[k] of its form is an entry."""
     kwargs = {name: value for name, value in kwargs.items() if name not in ("bias", "out")}
     groups = kwargs.get("groups", 1)
     if function is conv_weight_grad:

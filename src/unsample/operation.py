@@ -122,5 +122,5 @@ def same_call(shape: Shape, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Ca
 
 
 def sized_call(shape: Shape, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
-    """Those of a transpose that is told its size."""
+    """The arguments of a transpose that is told its size."""
     return args, {**kwargs, "output_size": shape}

@@ -70,7 +70,7 @@ def _recorded(*arrays: Any) -> bool:
 
 
 def _strides(x: Any) -> tuple[int, ...] | None:
-    """In the library's own unit; None where it has none."""
+    """The strides of an array, in its library's own unit; None where the library has none."""
     if isinstance(x, np.ndarray):
         return x.strides
     return tuple(x.stride()) if hasattr(x, "stride") else None

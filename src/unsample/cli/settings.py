@@ -16,7 +16,7 @@ _ARRAYS = ("y", "x", "weight")
 
 
 def given(command: str, typed: Any) -> dict[str, Any]:
-    """Those of the options of a dataclass that were typed, read."""
+    """The options of a dataclass that the user typed, each read from its text."""
     texts = {each.name: getattr(typed, each.name) for each in fields(typed)}
     defaults = {each.name: each.default for each in fields(typed)}
     try:

@@ -158,7 +158,7 @@ class Comparison:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the files that `save` writes."""
+        """The names of the files that `save` writes."""
         return tuple(FILES) if self.results else NUMBERS
 
     def as_json(self) -> str:

@@ -152,7 +152,7 @@ class EncoderDecoder(nn.Module):
         return y
 
     def multiply_adds(self, height: int, width: int) -> int:
-        """Of one photograph, forwards; taps that meet padding are not counted."""
+        """Multiply-adds of one photograph's forward pass; taps that meet padding are not counted."""
         cost, size = 0, (height, width)
 
         def convolutions(block: nn.Module) -> int:

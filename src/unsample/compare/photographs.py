@@ -188,7 +188,7 @@ def _pixels(image: Image.Image) -> NDArray[Any]:
 
 
 def _reduce(pixels: NDArray[Any]) -> NDArray[Any]:
-    """By this library's own antialiased way down, where the photograph is larger than needed."""
+    """Shrink a photograph that is larger than needed, by this library's own antialiased way down."""
     from unsample.ops.resize import resize
 
     height, width = pixels.shape[:2]

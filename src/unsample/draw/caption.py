@@ -39,7 +39,7 @@ def shape_text(shape: tuple[int, ...]) -> str:
 
 
 def sizes(example: Example) -> str:
-    """From which shape to which.
+    """The shapes of input and output, and of what lies between.
 
     Examples
     --------

@@ -216,7 +216,7 @@ def _sums(example: Example) -> Values:
 
 
 def finished(example: Example, compute: Callable[[], Any]) -> Example:
-    """With the output: the library's own result, or sums of symbols."""
+    """The example with its output: the library's own result, or sums of symbols."""
     if example.symbolic:
         return replace(example, output=_sums(example))
     return replace(example, output=as_values(compute()).reshape(example.output.shape))

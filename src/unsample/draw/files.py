@@ -129,7 +129,7 @@ def _picture(figure: "Figure", format: str, sheet: Sheet) -> bytes:
 
 
 def _described(svg: bytes, sheet: Sheet) -> bytes:
-    """With a title and the drawing in words, which screen readers read."""
+    """The SVG with a title and the drawing in words, which screen readers read."""
     words = f"<title>{html.escape(sheet.title)}</title>\n <desc>{html.escape(as_text(sheet))}</desc>\n "
     head, tag, rest = svg.decode("utf-8").partition("<svg ")
     opening, close, body = rest.partition(">")

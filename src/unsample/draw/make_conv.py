@@ -123,7 +123,7 @@ def _filled(
 
 
 def make_weight_grad(request: Request) -> Example:
-    """As a function of y; the x it meets stands where a kernel would."""
+    """`conv_weight_grad` as a function of y; the x it meets stands where a kernel would."""
     name, settings, given = request.operation, dict(request.settings), request.input
     if request.kernel is None or "kernel_size" not in settings:
         raise ShapeError(

@@ -165,7 +165,7 @@ def make_switched(request: Request) -> Example:
 
 
 def _without_losers(terms: tuple[Term, ...], input: Values, *, largest: bool) -> tuple[Term, ...]:
-    """Of the terms that meet, the one that max_unpool keeps counts: the last, or the first of the largest."""
+    """The terms, of which one counts where several meet, as in max_unpool: the last, or the first largest."""
     winner: dict[Index, int] = {}
     for number, term in enumerate(terms):
         best = winner.get(term.target)

@@ -96,7 +96,7 @@ def _stamped_output(
 
 
 def _so_far(example: Example, terms: list[Term]) -> list[Term]:
-    """Of the stamps that have landed on an element, those that are in it: all, or the one that is kept."""
+    """The stamps that an element holds so far: all that landed on it, or the one that is kept."""
     if not example.up:
         return [term for term in terms if term.counts]
     how = example.settings.get("duplicates", "last")

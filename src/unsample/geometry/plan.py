@@ -41,7 +41,7 @@ class Plan:
     products: int = 0
 
     def __hash__(self) -> int:
-        """Of the shapes, which tell most plans apart: hashing the windows takes 1 us more."""
+        """The hash of the shapes, which tell most plans apart: hashing the windows takes 1 us more."""
         return hash((self.operation, self.input_shape, self.output_shape))
 
     def __post_init__(self) -> None:
@@ -91,7 +91,7 @@ class Plan:
         return self.products * meetings(self.windows) if self.products else 0
 
     def _resize_cost(self) -> int:
-        """Of the axes one after the other, from the sources to the targets."""
+        """Multiply-adds of the axes, one after the other, from the sources to the targets."""
         lines = math.prod(self.input_shape[: len(self.input_shape) - self.rank])
         cost = 0
         for axis, resample in enumerate(self.resamples):

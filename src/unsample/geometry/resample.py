@@ -184,7 +184,7 @@ def _ends(lengths: Ints) -> Ints:
 
 
 def _table(axis: Resample, begin: int, end: int) -> tuple[Ints, Floats]:
-    """Of targets [begin, end): (target, slot) sources, ascending along both axes, and weights, 0 for none."""
+    """Sources and weights of targets [begin, end), (target, slot), ascending along both; 0 for none."""
     source, target, method = axis.source, axis.target, axis.method
     o = np.arange(begin, end, dtype=np.int64)
     if method == "area":

@@ -264,7 +264,7 @@ def _layout(state: _State, value: int) -> Layout:
 
 
 def _windows_of_pool(state: _State, op: Op, shape: Sequence[int]) -> tuple[AnyWindow, ...]:
-    """Of an unpooling that was not told its windows: those of the pooling that made its indices."""
+    """The windows of the pooling that made an unpooling's indices, where it was told none itself."""
     pooled = state.maker.get(op.inputs[1]) if len(op.inputs) > 1 else None
     if pooled is None or pooled.kind != "pool" or op.inputs[1] not in pooled.outputs[1:]:
         return ()

@@ -61,7 +61,7 @@ class Findings:
 
     @property
     def activation_bytes(self) -> int:
-        """Of the results of all steps."""
+        """Bytes of the results of all steps."""
         return sum(step.activation_bytes for step in self.steps)
 
     def numbers(self) -> dict[str, float]:

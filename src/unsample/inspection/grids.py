@@ -232,7 +232,7 @@ def padded(grid: Grid, before: int, after: int, mode: PaddingMode) -> Grid:
 
 
 def joined(grids: Sequence[Grid]) -> Grid:
-    """Of branches that meet: the positions of the first, the receptive fields of all."""
+    """The grid where branches meet: the positions of the first, the receptive fields of all."""
     first = grids[0]
     low, high = first.low, first.high
     for other in grids[1:]:

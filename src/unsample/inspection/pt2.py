@@ -309,7 +309,7 @@ class Stored:
 
 
 class _Reader:
-    """From the JSON of an archive to nodes and parameters, which it places in the layers of `root`."""
+    """Reads nodes and parameters from the JSON of an archive, and places them in the layers of `root`."""
 
     def __init__(self, archive: Archive, root: Program) -> None:
         self.archive, self.root = archive, root

@@ -32,7 +32,7 @@ Windows = tuple[AnyWindow, ...]
 
 
 def pool_windows(operation: str, input_size: Sequence[int], *args: Any, **options: Any) -> Windows:
-    """As `written_windows`, `settled`: as switches have them."""
+    """The windows of `written_windows`, `settled` as switches have them."""
     return settled(written_windows(operation, input_size, *args, **options))
 
 
@@ -156,7 +156,7 @@ def _first_empty(window: Window) -> int:
     early = min(window.coarse, -(-window.before // window.stride))  # windows that begin before the axis
 
     def over(windows: int) -> int:
-        """Of the first `windows`, those whose taps, all alike modulo the dilation, miss the axis."""
+        """How many of the first `windows` miss the axis; their taps are alike modulo the dilation."""
         line = windows, window.dilation, window.stride
         return windows - floor_sum(*line, -window.before) + floor_sum(*line, -window.before - window.fine)
 

@@ -53,7 +53,7 @@ def _biased(x: Any, bias: tuple[Any, ...], plan: Plan) -> Any:
 
 
 def _conv(x: Any, weight: Any, plan: Plan, groups: int) -> Any:
-    """Linear in x and in the weight."""
+    """The convolution in lax: linear in x and in the weight."""
     paddings = []
     for axis, window in enumerate(plan.windows, 2):
         assert isinstance(window, Window)

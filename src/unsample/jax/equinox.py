@@ -22,7 +22,7 @@ from unsample.ops.unpool import Duplicates
 
 
 def _fixed(argument: Any) -> Any:
-    """Lists made tuples, so that jit can compare modules."""
+    """Make tuples of lists, so that jit can compare modules."""
     return tuple(map(_fixed, argument)) if isinstance(argument, list | tuple) else argument
 
 

@@ -174,7 +174,7 @@ def weight_grad(x: Any, y: Any, *, plan: Plan, groups: int) -> Any:
 
 
 def _wide(compute: Rule, arrays: Sequence[Any], plan: Plan, groups: int) -> Any:
-    """In float32 where elements are narrower, which XLA does not see to on the CPU."""
+    """Call in float32 where elements are narrower, which XLA does not see to on the CPU."""
     dtype = arrays[0].dtype
     narrow = dtype_name(dtype) in ("float16", "bfloat16")
     result = compute(*(x.astype(jnp.float32) if narrow else x for x in arrays), plan=plan, groups=groups)
@@ -232,5 +232,5 @@ def _conv_integers(
 
 @lru_cache(maxsize=256)
 def _strides(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
-    """Of an array in C order, in bytes."""
+    """The strides of an array in C order, in bytes."""
     return tuple(itemsize * prod(shape[axis + 1 :]) for axis in range(len(shape)))

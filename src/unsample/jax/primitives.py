@@ -81,7 +81,7 @@ _PROGRAM = 50_000  # bytes of a small program of XLA, about
 
 
 def _table_bytes(plan: Plan) -> int:
-    """Of the tables that a program holds: those of its windows, or the terms of its resizes."""
+    """Bytes of the tables that a program holds: those of its windows, or the terms of its resizes."""
     windows = [w.coarse for w in plan.windows if isinstance(w, AdaptiveWindow)]
     return 16 * sum(windows) + sum(24 * r.slots * r.target for r in plan.resamples if r.target)
 
@@ -343,7 +343,7 @@ def _into_channels(x: Any) -> Any:
 
 
 def _conv_map(made: Primitive, arrays: Any, axes: Any, *, plan: Plan, groups: int) -> Any:
-    """Over inputs alone a larger batch; over weights as many groups more."""
+    """Map a convolution: over inputs alone by a larger batch, over weights by as many groups more."""
     size = _mapped_size(arrays, axes)
     x, weight, *bias = arrays
     of_x, of_weight, *of_bias = axes
@@ -405,7 +405,7 @@ def _weight_gradient(x: Any, y: Any, plan: Plan, groups: int) -> Any:
 
 
 def _of_one_dtype(*arrays: Any) -> list[Any]:
-    """In their common dtype; integers in that of their sum."""
+    """The arrays in their common dtype; integers in that of their sum."""
     dtype = jnp.result_type(*arrays)
     if dtype_kind(dtype) == "integer":
         dtype = sum_dtype(jnp, dtype)

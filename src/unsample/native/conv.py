@@ -183,7 +183,7 @@ def contiguous_weight_grad(plan: Plan, groups: int, dtype: Any, tier: str) -> An
 
 
 def c_strides(shape: tuple[int, ...], itemsize: int = 1) -> tuple[int, ...]:
-    """Of an array in C order: bytes, or elements where `itemsize` is left out."""
+    """The strides of an array in C order: in bytes, or in elements where `itemsize` is left out."""
     return tuple(prod(shape[i + 1 :]) * itemsize for i in range(len(shape)))
 
 

@@ -208,7 +208,7 @@ def _terms(axis: Resample, up: bool, begin: int, end: int) -> Any:
 
 
 def _terms_bytes(terms: int, outputs: int) -> int:
-    """Of `Terms` in native/move/terms.h: sources and weights, in two orders, the latter in two widths."""
+    """Bytes of `Terms` in native/move/terms.h: sources, and weights in two widths, each in two orders."""
     return 40 * terms + 8 * outputs
 
 
@@ -281,7 +281,7 @@ def _made_passes(plan: Plan, up: bool) -> Passes:
 
 
 def resize_passes(plan: Plan, up: bool) -> list[tuple[Resample, tuple[int, ...], int, int]]:
-    """Of every axis that changes: how, the shape after it, and the elements before it and behind it."""
+    """For every axis that changes: how, the shape after it, and the elements before it and behind it."""
     passes, shape = [], list(plan.input_shape)
     for axis, resample in enumerate(plan.resamples, len(shape) - plan.rank):
         if resample.source == resample.target:

@@ -390,7 +390,7 @@ def _apart(xp: Any, done: Any, x: Any) -> Any:
 
 
 def _walk(x: Any, plan: Plan, *, up: bool, copy: bool = False, out: Any = None) -> Any:
-    """Along each axis that changes: source -> target (up) or target -> source, tap by tap.
+    """Walk along each axis that changes, source -> target (up) or target -> source, tap by tap.
 
     `copy` stands for weights that are all 1: elements are moved, not multiplied. Kernels write into `out`.
     """

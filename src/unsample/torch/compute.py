@@ -78,7 +78,7 @@ def compute(operation: Operation, arrays: Sequence[Tensor | None], plan: Plan, w
 
 
 def _promoted(operation: Operation, arrays: Sequence[Tensor | None]) -> list[Tensor | None]:
-    """All in the common dtype as torch has it: int64 with float32 is float32, where NumPy's is float64."""
+    """The tensors in torch's common dtype: int64 with float32 is float32, where NumPy's is float64."""
     given = [x for x in arrays if x is not None]
     if len({x.dtype for x in given}) == 1 or any(dtype_kind(x.dtype) not in SUMS for x in given):
         return list(arrays)  # a bool is refused, and not to be hidden in a sum

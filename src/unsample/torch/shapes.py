@@ -38,7 +38,7 @@ def empty(operation: Operation, arrays: Any, plan: Any, words: Any) -> Any:
 
 
 def result_dtype(operation: Operation, arrays: Any) -> torch.dtype:
-    """That of the first array, or what the sum of all is in torch."""
+    """The dtype of a result: that of the first array, or what the sum of all has in torch."""
     if not operation.sums:
         return arrays[0].dtype  # type: ignore[no-any-return]
     given = [x for x in arrays if x is not None]

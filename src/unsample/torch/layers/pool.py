@@ -216,7 +216,7 @@ class _MaxUnpool(nn.modules.pooling._MaxUnpoolNd):
         self.duplicates = duplicates
 
     def extra_repr(self) -> str:
-        """As torch.nn has it, and what it has not."""
+        """The settings that torch.nn prints, and those that only this layer has."""
         dilated = any(each != 1 for each in self.dilation)
         return super().extra_repr() + (f", dilation={self.dilation}" if dilated else "")
 

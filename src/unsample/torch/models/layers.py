@@ -106,7 +106,7 @@ class _MaxUnpool(nn.modules.pooling._MaxUnpoolNd):
 
 
 def _rank(layer: nn.Module) -> int:
-    """Of a pooling layer of torch.nn, from its name."""
+    """The spatial rank of a pooling layer of torch.nn, from its name."""
     return next(rank for rank in (1, 2, 3) if f"{rank}d" in type(layer).__name__)
 
 
@@ -176,7 +176,7 @@ class PixelShuffle(nn.PixelShuffle):
     """torch.nn.PixelShuffle on our kernels."""
 
     def forward(self, input: Tensor) -> Tensor:
-        """As torch.nn.PixelShuffle."""
+        """What torch.nn.PixelShuffle gives."""
         result: Tensor = through(F.pixel_shuffle, input, self.upscale_factor)
         return result
 
@@ -185,7 +185,7 @@ class PixelUnshuffle(nn.PixelUnshuffle):
     """torch.nn.PixelUnshuffle on our kernels."""
 
     def forward(self, input: Tensor) -> Tensor:
-        """As torch.nn.PixelUnshuffle."""
+        """What torch.nn.PixelUnshuffle gives."""
         result: Tensor = through(F.pixel_unshuffle, input, self.downscale_factor)
         return result
 

@@ -69,7 +69,7 @@ class ModelCall:
 
 
 def tensors(values: Any) -> list[Tensor]:
-    """Those among the values, however nested."""
+    """The tensors among the values, however nested."""
     return [each for each in pytree.tree_leaves(values) if isinstance(each, Tensor)]
 
 

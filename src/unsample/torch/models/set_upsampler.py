@@ -63,7 +63,7 @@ class SwapReport:
 
     @property
     def changed(self) -> tuple[Swap, ...]:
-        """Those that were swapped."""
+        """The replacements that were made."""
         return tuple(swap for swap in self.swaps if not swap.kept)
 
     def __repr__(self) -> str:
