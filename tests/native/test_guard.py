@@ -5,11 +5,13 @@ import mmap
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import program
 import unsample as us
 from samples import SAMPLES, Sample
 from unsample.native.module import kernels
@@ -115,13 +117,11 @@ def test_pooling_of_every_width(options: dict[str, Any], dtype: str, tier: str) 
 
 def test_the_guard_is_there() -> None:
     """Reading one byte further ends a process: seen in one of our own."""
-    import subprocess
-
     script = (
-        "import ctypes, sys; sys.path.insert(0, 'tests'); import numpy as np\n"
+        f"import ctypes, sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import numpy as np\n"
         "from test_guard import guarded\n"
         "with guarded(np.zeros(8, np.uint8), before=False) as x:\n"
         "    ctypes.string_at(x.ctypes.data, 9)\n"
     )
-    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
-    assert ended.returncode < 0, ended.stderr.decode()
+    ended = program.run("-c", script)
+    assert ended.returncode < 0, ended.stderr

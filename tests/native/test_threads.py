@@ -582,7 +582,7 @@ def test_callers_at_once_share_one_pool() -> None:
         "print(most - before, last - first)\n"
     )
     # Under the address sanitizer what is freed stays in a quarantine.
-    options = os.environ.get("ASAN_OPTIONS", "") + ":quarantine_size_mb=1:thread_local_quarantine_size_kb=0"
+    options = os.environ.get("ASAN_OPTIONS", "") + ":quarantine_size_mb=0:thread_local_quarantine_size_kb=0"
     ended = run(script, ASAN_OPTIONS=options)
     assert ended.returncode == 0, ended.stderr
     most, grown = map(int, ended.stdout.split())
