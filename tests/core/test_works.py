@@ -1,5 +1,7 @@
 """Inputs that break other libraries and must work here: the rows of the reliability list, by number."""
 
+import math
+from fractions import Fraction
 from typing import Any
 
 import jax
@@ -10,6 +12,7 @@ import torch
 
 import checks
 import unsample as us
+import unsample.torch as ut
 from backends import JAX, NUMPY, TORCH, Backend
 from samples import integers
 
@@ -60,12 +63,40 @@ def test_row_24_the_same_size_is_bitwise_identity(method: str, size: dict[str, A
     assert not np.shares_memory(out, x)
 
 
+@pytest.mark.parametrize(
+    ("size", "factor", "expected"),
+    [
+        (10, 0.7, 7),  # the double 0.7 is below 7/10, its product with 10 is not below 7
+        (5, 1.2, 6),
+        (9, 1 / 3, 3),
+        (50, 2.4, 120),
+        (90, 0.7, 62),  # this product is, and torch says so too
+        (90, Fraction(7, 10), 63),
+        (10, np.float32(0.5), 5),
+        (7, np.int8(100), 700),
+        (3, 2.0**60 / 2**59, 6),
+    ],
+)
+@every_library
 @pytest.mark.promise("25")
-def test_row_25_a_factor_is_rounded_down_exactly() -> None:
-    x = np.ones((1, 1, 10))
-    assert us.resize(x, factor=1 / 3).shape == (1, 1, 3)
-    assert us.resize(x, factor=0.3).shape == (1, 1, 2)  # the double 0.3 is below 3/10
-    assert us.resize(us.resize(x, factor=0.5), factor=3).shape == (1, 1, 15)
+def test_row_25_a_factor_is_multiplied_as_floats_are_and_rounded_down(
+    library: Backend, size: int, factor: Any, expected: int
+) -> None:
+    x = library.array(np.ones((1, 1, size), np.float32))
+    assert us.resize(x, factor=factor).shape == (1, 1, expected)
+    assert us.resize(x, factor=(factor,)).shape == (1, 1, expected)
+
+
+@pytest.mark.promise("25")
+def test_row_25_a_factor_gives_the_size_that_torch_gives() -> None:
+    factors = [k / n for n in (3, 7, 10, 12, 100) for k in range(1, 3 * n, 1 + n // 12)]
+    for factor in factors:
+        for size in range(math.ceil(1 / factor), 200, 7):
+            x = torch.zeros(1, 1, size)
+            for options in ({}, {"recompute_scale_factor": True}, {"mode": "linear"}):
+                wanted = torch.nn.Upsample(scale_factor=factor, **options)(x).shape
+                assert ut.Upsample(scale_factor=factor, **options)(x).shape == wanted
+            assert us.resize(x, factor=factor).shape == wanted, (size, factor)
 
 
 @pytest.mark.promise("29")

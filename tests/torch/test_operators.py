@@ -513,6 +513,52 @@ def test_exports_with_symbolic_sizes(strict: bool) -> None:
     torch.testing.assert_close(exported.module()(x), module(x))
 
 
+WEIGHT = torch.randn(2, 2, 3, 3)
+# Of adaptive pooling the dtype of the switches depends on the size, so a program is for sizes alike.
+ANY_SIZE: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "nearest": lambda x: us.nearest(x, 2),
+    "window_sum": lambda x: us.window_sum(x, 3),
+    "bed_of_nails": lambda x: us.bed_of_nails(x, 2),
+    "decimate": lambda x: us.decimate(x, 3),
+    "max_pool": lambda x: us.max_pool(x, 2)[0],
+    "max_unpool": lambda x: us.max_unpool(*us.max_pool(x, 2)),
+    "max_gather": lambda x: us.max_gather(x, us.max_pool(x, 2)[1]),
+    "conv": lambda x: us.conv(x, WEIGHT, padding=1),
+    "conv_transpose": lambda x: us.conv_transpose(x, WEIGHT, stride=2),
+    "conv_weight_grad": lambda x: us.conv_weight_grad(x, x, 1),
+    "pixel_shuffle": lambda x: us.pixel_shuffle(x.repeat(1, 2, 1, 1), 2),
+    "pixel_unshuffle": lambda x: us.pixel_unshuffle(x, 3),
+    "resize": lambda x: us.resize(x, factor=1.5),
+    "resize, no short binary factor": lambda x: us.resize(x, factor=0.7),
+    "resize_transpose": lambda x: us.resize_transpose(x, (30, 9)),
+}
+
+
+class Calls(torch.nn.Module):
+    """A function as a module."""
+
+    def __init__(self, function: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.function(x)
+
+
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("name", ANY_SIZE)
+def test_exports_without_a_largest_size(name: str, strict: bool) -> None:
+    """`Dim("n")` has none: a size that is compared with a limit of ours would refuse the program."""
+    divided = name in ("window_sum", "pixel_unshuffle")
+    size = 3 * torch.export.Dim("n", min=4) if divided else torch.export.Dim("n", min=10)
+    module = Calls(ANY_SIZE[name])
+    exported = torch.export.export(
+        module, (torch.randn(1, 2, 90, 9),), dynamic_shapes=({2: size},), strict=strict
+    )
+    x = torch.randn(1, 2, 171, 9)
+    torch.testing.assert_close(exported.module()(x), module(x))
+
+
 def test_switches_go_in_and_out_of_a_compiled_function() -> None:
     torch._dynamo.reset()
     x = torch.randn(1, 2, 5, 7)

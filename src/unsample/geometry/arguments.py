@@ -34,7 +34,7 @@ def integer(operation: str, name: str, value: Any, minimum: int | None = None) -
     if is_symbol(value):
         return cast(int, value)
     number = value if type(value) is int else _index(operation, name, value)
-    if abs(number) > LARGEST:
+    if not symbolic(number) and abs(number) > LARGEST:
         raise OverflowError(f"{operation}: {name} must be below 2**63, got {shown(number)}")
     if minimum is not None and number < minimum:
         raise ShapeError(f"{operation}: {name} must be at least {minimum}, got {number}")
@@ -179,7 +179,12 @@ def wanted_size(
 
 
 def check_allocation(operation: str, shape: Sequence[int]) -> None:
-    """Refuse a shape that no address space holds, before anything is allocated."""
+    """Refuse a shape that no address space holds, before anything is allocated.
+
+    What is not known yet is not asked, or an exported program had to promise a largest size.
+    """
+    if symbolic(*shape):
+        return
     elements = 1
     for size in shape:
         if size > LARGEST:

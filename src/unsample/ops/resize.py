@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
-from numbers import Rational
+from numbers import Real
 from operator import index
 from typing import Any, SupportsIndex
 
@@ -95,8 +95,8 @@ def resize_axes(
     else:
         rank = rank_of("resize", "factor", factor, shape, "x")
         factors = tuple(factor) if is_sequence(factor) else (factor,) * rank
-        ratios = [_ratio(each) for each in factors]
-        target = tuple(n * p // q for n, (p, q) in zip(_last(shape, rank), ratios, strict=True))
+        numbers = [_number(each) for each in factors]
+        target = tuple(map(_enlarged, _last(shape, rank), numbers))
     return tuple(zip(_last(shape, rank), target, strict=True))
 
 
@@ -174,19 +174,37 @@ def _last(shape: Sequence[int], rank: int) -> tuple[int, ...]:
     return tuple(shape[len(shape) - rank :])
 
 
-def _ratio(factor: Any) -> tuple[int, int]:
-    """A factor as the ratio of integers that it is; positive and finite."""
-    if is_bool(factor) or not isinstance(factor, Rational | float | SupportsIndex):
-        raise TypeError(f"resize: factor must be a number, got {describe(factor)}")
-    if isinstance(factor, float) and not math.isfinite(factor):
-        raise ShapeError(f"resize: factor must be positive and finite, got {factor}")
-    try:
-        exact = Fraction(factor) if isinstance(factor, Rational | float) else Fraction(index(factor))
-    except TypeError:  # arrays have __index__ and refuse to use it
-        raise TypeError(f"resize: factor must be a number, got {describe(factor)}") from None
-    if exact <= 0:
+def _number(factor: Any) -> Any:
+    """A factor as a float or as an exact ratio; positive and finite."""
+    number = factor if type(factor) is float else _exact(factor)
+    if not 0 < number < math.inf:
         raise ShapeError(f"resize: factor must be positive and finite, got {shown(factor)}")
-    return exact.as_integer_ratio()
+    return number
+
+
+def _exact(factor: Any) -> Any:
+    """A factor of any other type, those of NumPy among them."""
+    try:
+        if not is_bool(factor) and isinstance(factor, Fraction | SupportsIndex):
+            return factor if isinstance(factor, Fraction) else index(factor)
+        if isinstance(factor, Real):
+            return float(factor)
+    except TypeError:  # arrays have __index__ and refuse to use it
+        pass
+    raise TypeError(f"resize: factor must be a number, got {describe(factor)}") from None
+
+
+def _enlarged(n: int, factor: Any) -> int:
+    """floor(n * factor), a float multiplied as floats are: 10 * 0.7 is 7.0, though 0.7 is less than 7/10.
+
+    That is the size that torch gives. A product of few bits is exact either way; in integers, a size that is
+    not known yet stays an expression that more can be told of.
+    """
+    p, q = factor.as_integer_ratio()
+    if isinstance(factor, float) and q > 1 and p >= 2**20:
+        return math.floor(n * factor)
+    size: int = n * p // q
+    return size
 
 
 def resize(
@@ -214,7 +232,8 @@ def resize(
         Size of the result; a sequence holds one per spatial axis and any axes may lead, an int means x is
         (N, C, *spatial).
     factor : number or sequence of numbers
-        Instead of `output_size`: floor(size * factor), computed exactly.
+        Instead of `output_size`: floor(size * factor). A float is multiplied as floats are, as torch does;
+        an integer or a `fractions.Fraction` exactly.
     method : "nearest", "linear", "cubic", "catmull_rom" or "area"
         "cubic" is torch's bicubic (a = -0.75), "catmull_rom" the cubic with a = -0.5, which
         TensorFlow, JAX and PIL take (and renormalise at the border: so does this one with `antialias`);

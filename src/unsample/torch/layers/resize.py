@@ -1,6 +1,5 @@
 """torch.nn's upsampling and pixel shuffling in any number of axes, and the ways up that learn nothing."""
 
-import math
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal
@@ -110,13 +109,12 @@ class Upsample(nn.Upsample):
             whole = tuple(int(factor) for factor in factors)
             if words["method"] == "nearest" and words["convention"] != "align_corners":
                 return functional.nearest(input, whole)
-            return functional.resize(input, tuple(n * f for n, f in zip(own, whole, strict=True)), **words)
+            return functional.resize(input, factor=whole, **words)
         if symbolic(*own):
             return super().forward(input)
         exact = all((Fraction(f) * n).denominator == 1 for n, f in zip(own, factors, strict=True))
         if exact or self.recompute_scale_factor or self.align_corners:
-            sizes = tuple(math.floor(n * f) for n, f in zip(own, factors, strict=True))
-            return functional.resize(input, sizes, **words)
+            return functional.resize(input, factor=factors, **words)
         return nn.functional.interpolate(
             input,
             None,
