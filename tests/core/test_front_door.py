@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+import program
 import unsample as us
 import unsample.jax as uj
 import unsample.torch as ut
@@ -171,3 +172,22 @@ def test_calls_take_few_steps_to_their_kernel() -> None:
     assert number <= 50
     assert files <= 11
     assert deepest <= 11
+
+
+@pytest.mark.parametrize("how", ["compile", "export"])
+def test_the_first_call_of_a_process_may_be_a_compiled_one(how: str) -> None:
+    """Torch cannot trace the import that it leads to."""
+    program.ends_well(
+        "-W",
+        "ignore",
+        "-c",
+        "import sys, torch, unsample as us\n"
+        "assert 'unsample.torch' not in sys.modules\n"
+        "class Network(torch.nn.Module):\n"
+        "    def forward(self, x):\n"
+        "        return us.resize(us.max_unpool(*us.max_pool(us.nearest(x, 2), 2)), factor=1.5)\n"
+        "x, network = torch.arange(32.0).reshape(1, 2, 4, 4), Network()\n"
+        f"if {how!r} == 'compile': traced = torch.compile(network, fullgraph=True, backend='eager')\n"
+        "else: traced = torch.export.export(network, (x,), strict=True).module()\n"
+        "assert torch.equal(traced(x), network(x))\n",
+    )

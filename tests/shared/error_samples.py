@@ -395,6 +395,12 @@ ERROR_SAMPLES: tuple[ErrorSample, ...] = tuple(
             "resize: factor must be a number, got '2' (str)",
         ),
         (
+            20,
+            lambda A: us.resize(A(X), factor=True),
+            TypeError,
+            "resize: factor must be a number, got True (bool)",
+        ),
+        (
             23,
             lambda A: us.resize(A(X), factor=1250999896765),
             OverflowError,

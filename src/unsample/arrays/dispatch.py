@@ -38,10 +38,19 @@ def is_jax_array(x: Any) -> bool:
     return jax is not None and isinstance(x, jax.Array)
 
 
-def door(function: str) -> Function:
-    """What torch tensors take in the place of the function of `unsample` with this name."""
+def _open(function: str) -> None:
     if function not in DOORS:
         importlib.import_module("unsample.torch.functional")
+
+
+# What torch.compiler.assume_constant_result sets, which cannot be asked before torch is imported: a compiled
+# function calls this while it is traced, for torch cannot trace an import, and keeps no condition of it.
+_open._dynamo_marked_constant = True  # type: ignore[attr-defined]
+
+
+def door(function: str) -> Function:
+    """What torch tensors take in the place of the function of `unsample` with this name."""
+    _open(function)
     return DOORS[function]
 
 

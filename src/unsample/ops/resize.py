@@ -176,22 +176,22 @@ def _last(shape: Sequence[int], rank: int) -> tuple[int, ...]:
 
 def _number(factor: Any) -> Any:
     """A factor as a float or as an exact ratio; positive and finite."""
-    number = factor if type(factor) is float else _exact(factor)
+    number = factor if type(factor) is float else _converted(factor)
     if not 0 < number < math.inf:
         raise ShapeError(f"resize: factor must be positive and finite, got {shown(factor)}")
     return number
 
 
-def _exact(factor: Any) -> Any:
-    """A factor of any other type, those of NumPy among them."""
-    try:
-        if not is_bool(factor) and isinstance(factor, Fraction | SupportsIndex):
-            return factor if isinstance(factor, Fraction) else index(factor)
-        if isinstance(factor, Real):
-            return float(factor)
-    except TypeError:  # arrays have __index__ and refuse to use it
-        pass
-    raise TypeError(f"resize: factor must be a number, got {describe(factor)}") from None
+def _converted(factor: Any) -> Any:
+    """A factor of another type than float, those of NumPy among them."""
+    if not is_bool(factor) and isinstance(factor, Real | SupportsIndex):
+        if isinstance(factor, Fraction):
+            return factor
+        try:
+            return index(factor) if isinstance(factor, SupportsIndex) else float(factor)
+        except TypeError:  # arrays have __index__ and refuse to use it
+            pass
+    raise TypeError(f"resize: factor must be a number, got {describe(factor)}")
 
 
 def _enlarged(n: int, factor: Any) -> int:
