@@ -87,8 +87,8 @@ def mean_unpool(y: ArrayT, factor: IntOrInts, *, out: ArrayT | None = None) -> A
     >>> us.mean_unpool(np.array([2.0, 4.0]), (2,))
     array([1., 1., 2., 2.])
     """
-    if dispatch.is_tensor(y):
-        return dispatch.door("mean_unpool")(y, factor, out=out)  # type: ignore[no-any-return]
+    if (call := dispatch.door(y)) is not None:
+        return call("mean_unpool", (y,), (), out, factor)  # type: ignore[no-any-return]
     xp = namespace("mean_unpool", KINDS, y=y)
     return unpool_as_planned(xp, y, cached_plan(plan_mean_unpool, (y.shape,), factor), out)
 
@@ -136,8 +136,8 @@ def mean_pool(x: ArrayT, factor: IntOrInts, *, out: ArrayT | None = None) -> Arr
     >>> us.mean_pool(np.array([1.0, 3.0, 2.0, 4.0]), (2,))
     array([2., 3.])
     """
-    if dispatch.is_tensor(x):
-        return dispatch.door("mean_pool")(x, factor, out=out)  # type: ignore[no-any-return]
+    if (call := dispatch.door(x)) is not None:
+        return call("mean_pool", (x,), (), out, factor)  # type: ignore[no-any-return]
     xp = namespace("mean_pool", KINDS, x=x)
     return pool_as_planned(xp, x, cached_plan(plan_mean_pool, (x.shape,), factor), out)
 

@@ -46,10 +46,8 @@ every_call = pytest.mark.parametrize("name", CALLS)
 @every_call
 def test_the_short_way_and_the_long_one_agree(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
-    call = functional.operator
-    monkeypatch.setattr(
-        functional, "operator", lambda *args, **tensors: asked.append(args[0]) or call(*args, **tensors)
-    )
+    way_of = functional.way_of
+    monkeypatch.setattr(functional, "way_of", lambda *args: asked.append(args[0]) or way_of(*args))
     short = CALLS[name]()
     assert not asked
     monkeypatch.setattr(direct, "COMPILED", False)

@@ -18,7 +18,7 @@ from error_samples import ERROR_SAMPLES, ErrorSample
 from samples import SAMPLES, Sample
 from unsample.pairs import OPERATIONS, conv_of_weight, weight_grad_of_y
 from unsample.torch import compute, direct, operators
-from unsample.torch.plan_ints import plan_of
+from unsample.torch.compute import plan_of
 
 Function = Callable[..., Any]
 

@@ -10,13 +10,13 @@ first of its arrays comes, and fills in the tables here. What is not in them the
 import importlib
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 Function = Callable[..., Any]
 
-# Name of a function -> the one that torch tensors take, of the same arguments.
+# What computes tensors: `call` and, where switches come with the values, `pool` of `torch/functional.py`.
 DOORS: dict[str, Function] = {}
 # Library -> definition -> implementation, which takes the same arguments.
 IMPLEMENTATIONS: dict[str, dict[Function, Function]] = {}
@@ -38,8 +38,8 @@ def is_jax_array(x: Any) -> bool:
     return jax is not None and isinstance(x, jax.Array)
 
 
-def _open(function: str) -> None:
-    if function not in DOORS:
+def _open() -> None:
+    if not DOORS:
         importlib.import_module("unsample.torch.functional")
 
 
@@ -48,10 +48,12 @@ def _open(function: str) -> None:
 _open._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
-def door(function: str) -> Function:
-    """What torch tensors take in the place of the function of `unsample` with this name."""
-    _open(function)
-    return DOORS[function]
+def door(x: Any, name: Literal["call", "pool"] = "call") -> Function | None:
+    """What computes a tensor of torch; None of any other array."""
+    if type(x) is np.ndarray or not is_tensor(x):
+        return None
+    _open()
+    return DOORS[name]
 
 
 def implementation(definition: Function, x: Any) -> Function:

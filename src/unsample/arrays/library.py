@@ -117,15 +117,17 @@ def memory_of(x: Any, dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
 
 
 def check_memory(operation: str, name: str, x: Any) -> None:
-    """Refuse a torch tensor whose storage was freed or made too small: reading it reads what others wrote.
+    """Refuse a torch tensor that is not dense, or whose storage was freed or made too small.
 
-    A zero tensor has no memory and is as good as zeros. Only the host's and CUDA's storages tell.
+    Reading one reads what others wrote. A zero tensor has no memory and is as good as zeros. Only the host's
+    and CUDA's storages tell.
 
     Raises
     ------
-    RuntimeError
-        As torch has it.
+    TypeError, RuntimeError
+        The latter as torch has it.
     """
+    check_dense(operation, name, x)
     if x.device.type not in ("cpu", "cuda") or not has_values(x) or x.numel() == 0:
         return
     if x.is_contiguous():
@@ -143,7 +145,6 @@ def check_memory(operation: str, name: str, x: Any) -> None:
 
 
 def _torch_namespace(operation: str, name: str, array: Any) -> Any:
-    check_dense(operation, name, array)
     check_memory(operation, name, array)
     try:
         import array_api_compat.torch

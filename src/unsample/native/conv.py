@@ -148,27 +148,21 @@ def _source(x: Any, dtype: Any) -> Any:
     return x if x.flags.aligned else x.copy()
 
 
+@lru_cache(maxsize=1024)
 def contiguous(transposed: bool, plan: Plan, groups: int, dtype: Any, tier: str) -> Any:
     """`conv` or `conv_transpose` on the C++ side, for arrays in C order, whose addresses it takes too.
 
-    None where there is none, or where more than this one call makes the result.
+    None where there is none, where more than this one call makes the result, or where its tables are large
+    and `compiled_conv`, which bounds their bytes, has to be asked each time.
     """
-    found = _contiguous(transposed, plan, groups, dtype, tier)
-    return compiled_conv(*found) if type(found) is tuple else found
-
-
-@lru_cache(maxsize=1024)
-def _contiguous(transposed: bool, plan: Plan, groups: int, dtype: Any, tier: str) -> Any:
-    """The same, or where its tables are large the arguments of `compiled_conv`, which bounds their bytes."""
-    if _element(dtype) < 0 or len(plan.windows) > MAX_RANK:
+    if _element(dtype) < 0 or len(plan.windows) > MAX_RANK or _table_bytes(plan) > _SMALL:
         return None
     if transposed and _folds(plan):
         return None
     shapes = (plan.input_shape, plan.output_shape)
     channels = (shapes[0][-plan.rank - 1], shapes[1][-plan.rank - 1])
     strides = [c_strides(shape, dtype.itemsize) for shape in shapes]
-    key = (module.kernels.Conv, transposed, plan, groups, dtype, channels, *strides, tier)
-    return key if _table_bytes(plan) > _SMALL else compiled_conv(*key)
+    return compiled_conv(module.kernels.Conv, transposed, plan, groups, dtype, channels, *strides, tier)
 
 
 @lru_cache(maxsize=1024)

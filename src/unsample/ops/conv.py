@@ -427,17 +427,17 @@ def conv(
     >>> us.conv(x, w, stride=2, padding="same")
     array([[210, 432,  54]])
     """
-    if dispatch.is_tensor(x):
-        return dispatch.door("conv")(  # type: ignore[no-any-return]
-            x,
-            weight,
-            bias,
+    if (call := dispatch.door(x)) is not None:
+        return call(  # type: ignore[no-any-return]
+            "conv",
+            (x, weight, bias),
+            (groups, padding_mode),
+            out,
             stride=stride,
             padding=padding,
             dilation=dilation,
             groups=groups,
             padding_mode=padding_mode,
-            out=out,
         )
     xp = namespace("conv", SUMS, x=x, weight=weight, bias=bias)
     plan = cached_plan(
@@ -552,11 +552,12 @@ def conv_transpose(
     >>> us.conv_transpose(y, xyz, stride=2, output_size=6)
     array([[ 2,  3, 24, 30, 40,  0]])
     """
-    if dispatch.is_tensor(y):
-        return dispatch.door("conv_transpose")(  # type: ignore[no-any-return]
-            y,
-            weight,
-            bias,
+    if (call := dispatch.door(y)) is not None:
+        return call(  # type: ignore[no-any-return]
+            "conv_transpose",
+            (y, weight, bias),
+            (groups, padding_mode),
+            out,
             stride=stride,
             padding=padding,
             output_padding=output_padding,
@@ -565,7 +566,6 @@ def conv_transpose(
             dilation=dilation,
             groups=groups,
             padding_mode=padding_mode,
-            out=out,
         )
     xp = namespace("conv_transpose", SUMS, y=y, weight=weight, bias=bias)
     plan = cached_plan(
@@ -667,17 +667,18 @@ def conv_weight_grad(
     >>> us.conv_weight_grad(np.array([[1, 2, 3, 4]]), np.array([[1, 10]]), (3,))
     array([[[21, 32, 43]]])
     """
-    if dispatch.is_tensor(x):
-        return dispatch.door("conv_weight_grad")(  # type: ignore[no-any-return]
-            x,
-            y,
+    if (call := dispatch.door(x)) is not None:
+        return call(  # type: ignore[no-any-return]
+            "conv_weight_grad",
+            (x, y),
+            (groups, padding_mode),
+            out,
             kernel_size,
             stride=stride,
             padding=padding,
             dilation=dilation,
             groups=groups,
             padding_mode=padding_mode,
-            out=out,
         )
     xp = namespace("conv_weight_grad", SUMS, x=x, y=y)
     plan = cached_plan(

@@ -178,9 +178,9 @@ def bed_of_nails(
     >>> us.bed_of_nails(np.array([1, 2]), (3,), at="center")
     array([0, 1, 0, 0, 2, 0])
     """
-    if dispatch.is_tensor(x):
-        words = {"at": at, "output_size": output_size, "like": like}
-        return dispatch.door("bed_of_nails")(x, factor, **words, out=out)  # type: ignore[no-any-return]
+    if (call := dispatch.door(x)) is not None:
+        sizes = {"output_size": output_size, "like": like}
+        return call("bed_of_nails", (x,), (), out, factor, at=at, **sizes)  # type: ignore[no-any-return]
     xp = namespace("bed_of_nails", x=x)
     plan = cached_plan(plan_bed_of_nails, (x.shape,), factor, at=at, output_size=output_size, like=like)
     return nails_as_planned(xp, x, plan, out)
@@ -238,8 +238,8 @@ def decimate(y: ArrayT, factor: IntOrInts, *, at: At = 0, out: ArrayT | None = N
     >>> us.decimate(np.arange(7), (3,), at=1)
     array([1, 4])
     """
-    if dispatch.is_tensor(y):
-        return dispatch.door("decimate")(y, factor, at=at, out=out)  # type: ignore[no-any-return]
+    if (call := dispatch.door(y)) is not None:
+        return call("decimate", (y,), (), out, factor, at=at)  # type: ignore[no-any-return]
     xp = namespace("decimate", y=y)
     return decimate_as_planned(xp, y, cached_plan(plan_decimate, (y.shape,), factor, at=at), out)
 

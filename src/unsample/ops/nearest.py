@@ -93,8 +93,8 @@ def nearest(x: ArrayT, factor: IntOrInts, *, out: ArrayT | None = None) -> Array
            [3, 3, 4, 4],
            [3, 3, 4, 4]])
     """
-    if dispatch.is_tensor(x):
-        return dispatch.door("nearest")(x, factor, out=out)  # type: ignore[no-any-return]
+    if (call := dispatch.door(x)) is not None:
+        return call("nearest", (x,), (), out, factor)  # type: ignore[no-any-return]
     xp = namespace("nearest", x=x)
     return nearest_as_planned(xp, x, cached_plan(plan_nearest, (x.shape,), factor), out)
 
@@ -159,8 +159,8 @@ def window_sum(y: ArrayT, factor: IntOrInts, *, out: ArrayT | None = None) -> Ar
     array([[10, 18],
            [42, 50]])
     """
-    if dispatch.is_tensor(y):
-        return dispatch.door("window_sum")(y, factor, out=out)  # type: ignore[no-any-return]
+    if (call := dispatch.door(y)) is not None:
+        return call("window_sum", (y,), (), out, factor)  # type: ignore[no-any-return]
     xp = namespace("window_sum", y=y)
     return window_sum_as_planned(xp, y, cached_plan(plan_window_sum, (y.shape,), factor), out)
 

@@ -178,16 +178,18 @@ def max_pool(
     >>> values, switches.taps
     (array([[4, 5]]), array([[2, 3]], dtype=uint8))
     """
-    if dispatch.is_tensor(x):
-        return dispatch.door("max_pool")(  # type: ignore[no-any-return]
+    if (pool := dispatch.door(x, "pool")) is not None:
+        return pool(  # type: ignore[no-any-return]
+            "max_pool",
             x,
+            (ceil_mode,),
+            return_switches,
+            out,
             kernel_size,
             stride=stride,
             padding=padding,
             dilation=dilation,
             ceil_mode=ceil_mode,
-            return_switches=return_switches,
-            out=out,
         )
     xp = namespace("max_pool", ORDERED, x=x)
     plan = cached_plan(
@@ -260,9 +262,8 @@ def adaptive_max_pool(
     >>> values, switches.taps
     (array([9, 9, 8]), array([1, 0, 0], dtype=uint8))
     """
-    if dispatch.is_tensor(x):
-        pool = dispatch.door("adaptive_max_pool")
-        return pool(x, output_size, return_switches=return_switches, out=out)  # type: ignore[no-any-return]
+    if (pool := dispatch.door(x, "pool")) is not None:
+        return pool("adaptive_max_pool", x, (), return_switches, out, output_size)  # type: ignore[no-any-return]
     xp = namespace("adaptive_max_pool", ORDERED, x=x)
     plan = cached_plan(plan_adaptive_max_pool, (x.shape,), output_size)
     return _pooled(pool_as_planned(xp, x, plan, return_switches, out), plan)  # type: ignore[no-any-return]

@@ -276,9 +276,10 @@ def resize(
     array([[1, 1, 2, 2],
            [3, 3, 4, 4]])
     """
-    if dispatch.is_tensor(x):
+    if (call := dispatch.door(x)) is not None:
         words = {"method": method, "convention": convention, "antialias": antialias}
-        return dispatch.door("resize")(x, output_size, factor=factor, **words, out=out)  # type: ignore[no-any-return]
+        told = tuple(words.values())
+        return call("resize", (x,), told, out, output_size, factor=factor, **words)  # type: ignore[no-any-return]
     xp = resized_namespace(x, method)
     plan = cached_plan(
         plan_resize,
@@ -359,9 +360,9 @@ def resize_transpose(
     >>> us.resize_transpose(np.array([0.0, 4.0, 0.0, 0.0]), (2,))
     array([3., 1.])
     """
-    if dispatch.is_tensor(y):
+    if (call := dispatch.door(y)) is not None:
         words = {"method": method, "convention": convention, "antialias": antialias}
-        return dispatch.door("resize_transpose")(y, input_size, **words, out=out)  # type: ignore[no-any-return]
+        return call("resize_transpose", (y,), tuple(words.values()), out, input_size, **words)  # type: ignore[no-any-return]
     xp = transposed_namespace(y, method)
     plan = cached_plan(
         plan_resize_transpose,

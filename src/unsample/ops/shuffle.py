@@ -138,8 +138,8 @@ def pixel_shuffle(x: ArrayT, factor: IntOrInts, *, order: Order = "CRD", out: Ar
            [2, 6],
            [3, 7]])
     """
-    if dispatch.is_tensor(x):
-        return dispatch.door("pixel_shuffle")(x, factor, order=order, out=out)  # type: ignore[no-any-return]
+    if (call := dispatch.door(x)) is not None:
+        return call("pixel_shuffle", (x,), (order,), out, factor, order=order)  # type: ignore[no-any-return]
     xp = namespace("pixel_shuffle", x=x)
     plan = cached_plan(plan_pixel_shuffle, (x.shape,), factor, order=order)
     return shuffle_as_planned(xp, x, plan, order, out)
@@ -205,8 +205,8 @@ def pixel_unshuffle(
            [1, 4],
            [2, 5]])
     """
-    if dispatch.is_tensor(y):
-        return dispatch.door("pixel_unshuffle")(y, factor, order=order, out=out)  # type: ignore[no-any-return]
+    if (call := dispatch.door(y)) is not None:
+        return call("pixel_unshuffle", (y,), (order,), out, factor, order=order)  # type: ignore[no-any-return]
     xp = namespace("pixel_unshuffle", y=y)
     plan = cached_plan(plan_pixel_unshuffle, (y.shape,), factor, order=order)
     return unshuffle_as_planned(xp, y, plan, order, out)

@@ -132,8 +132,10 @@ def max_unpool(
     >>> us.max_unpool(values, switches, duplicates="sum")
     array([ 0, 18,  0,  8,  0])
     """
-    if dispatch.is_tensor(values):
-        return dispatch.door("max_unpool")(values, switches, duplicates=duplicates, out=out)  # type: ignore[no-any-return]
+    if (call := dispatch.door(values)) is not None:
+        check_kind("max_unpool", switches)
+        given = (values, switches.taps)
+        return call("max_unpool", given, (duplicates,), out, switches.windows, duplicates)  # type: ignore[no-any-return]
     xp = namespace("max_unpool", values=values)
     plan = plan_max_unpool(values.shape, switches, duplicates=duplicates)
     return unpool_as_planned(xp, values, switches.taps, plan, duplicates, out)  # type: ignore[no-any-return]
@@ -272,8 +274,9 @@ def max_gather(x: ArrayT, switches: Switches, *, out: ArrayT | None = None) -> A
     >>> us.max_gather(np.array([10, 20, 30, 40]), switches)
     array([20, 40])
     """
-    if dispatch.is_tensor(x):
-        return dispatch.door("max_gather")(x, switches, out=out)  # type: ignore[no-any-return]
+    if (call := dispatch.door(x)) is not None:
+        check_kind("max_gather", switches)
+        return call("max_gather", (x, switches.taps), (), out, switches.windows)  # type: ignore[no-any-return]
     xp = namespace("max_gather", x=x)
     plan = plan_max_gather(x.shape, switches)
     return gather_as_planned(xp, x, switches.taps, plan, out)  # type: ignore[no-any-return]

@@ -13,11 +13,12 @@ except ModuleNotFoundError as missing:
     message = "unsample.torch: needs PyTorch: pip install 'unsample[torch]'"
     raise ModuleNotFoundError(message, name="torch") from None
 
-from unsample.arrays.dispatch import DOORS as _DOORS
 from unsample.errors import DtypeError as TorchTypeError
 from unsample.errors import ShapeError as TorchShapeError
 from unsample.errors import SwitchError
+from unsample.pairs import OPERATIONS as _OPERATIONS
 from unsample.switches import Switches
+from unsample.torch import functional as _functional
 from unsample.torch import init
 from unsample.torch.export import decompositions
 from unsample.torch.functional import (
@@ -153,6 +154,6 @@ if not _typing.TYPE_CHECKING:  # which would know no wrong name any more
 
     def __getattr__(name: str) -> _typing.Any:
         """An operation that has no line above."""
-        if name not in _DOORS:
+        if name not in _OPERATIONS:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return _DOORS[name]
+        return _functional.on_tensors(_OPERATIONS[name].function)

@@ -1,4 +1,4 @@
-"""What computes: an operator's plan, handed to a device or to the definition.
+"""What computes: the plan of an operator's arguments, handed to a device or to the definition.
 
 `COMPUTES` is the one table of devices. The CPU is its first entry: where compiled kernels exist, its tensors
 are handed over as NumPy views of their own memory, and results are written straight into fresh tensors.
@@ -7,23 +7,29 @@ Everything else runs the definition, in torch's own functions. Autograd does not
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 import torch
 
 from unsample.arrays.library import SUMS, check_memory, dtype_kind, memory_of
+from unsample.errors import ShapeError
+from unsample.geometry.arguments import has_symbols
+from unsample.geometry.given import check_given, check_near
 from unsample.geometry.plan import Plan
+from unsample.geometry.reach import settled
+from unsample.interop.switch_indices import check_pooled
 from unsample.operation import Operation
+from unsample.pairs import OPERATIONS
 from unsample.torch import direct
 from unsample.torch.direct import COMPILED, torchs_threads
-from unsample.torch.layout import laid_out
-from unsample.torch.plan_ints import plan_of
-from unsample.torch.shapes import empty, result_dtype
+from unsample.torch.layout import empty, laid_out, result_dtype
+from unsample.torch.windows import PER_AXIS, from_ints, pairs_from_ints
 
 Tensor = torch.Tensor
 Call = Callable[..., Any]
+Shapes = tuple[tuple[int, ...] | None, ...]
 
 
 def kernel_of(operation: Operation) -> Call:
@@ -45,6 +51,17 @@ def kernel_of(operation: Operation) -> Call:
         return compute(operation, arrays, plan, words)
 
     return kernel
+
+
+def fake_of(operation: Operation) -> Callable[..., Any]:
+    """What makes the result of an operator's arguments, real, fake or meta, and computes nothing."""
+    number = len(operation.arrays)
+
+    def fake(*arguments: Any) -> Any:
+        arrays, numbers, words = arguments[:number], arguments[number], arguments[number + 1 :]
+        return empty(operation, arrays, plan_of(operation, arrays, numbers, words), words)
+
+    return fake
 
 
 def compute(operation: Operation, arrays: Sequence[Tensor | None], plan: Plan, words: Sequence[Any]) -> Any:
@@ -89,6 +106,54 @@ def _promoted(operation: Operation, arrays: Sequence[Tensor | None]) -> list[Ten
 def device_of(x: Tensor) -> str:
     """The key of `COMPUTES`."""
     return x.device.type
+
+
+# -- from an operator's arguments to its plan ---------------------------------------------------------------
+
+
+def plan_of(
+    operation: Operation, arrays: Sequence[Any], numbers: Sequence[int], words: Sequence[Any]
+) -> Plan:
+    """The plan of an operator's arguments, kept; real, fake or meta."""
+    shapes = tuple([None if x is None else tuple(x.shape) for x in arrays])
+    try:
+        return _kept(operation.name, shapes, tuple(numbers), *words)
+    except TypeError:  # symbols cannot be looked up
+        return _made(operation, shapes, numbers, words)
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _kept(name: str, shapes: Shapes, numbers: tuple[int, ...], *words: Any) -> Plan:
+    return _made(OPERATIONS[name], shapes, numbers, words)
+
+
+def _made(operation: Operation, shapes: Shapes, numbers: Sequence[int], words: Sequence[Any]) -> Plan:
+    resampled = operation.lies == "resampled"
+    each = 2 if resampled else PER_AXIS
+    if not numbers or len(numbers) % each:
+        raise ShapeError(
+            f"{operation.name}: windows must be {each} integers per spatial axis, got {len(numbers)}"
+        )
+    windows = pairs_from_ints(numbers) if resampled else from_ints(numbers)
+    sizes = (size for shape in shapes if shape is not None for size in shape)
+    if not has_symbols(*sizes, *numbers):
+        _check(operation, shapes[0] or (), windows)
+    return operation.plan_over(*shapes, windows, *words)
+
+
+def _check(operation: Operation, shape: Sequence[int], windows: Any) -> None:
+    array = operation.arrays[0]
+    if operation.lies == "resampled":
+        near = [source if operation.up else target for source, target in windows]
+        far = [target if operation.up else source for source, target in windows]
+        if min(far) < 0:
+            raise ShapeError(f"{operation.name}: sizes must be at least 0, got {tuple(far)}")
+        check_near(operation.name, array, shape, near)
+    elif operation.lies == "pooled":
+        check_pooled(operation.name, settled(windows))
+        check_near(operation.name, array, shape, [window.fine for window in windows])
+    elif operation.lies != "switches":  # which are asked with their taps
+        check_given(operation.name, array, shape, windows, operation.lies, operation.up)
 
 
 # -- the CPU -----------------------------------------------------------------------------------------------

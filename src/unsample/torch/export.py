@@ -20,7 +20,7 @@ from unsample.errors import ShapeError
 from unsample.geometry.resample import Resample
 from unsample.geometry.window import AnyWindow, Window
 from unsample.switches import switch_dtype
-from unsample.torch import shapes
+from unsample.torch.layout import common_dtype
 from unsample.torch.windows import from_ints
 
 Tensor = torch.Tensor
@@ -232,7 +232,7 @@ def _convolution(
 
 
 def _common(*tensors: Tensor | None) -> Any:
-    dtype = shapes.common_dtype(*(each for each in tensors if each is not None))
+    dtype = common_dtype(*(each for each in tensors if each is not None))
     return [None if each is None else each.to(dtype) for each in tensors]
 
 

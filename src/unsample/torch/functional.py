@@ -1,58 +1,35 @@
 """The functions of `unsample` on torch tensors, as operators that compile, export, map and differentiate.
 
-Each is the door through which a function of `unsample` takes tensors, with its name, arguments and docstring.
-Where nothing records what is done (no gradient wanted, nothing traced), a call goes straight to the kernel.
+A function of `unsample` that is given a tensor calls `call`, or `pool`, with its arguments. Where nothing
+records what is done (no gradient wanted, nothing traced), this goes straight to the kernel. The functions of
+`unsample.torch` are those of `unsample`, and take tensors only.
 
 Beyond what the docstrings say: a result has the memory format of its first argument (a gradient of weights is
 contiguous), and the dtype of autocast where that is on; an empty `out` takes the shape of the result, and no
 gradient goes through it, as in torch.
 """
 
-import inspect
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, TypeVar, overload
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import torch
 
+import unsample
 from unsample.arrays.dispatch import DOORS
 from unsample.arrays.library import check_dense, namespace
 from unsample.arrays.out import check_out, check_pair
-from unsample.geometry.arguments import IntOrInts, Padding, PaddingMode, PoolPadding, describe
+from unsample.geometry.arguments import describe, symbolic
 from unsample.geometry.plan import Plan, cached_plan
-from unsample.geometry.resample import Convention, Method
 from unsample.interop.switch_indices import check_pooled
-from unsample.operation import Operation
-from unsample.ops import conv as convs
-from unsample.ops import nails as nail_ops
-from unsample.ops import nearest as nearest_ops
-from unsample.ops import pool as pool_ops
-from unsample.ops import resize as resize_ops
-from unsample.ops import shuffle as shuffle_ops
-from unsample.ops import unpool as unpool_ops
-from unsample.ops.nails import At
-from unsample.ops.shuffle import Order
-from unsample.ops.unpool import Duplicates
 from unsample.pairs import OPERATIONS
 from unsample.switches import Switches, check_kind
-from unsample.torch import compute, direct, operators, plan_ints
+from unsample.torch import compute, direct, operators
+from unsample.torch.autograd import operator
 from unsample.torch.export import RULES
 from unsample.torch.windows import Windows, from_ints, to_ints
 
 Tensor = torch.Tensor
-
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def door_of(function: Callable[..., Any]) -> Callable[[F], F]:
-    """Make what follows the door of `function` for tensors, with its docstring and no frame of its own."""
-
-    def register(door: F) -> F:
-        door.__doc__ = function.__doc__
-        DOORS[function.__name__] = door
-        return door
-
-    return register
 
 
 def call(
@@ -74,36 +51,52 @@ def call(
         if done is not None:
             return done
     inputs = dict(zip(operation.arrays, tensors, strict=True))
-    result = operator(name, tensors, carried(name, _shapes(name, inputs), *args, **options), words)
+    numbers = carried(name, _shapes(name, inputs), *args, **options)
+    result = way_of(name, tensors)(*tensors, numbers, *words)
     return result if out is None else _into(name, out, result, **inputs)
 
 
 def carried(name: str, shapes: tuple[Any, ...], *args: Any, **options: Any) -> list[int]:
     """The windows of a call as integers, kept from the last call like it where sizes are numbers."""
     if torch.compiler.is_compiling():
-        return plan_ints.carried(name, *shapes, *args, **options)
-    return cached_plan(plan_ints.carried, (name, *shapes), *args, **options)
+        return _carried(name, *shapes, *args, **options)
+    return cached_plan(_carried, (name, *shapes), *args, **options)
+
+
+def _carried(name: str, *args: Any, **options: Any) -> list[int]:
+    """They are what the user wrote: a plan leaves out steps that nobody takes, see `geometry.reach.settled`.
+
+    `args` are shapes of arrays, then what a plan is made of, which refuses what is to be refused. While torch
+    compiles or exports, sizes may be symbols, and a plan says no more than their shapes.
+    """
+    operation = OPERATIONS[name]
+    shapes = args[: len(operation.arrays)]
+    if not symbolic(*(size for shape in shapes if shape is not None for size in shape)):
+        operation.plan(*args, **options)
+    return to_ints(operation.windows(*args, **options))
 
 
 def _shapes(name: str, tensors: dict[str, Any]) -> tuple[Any, ...]:
     """Their shapes; what is no tensor that can be read is refused."""
     for each, x in tensors.items():
-        if not isinstance(x, Tensor) and not (x is None and each == "bias"):
+        if x is None and each == "bias":
+            continue
+        if not isinstance(x, Tensor):
             namespace(name, **tensors)  # refuses arrays of two libraries
             raise TypeError(f"{name}: {each} must be a torch.Tensor, got {describe(x)}")
-        if x is not None:
+        if x.layout is not torch.strided or x.is_nested:  # which has no shape
             check_dense(name, each, x)
     compiling = torch.compiler.is_compiling()
     return tuple([None if x is None else x.shape if compiling else tuple(x.shape) for x in tensors.values()])
 
 
-def operator(name: str, tensors: Sequence[Any], numbers: Sequence[int], words: Sequence[Any]) -> Any:
+def way_of(name: str, tensors: Sequence[Any]) -> Callable[..., Any]:
     """The operator of this name, its kernel where nothing looks on, or torch's own functions for ONNX."""
     if not torch.compiler.is_compiling() and straight(tensors):
-        return operators.KERNELS[name](*tensors, numbers, *words)
+        return operators.KERNELS[name]
     if torch.onnx.is_in_onnx_export() and name in RULES:
-        return RULES[name](*tensors, numbers, *words)
-    return getattr(torch.ops.unsample, name).default(*tensors, numbers, *words)
+        return RULES[name]
+    return operator(name)  # type: ignore[no-any-return]
 
 
 def straight(tensors: Sequence[Any]) -> bool:
@@ -141,102 +134,7 @@ def _into(operation: str, out: Any, result: Tensor, name: str = "out", **inputs:
     return fitting.copy_(result)
 
 
-@door_of(nearest_ops.nearest)
-def nearest(x: Tensor, factor: IntOrInts, *, out: Tensor | None = None) -> Tensor:
-    result: Tensor = call("nearest", (x,), (), out, factor)
-    return result
-
-
-@door_of(nearest_ops.window_sum)
-def window_sum(y: Tensor, factor: IntOrInts, *, out: Tensor | None = None) -> Tensor:
-    result: Tensor = call("window_sum", (y,), (), out, factor)
-    return result
-
-
-@door_of(nail_ops.bed_of_nails)
-def bed_of_nails(
-    x: Tensor,
-    factor: IntOrInts,
-    *,
-    at: At = 0,
-    output_size: Any = None,
-    like: Any = None,
-    out: Tensor | None = None,
-) -> Tensor:
-    words = {"at": at, "output_size": output_size, "like": like}
-    result: Tensor = call("bed_of_nails", (x,), (), out, factor, **words)
-    return result
-
-
-@door_of(nail_ops.decimate)
-def decimate(y: Tensor, factor: IntOrInts, *, at: At = 0, out: Tensor | None = None) -> Tensor:
-    result: Tensor = call("decimate", (y,), (), out, factor, at=at)
-    return result
-
-
-@overload
-def max_pool(
-    x: Tensor,
-    kernel_size: IntOrInts,
-    *,
-    stride: IntOrInts | None = None,
-    padding: PoolPadding = 0,
-    dilation: IntOrInts = 1,
-    ceil_mode: bool = False,
-    return_switches: Literal[True] = True,
-    out: Any = None,
-) -> tuple[Tensor, Switches]: ...
-@overload
-def max_pool(
-    x: Tensor,
-    kernel_size: IntOrInts,
-    *,
-    stride: IntOrInts | None = None,
-    padding: PoolPadding = 0,
-    dilation: IntOrInts = 1,
-    ceil_mode: bool = False,
-    return_switches: Literal[False],
-    out: Any = None,
-) -> Tensor: ...
-@overload
-def max_pool(
-    x: Tensor,
-    kernel_size: IntOrInts,
-    *,
-    stride: IntOrInts | None = None,
-    padding: PoolPadding = 0,
-    dilation: IntOrInts = 1,
-    ceil_mode: bool = False,
-    return_switches: bool,
-    out: Any = None,
-) -> tuple[Tensor, Switches] | Tensor: ...
-@door_of(pool_ops.max_pool)
-def max_pool(
-    x: Tensor,
-    kernel_size: IntOrInts,
-    *,
-    stride: IntOrInts | None = None,
-    padding: PoolPadding = 0,
-    dilation: IntOrInts = 1,
-    ceil_mode: bool = False,
-    return_switches: bool = True,
-    out: Any = None,
-) -> Any:
-    return _pool(
-        "max_pool",
-        x,
-        (ceil_mode,),
-        return_switches,
-        out,
-        kernel_size,
-        stride=stride,
-        padding=padding,
-        dilation=dilation,
-        ceil_mode=ceil_mode,
-    )
-
-
-def _pool(
+def pool(
     name: str, x: Any, words: tuple[Any, ...], remember: bool, out: Any, *args: Any, **options: Any
 ) -> Any:
     """Values and switches, or the values alone."""
@@ -245,7 +143,7 @@ def _pool(
         return _pooled(x, plan, remember, out)
     shapes = _shapes(name, {"x": x})
     numbers = carried(name, shapes, *args, **options)
-    values, taps = operator(name, (x,), numbers, words)
+    values, taps = way_of(name, (x,))(x, numbers, *words)
     if torch.compiler.is_compiling():
         windows = from_ints(numbers)
     else:
@@ -279,41 +177,6 @@ def _pair(operation: str, x: Tensor, values: Tensor, switches: Switches, remembe
     return values, Switches(_into(operation, taps, switches.taps, "out[1]", x=x), switches.windows)
 
 
-@overload
-def adaptive_max_pool(
-    x: Tensor, output_size: IntOrInts, *, return_switches: Literal[True] = True, out: Any = None
-) -> tuple[Tensor, Switches]: ...
-@overload
-def adaptive_max_pool(
-    x: Tensor, output_size: IntOrInts, *, return_switches: Literal[False], out: Any = None
-) -> Tensor: ...
-@overload
-def adaptive_max_pool(
-    x: Tensor, output_size: IntOrInts, *, return_switches: bool, out: Any = None
-) -> tuple[Tensor, Switches] | Tensor: ...
-@door_of(pool_ops.adaptive_max_pool)
-def adaptive_max_pool(
-    x: Tensor, output_size: IntOrInts, *, return_switches: bool = True, out: Any = None
-) -> Any:
-    return _pool("adaptive_max_pool", x, (), return_switches, out, output_size)
-
-
-@door_of(unpool_ops.max_unpool)
-def max_unpool(
-    values: Tensor, switches: Switches, *, duplicates: Duplicates = "last", out: Tensor | None = None
-) -> Tensor:
-    taps, windows = _parts("max_unpool", switches)
-    result: Tensor = call("max_unpool", (values, taps), (duplicates,), out, windows, duplicates)
-    return result
-
-
-@door_of(unpool_ops.max_gather)
-def max_gather(x: Tensor, switches: Switches, *, out: Tensor | None = None) -> Tensor:
-    taps, windows = _parts("max_gather", switches)
-    result: Tensor = call("max_gather", (x, taps), (), out, windows)
-    return result
-
-
 def switches_to_indices(switches: Switches) -> Tensor:
     """The int64 indices, flat in one plane, that torch's pooling gives: `Switches.to_torch` as an operator.
 
@@ -336,8 +199,9 @@ def switches_to_indices(switches: Switches) -> Tensor:
     >>> ut.switches_to_indices(ut.max_pool(torch.tensor([3.0, 9.0, 5.0, 7.0]), (2,))[1])
     tensor([1, 3])
     """
-    taps, windows = _parts("Switches.to_torch", switches)
-    result: Tensor = _indexed("switches_to_indices", "Switches.to_torch", {"switches": taps}, windows)
+    check_kind("Switches.to_torch", switches)
+    given = {"switches": switches.taps}
+    result: Tensor = _indexed("switches_to_indices", "Switches.to_torch", given, switches.windows)
     return result
 
 
@@ -374,163 +238,44 @@ def _indexed(name: str, operation: str, tensors: dict[str, Any], windows: Window
     _shapes(name, tensors)
     if not torch.compiler.is_compiling():
         check_pooled(operation, windows)
-    return operator(name, tuple(tensors.values()), to_ints(windows), ())
+    given = tuple(tensors.values())
+    return way_of(name, given)(*given, to_ints(windows))
 
 
-def _parts(operation: str, switches: Any) -> tuple[Any, Windows]:
-    check_kind(operation, switches)
-    return switches.taps, switches.windows
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
-@door_of(shuffle_ops.pixel_shuffle)
-def pixel_shuffle(x: Tensor, factor: IntOrInts, *, order: Order = "CRD", out: Tensor | None = None) -> Tensor:
-    result: Tensor = call("pixel_shuffle", (x,), (order,), out, factor, order=order)
-    return result
+def on_tensors(function: Callable[Concatenate[Tensor, P], R]) -> Callable[Concatenate[Tensor, P], R]:
+    """`function`, which takes any array, for tensors only."""
+    name = function.__name__
+    first = OPERATIONS[name].arrays[0]
+
+    @wraps(function)
+    def of_tensors(*args: Any, **options: Any) -> Any:
+        x = args[0] if args else options.get(first, _NOTHING)
+        if not isinstance(x, Tensor) and x is not _NOTHING:  # of which Python says that it is missing
+            raise TypeError(f"{name}: {first} must be a torch.Tensor, got {describe(x)}")
+        return function(*args, **options)
+
+    return of_tensors
 
 
-@door_of(shuffle_ops.pixel_unshuffle)
-def pixel_unshuffle(
-    y: Tensor, factor: IntOrInts, *, order: Order = "CRD", out: Tensor | None = None
-) -> Tensor:
-    result: Tensor = call("pixel_unshuffle", (y,), (order,), out, factor, order=order)
-    return result
+_NOTHING = object()
 
-
-@door_of(resize_ops.resize)
-def resize(
-    x: Tensor,
-    output_size: Any = None,
-    *,
-    factor: Any = None,
-    method: Method = "linear",
-    convention: Convention = "half_pixel",
-    antialias: bool = False,
-    out: Tensor | None = None,
-) -> Tensor:
-    words: dict[str, Any] = {"method": method, "convention": convention, "antialias": antialias}
-    told = method, convention, antialias
-    result: Tensor = call("resize", (x,), told, out, output_size, factor=factor, **words)
-    return result
-
-
-@door_of(resize_ops.resize_transpose)
-def resize_transpose(
-    y: Tensor,
-    input_size: Any,
-    *,
-    method: Method = "linear",
-    convention: Convention = "half_pixel",
-    antialias: bool = False,
-    out: Tensor | None = None,
-) -> Tensor:
-    words: dict[str, Any] = {"method": method, "convention": convention, "antialias": antialias}
-    told = method, convention, antialias
-    result: Tensor = call("resize_transpose", (y,), told, out, input_size, **words)
-    return result
-
-
-@door_of(convs.conv)
-def conv(
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
-    *,
-    stride: IntOrInts = 1,
-    padding: Padding = 0,
-    dilation: IntOrInts = 1,
-    groups: int = 1,
-    padding_mode: PaddingMode = "zeros",
-    out: Tensor | None = None,
-) -> Tensor:
-    result: Tensor = call(
-        "conv",
-        (x, weight, bias),
-        (groups, padding_mode),
-        out,
-        stride=stride,
-        padding=padding,
-        dilation=dilation,
-        groups=groups,
-        padding_mode=padding_mode,
-    )
-    return result
-
-
-@door_of(convs.conv_transpose)
-def conv_transpose(
-    y: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
-    *,
-    stride: IntOrInts = 1,
-    padding: Padding = 0,
-    output_padding: IntOrInts = 0,
-    output_size: Any = None,
-    like: Any = None,
-    dilation: IntOrInts = 1,
-    groups: int = 1,
-    padding_mode: PaddingMode = "zeros",
-    out: Tensor | None = None,
-) -> Tensor:
-    result: Tensor = call(
-        "conv_transpose",
-        (y, weight, bias),
-        (groups, padding_mode),
-        out,
-        stride=stride,
-        padding=padding,
-        output_padding=output_padding,
-        output_size=output_size,
-        like=like,
-        dilation=dilation,
-        groups=groups,
-        padding_mode=padding_mode,
-    )
-    return result
-
-
-@door_of(convs.conv_weight_grad)
-def conv_weight_grad(
-    x: Tensor,
-    y: Tensor,
-    kernel_size: IntOrInts,
-    *,
-    stride: IntOrInts = 1,
-    padding: Padding = 0,
-    dilation: IntOrInts = 1,
-    groups: int = 1,
-    padding_mode: PaddingMode = "zeros",
-    out: Tensor | None = None,
-) -> Tensor:
-    result: Tensor = call(
-        "conv_weight_grad",
-        (x, y),
-        (groups, padding_mode),
-        out,
-        kernel_size,
-        stride=stride,
-        padding=padding,
-        dilation=dilation,
-        groups=groups,
-        padding_mode=padding_mode,
-    )
-    return result
-
-
-def door_of_record(operation: Operation) -> Callable[..., Any]:
-    """The door of an operation that has none above: of what its record says, by the operator."""
-    number, names = len(operation.arrays), (*operation.words, *operation.plan_words)
-    signature = inspect.signature(operation.plan)
-
-    def door(*args: Any, out: Tensor | None = None, **options: Any) -> Any:
-        given = signature.bind(*args, **options)
-        given.apply_defaults()
-        words = tuple(given.arguments[name] for name in names)
-        return call(operation.name, args[:number], words, out, *args[number:], **options)
-
-    door.__doc__ = operation.function.__doc__
-    return door
-
-
-for _operation in OPERATIONS.values():
-    DOORS.setdefault(_operation.name, door_of_record(_operation))
+DOORS.update(call=call, pool=pool)
+adaptive_max_pool = on_tensors(unsample.adaptive_max_pool)
+bed_of_nails = on_tensors(unsample.bed_of_nails)
+conv = on_tensors(unsample.conv)
+conv_transpose = on_tensors(unsample.conv_transpose)
+conv_weight_grad = on_tensors(unsample.conv_weight_grad)
+decimate = on_tensors(unsample.decimate)
+max_gather = on_tensors(unsample.max_gather)
+max_pool = on_tensors(unsample.max_pool)
+max_unpool = on_tensors(unsample.max_unpool)
+nearest = on_tensors(unsample.nearest)
+pixel_shuffle = on_tensors(unsample.pixel_shuffle)
+pixel_unshuffle = on_tensors(unsample.pixel_unshuffle)
+resize = on_tensors(unsample.resize)
+resize_transpose = on_tensors(unsample.resize_transpose)
+window_sum = on_tensors(unsample.window_sum)

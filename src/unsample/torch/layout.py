@@ -1,4 +1,4 @@
-"""Where results lie in memory: in the format of their first argument, real or fake."""
+"""Results without their values, real or fake: their shape, their dtype and how they lie in memory."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,8 +6,14 @@ from typing import Any
 import torch
 from torch._prims_common import suggest_memory_format
 
+from unsample.arrays.library import dtype_kind, promoted
+from unsample.operation import Operation
+from unsample.switches import switch_dtype
 
-def allocated(x: torch.Tensor, shape: Sequence[int], dtype: torch.dtype | None = None) -> torch.Tensor:
+Tensor = torch.Tensor
+
+
+def allocated(x: Tensor, shape: Sequence[int], dtype: torch.dtype | None = None) -> Tensor:
     """An empty tensor of `shape` on the device of `x`, channels_last where `x` is.
 
     Examples
@@ -22,10 +28,39 @@ def allocated(x: torch.Tensor, shape: Sequence[int], dtype: torch.dtype | None =
     return torch.empty(shape, dtype=kind, device=x.device)
 
 
-def laid_out(result: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+def laid_out(result: Tensor, x: Tensor) -> Tensor:
     """`result` with the strides of `allocated(x, result.shape)`."""
     if x.ndim in (4, 5) and result.ndim == x.ndim:
         wanted: Any = suggest_memory_format(x)
         if wanted is not torch.contiguous_format:
             return allocated(x, result.shape, result.dtype).copy_(result)
     return result.contiguous()
+
+
+def empty(operation: Operation, arrays: Any, plan: Any, words: Any) -> Any:
+    """The tensors of a result: in the memory format of the first array, but a weight contiguous."""
+    operation.namespace(arrays, words[len(operation.words) :])
+    first, dtype = arrays[0], result_dtype(operation, arrays)
+    if operation.name == "conv_weight_grad":
+        return torch.empty(plan.output_shape, dtype=dtype, device=first.device)
+    values = allocated(first, plan.output_shape, dtype)
+    if operation.lies == "pooled":
+        return values, allocated(first, plan.output_shape, getattr(torch, switch_dtype(plan.windows)))
+    return values
+
+
+def result_dtype(operation: Operation, arrays: Any) -> torch.dtype:
+    """The dtype of a result: that of the first array, or what the sum of all has in torch."""
+    if not operation.sums:
+        return arrays[0].dtype  # type: ignore[no-any-return]
+    given = [x for x in arrays if x is not None]
+    dtype: torch.dtype = promoted(operation.name, common_dtype, *given)
+    return dtype
+
+
+def common_dtype(*tensors: Tensor) -> torch.dtype:
+    """The dtype of a sum of products of these: int64 with float32 is float32, integers give int64."""
+    first, *others = [each.dtype for each in tensors]
+    for dtype in others:
+        first = torch.promote_types(first, dtype)
+    return torch.int64 if dtype_kind(first) in ("bool", "integer") else first

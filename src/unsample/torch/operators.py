@@ -12,7 +12,7 @@ import torch
 
 from unsample.operation import Operation
 from unsample.pairs import OPERATIONS
-from unsample.torch import autograd, compute, indices, shapes, vmap
+from unsample.torch import autograd, compute, indices, vmap
 
 # Sums of products, which autocast takes in the smaller dtype as it does torch's convolutions.
 AUTOCAST = ("conv", "conv_transpose", "conv_weight_grad")
@@ -67,7 +67,7 @@ def _register(name: str, fake: Callable[..., Any], mapped: vmap.Rule) -> None:
 
 
 for _name, _operation in OPERATIONS.items():
-    _register(_name, shapes.fake_of(_operation), vmap.rule_of(_operation))
+    _register(_name, compute.fake_of(_operation), vmap.rule_of(_operation))
     _library.impl(_name, autograd.kernel_of(_operation), "Autograd")
 for _name in indices.SCHEMAS:
     _register(_name, indices.FAKES[_name], vmap.leading(_name))

@@ -9,15 +9,11 @@ from typing import Any
 import torch
 
 from unsample.operation import Operation
+from unsample.torch.autograd import operator
 from unsample.torch.windows import PER_AXIS
 
 Tensor = torch.Tensor
 Rule = Callable[..., tuple[Any, Any]]
-
-
-def operator(name: str) -> Any:
-    """The registered operator of this name."""
-    return getattr(torch.ops.unsample, name).default
 
 
 def leading(name: str, tensors: int = 1, results: int = 1) -> Rule:

@@ -68,16 +68,18 @@ class _Conv(nn.modules.conv._ConvNd):
 
     def forward(self, input: Tensor) -> Tensor:
         """`unsample.torch.conv` of the input, (N, C, *spatial) or (C, *spatial)."""
-        return functional.conv(
-            input,
-            self.weight,
-            self.bias,
+        result: Tensor = functional.call(
+            "conv",
+            (input, self.weight, self.bias),
+            (self.groups, self.padding_mode),
+            None,
             stride=self.stride,
             padding=self.padding,
             dilation=self.dilation,
             groups=self.groups,
             padding_mode=self.padding_mode,
         )
+        return result
 
     if TYPE_CHECKING:  # torch.nn says Any
         __call__ = forward
@@ -114,19 +116,21 @@ class _ConvTranspose(nn.modules.conv._ConvTransposeNd):
     def forward(self, input: Tensor, output_size: Any = None, like: Tensor | None = None) -> Tensor:
         """`unsample.torch.conv_transpose` of the input, to `output_size` or the size of `like`."""
         sized = output_size is not None or like is not None
-        return functional.conv_transpose(
-            input,
-            self.weight,
-            self.bias,
+        result: Tensor = functional.call(
+            "conv_transpose",
+            (input, self.weight, self.bias),
+            (self.groups, self.padding_mode),
+            None,
             stride=self.stride,
             padding=self.padding,
             output_padding=0 if sized else self.output_padding,
-            output_size=spatial(output_size, len(self.kernel_size)),
+            output_size=None if output_size is None else spatial(output_size, len(self.kernel_size)),
             like=like,
             dilation=self.dilation,
             groups=self.groups,
             padding_mode=self.padding_mode,
         )
+        return result
 
     if TYPE_CHECKING:  # torch.nn says Any
         __call__ = forward

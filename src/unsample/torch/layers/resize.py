@@ -84,10 +84,12 @@ class Upsample(nn.Upsample):
         size = self.size if output_size is None else output_size
         if like is not None:
             size = size_of(type(self).__name__, like, rank)
-        if size is not None:
+        if size is None:
+            result: Tensor = self._by_factor(input, rank, words)
+        else:
             sizes = tuple(size)[-rank:] if is_sequence(size) else (size,) * rank
-            return functional.resize(input, sizes, **words)
-        return self._by_factor(input, rank, words)
+            result = functional.resize(input, sizes, **words)
+        return result
 
     if TYPE_CHECKING:  # torch.nn says Any
         __call__ = forward
@@ -101,7 +103,7 @@ class Upsample(nn.Upsample):
             return True
         return is_sequence(given[0]) and len(given[0]) != rank
 
-    def _by_factor(self, input: Tensor, rank: int, words: dict[str, Any]) -> Tensor:
+    def _by_factor(self, input: Tensor, rank: int, words: dict[str, Any]) -> Any:
         given: Any = self.scale_factor
         factors = tuple(given) if is_sequence(given) else (given,) * rank
         own = input.shape[input.ndim - rank :]
