@@ -14,6 +14,7 @@ from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import torch
+from torch.overrides import handle_torch_function, has_torch_function
 
 import unsample
 from unsample.arrays.dispatch import DOORS
@@ -30,6 +31,8 @@ from unsample.torch.export import RULES
 from unsample.torch.windows import Windows, from_ints, to_ints
 
 Tensor = torch.Tensor
+# A profiler sees what the dispatcher sees, so that a profiled call takes the operator, which has a name.
+_profiled = torch._C._autograd._profiler_enabled
 
 
 def call(
@@ -40,7 +43,7 @@ def call(
     `args` and `options` are those of its plan, `words` what the operator is told beside its windows.
     """
     operation, short = OPERATIONS[name], direct.SHORT.get(name)
-    if short is not None and short.takes(*tensors):
+    if short is not None and not _profiled() and short.takes(*tensors):
         shapes = tuple([None if x is None else tuple(x.shape) for x in tensors])
         plan = cached_plan(operation.plan, shapes, *args, **options)
         if out is not None:
@@ -82,12 +85,16 @@ def _shapes(name: str, tensors: dict[str, Any]) -> tuple[Any, ...]:
         if x is None and each == "bias":
             continue
         if not isinstance(x, Tensor):
-            namespace(name, **tensors)  # refuses arrays of two libraries
+            if not has_torch_function((x,)):
+                namespace(name, **tensors)  # refuses arrays of two libraries
             raise TypeError(f"{name}: {each} must be a torch.Tensor, got {describe(x)}")
         if x.layout is not torch.strided or x.is_nested:  # which has no shape
             check_dense(name, each, x)
-    compiling = torch.compiler.is_compiling()
-    return tuple([None if x is None else x.shape if compiling else tuple(x.shape) for x in tensors.values()])
+    compiling, tracing = torch.compiler.is_compiling(), torch._C._get_tracing_state() is not None
+    shapes = [None if x is None else x.shape if compiling else tuple(x.shape) for x in tensors.values()]
+    if tracing:  # torch.jit has tensors for sizes, which no operator takes: its windows are of this size
+        shapes = [None if shape is None else tuple(map(int, shape)) for shape in shapes]
+    return tuple(shapes)
 
 
 def way_of(name: str, tensors: Sequence[Any]) -> Callable[..., Any]:
@@ -100,8 +107,8 @@ def way_of(name: str, tensors: Sequence[Any]) -> Callable[..., Any]:
 
 
 def straight(tensors: Sequence[Any]) -> bool:
-    """Whether nothing looks on: no gradient, transform, trace, mode, autocast or subclass."""
-    if direct.observed():
+    """Whether nothing looks on: no gradient, transform, trace, mode, autocast, profiler or subclass."""
+    if direct.observed() or _profiled():
         return False
     recorded = torch.is_grad_enabled()
     for x in tensors:
@@ -138,7 +145,7 @@ def pool(
     name: str, x: Any, words: tuple[Any, ...], remember: bool, out: Any, *args: Any, **options: Any
 ) -> Any:
     """Values and switches, or the values alone."""
-    if direct.SHORT[name].takes(x):
+    if not _profiled() and direct.SHORT[name].takes(x):
         plan = cached_plan(OPERATIONS[name].plan, (tuple(x.shape),), *args, **options)
         return _pooled(x, plan, remember, out)
     shapes = _shapes(name, {"x": x})
@@ -255,9 +262,12 @@ def on_tensors(function: Callable[Concatenate[Tensor, P], R]) -> Callable[Concat
     def of_tensors(*args: Any, **options: Any) -> Any:
         x = args[0] if args else options.get(first, _NOTHING)
         if not isinstance(x, Tensor) and x is not _NOTHING:  # of which Python says that it is missing
+            if has_torch_function((x,)):  # such as what torch.fx traces with
+                return handle_torch_function(of_tensors, (x,), *args, **options)
             raise TypeError(f"{name}: {first} must be a torch.Tensor, got {describe(x)}")
         return function(*args, **options)
 
+    of_tensors.__module__ = __name__  # by which torch.fx finds it again
     return of_tensors
 
 

@@ -5,17 +5,19 @@ what users write. Windows are SymInt[], so that compiled and exported graphs kee
 computes, fakes, derives and maps an operator is made of the operation's record.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch.utils.flop_counter import register_flop_formula
 
 from unsample.operation import Operation
 from unsample.pairs import OPERATIONS
 from unsample.torch import autograd, compute, indices, vmap
 
 # Sums of products, which autocast takes in the smaller dtype as it does torch's convolutions.
-AUTOCAST = ("conv", "conv_transpose", "conv_weight_grad")
+PRODUCTS = ("conv", "conv_transpose", "conv_weight_grad")
 DEVICES = {"AutocastCPU": "cpu", "AutocastCUDA": "cuda", "AutocastXPU": "xpu", "AutocastMPS": "mps"}
 
 _library = torch.library.Library("unsample", "DEF")
@@ -66,11 +68,28 @@ def _register(name: str, fake: Callable[..., Any], mapped: vmap.Rule) -> None:
     torch.library.register_vmap(f"unsample::{name}", mapped, lib=_library)
 
 
+def _multiply_adds(operation: Operation) -> Callable[..., Any]:
+    """Two times the multiply-adds, as torch counts its own convolutions, padding included."""
+
+    def count(*shapes: Any, out_shape: Any, **_: Any) -> int:
+        given = dict(zip(operation.arrays, shapes, strict=False))
+        if operation.name == "conv_weight_grad":
+            weight, many = out_shape, given["y"]
+        else:
+            weight, many = given["weight"], given["y"] if operation.up else out_shape
+        rank = len(weight) - 2
+        batch = many[0] if len(many) == rank + 2 else 1
+        return 2 * int(batch * math.prod(many[len(many) - rank :]) * math.prod(weight))
+
+    return count
+
+
 for _name, _operation in OPERATIONS.items():
     _register(_name, compute.fake_of(_operation), vmap.rule_of(_operation))
     _library.impl(_name, autograd.kernel_of(_operation), "Autograd")
 for _name in indices.SCHEMAS:
     _register(_name, indices.FAKES[_name], vmap.leading(_name))
-for _name in AUTOCAST:
+for _name in PRODUCTS:
     for _key, _device in DEVICES.items():
         _library.impl(_name, _autocast(_name, _key, _device), _key)
+    register_flop_formula(getattr(torch.ops.unsample, _name))(_multiply_adds(OPERATIONS[_name]))

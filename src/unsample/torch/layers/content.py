@@ -12,6 +12,7 @@ from torch import nn
 
 from unsample.errors import ShapeError
 from unsample.geometry.arguments import per_axis
+from unsample.torch.layers.layer import Layer
 from unsample.torch.layers.resize import asked_size, cropped
 
 Tensor = torch.Tensor
@@ -19,7 +20,7 @@ Style = Literal["lp", "pl"]
 STYLES: tuple[Style, ...] = get_args(Style)
 
 
-class Reassemble(nn.Module):
+class Reassemble(Layer):
     """Weigh the neighbourhood of every source element anew for every output element.
 
         out[n, c, o] = sum over taps t of weights[n, t, o] * x[n, c, o // factor + t - kernel_size // 2]
@@ -111,7 +112,7 @@ def _shuffled(x: Tensor, factor: tuple[int, ...]) -> Tensor:
     return x
 
 
-class CARAFE(nn.Module):
+class CARAFE(Layer):
     """Content-aware reassembly: a small network predicts the weights of every output's neighbourhood.
 
         W = softmax(pixel_shuffle(encode(compress(x)), factor))        out = reassemble(x, W)
@@ -185,7 +186,7 @@ class CARAFE(nn.Module):
         __call__ = forward
 
 
-class DySample(nn.Module):
+class DySample(Layer):
     """Learn where to read: every output element samples the input bilinearly at a predicted place.
 
         out = grid_sample(x, G + O)        O = 0.25 * linear(x), or 0.5 * sigmoid(linear'(x)) * linear(x)

@@ -16,6 +16,7 @@ from unsample.geometry.arguments import (
     size_of_like,
 )
 from unsample.torch import functional
+from unsample.torch.layers.layer import Layer
 
 Tensor = torch.Tensor
 
@@ -41,7 +42,7 @@ def size_of(name: str, like: Tensor, rank: int) -> tuple[int, ...]:
     return tuple(like.shape[like.ndim - rank :])
 
 
-class _Conv(nn.modules.conv._ConvNd):
+class _Conv(Layer, nn.modules.conv._ConvNd):
     padding: Any
     padding_mode: Any
 
@@ -66,6 +67,10 @@ class _Conv(nn.modules.conv._ConvNd):
         if not known:
             self.padding = paddings(type(self).__name__, padding, len(self.kernel_size))
 
+    def as_in_torch(self) -> bool:
+        """Unless padding differs from side to side."""
+        return is_torch_padding(self.padding)
+
     def forward(self, input: Tensor) -> Tensor:
         """`unsample.torch.conv` of the input, (N, C, *spatial) or (C, *spatial)."""
         result: Tensor = functional.call(
@@ -85,7 +90,7 @@ class _Conv(nn.modules.conv._ConvNd):
         __call__ = forward
 
 
-class _ConvTranspose(nn.modules.conv._ConvTransposeNd):
+class _ConvTranspose(Layer, nn.modules.conv._ConvTransposeNd):
     padding: Any
     padding_mode: Any
 
@@ -112,6 +117,10 @@ class _ConvTranspose(nn.modules.conv._ConvTransposeNd):
         if not known:
             self.padding = paddings(name, padding, len(self.kernel_size))
         self.padding_mode = choice(name, "padding_mode", padding_mode, PADDING_MODES)
+
+    def as_in_torch(self) -> bool:
+        """With zero padding, the same on both sides."""
+        return is_torch_padding(self.padding) and self.padding_mode == "zeros"
 
     def forward(self, input: Tensor, output_size: Any = None, like: Tensor | None = None) -> Tensor:
         """`unsample.torch.conv_transpose` of the input, to `output_size` or the size of `like`."""

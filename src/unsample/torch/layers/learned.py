@@ -12,6 +12,7 @@ from unsample.geometry.resample import Method
 from unsample.ops.shuffle import Order
 from unsample.torch import functional, init
 from unsample.torch.layers.conv import Conv1d, Conv2d, Conv3d
+from unsample.torch.layers.layer import Layer
 from unsample.torch.layers.resize import asked_size, cropped, rank_of_factor
 
 Tensor = torch.Tensor
@@ -32,7 +33,7 @@ def _axes(name: str, dims: int, kernel_size: IntOrInts, factor: IntOrInts) -> tu
     )
 
 
-class ResizeConv(nn.Module):
+class ResizeConv(Layer):
     """Enlarge by interpolation, then convolve: no two outputs meet a different number of taps.
 
         out = conv(resize(x, factor * size), weight) + bias
@@ -111,7 +112,7 @@ class ResizeConv(nn.Module):
         __call__ = forward
 
 
-class SubPixelConv(nn.Module):
+class SubPixelConv(Layer):
     """Convolve to factor times the channels per axis, then lay them out as pixels.
 
         out = pixel_shuffle(conv(x, weight) + bias, factor)
@@ -201,7 +202,7 @@ def spline(factor: int, order: int) -> Tensor:
     return kernel[0, 0]
 
 
-class BlurUp(nn.Module):
+class BlurUp(Layer):
     """Bed of nails, then a low-pass filter: enlarges without aliasing, and learns nothing.
 
         out = conv(bed_of_nails(pad(x), factor), k)        k = box * box * ... * box / factor^(order - 1)

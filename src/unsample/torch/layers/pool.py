@@ -13,7 +13,8 @@ from unsample.geometry.sizes import windows_over
 from unsample.ops.unpool import Duplicates
 from unsample.switches import Switches
 from unsample.torch import functional
-from unsample.torch.layers.conv import size_of, spatial
+from unsample.torch.layers.conv import is_torch_padding, size_of, spatial
+from unsample.torch.layers.layer import Layer
 from unsample.torch.windows import Windows
 
 Tensor = torch.Tensor
@@ -25,7 +26,7 @@ IndicesT = TypeVar("IndicesT", Yes, No, bool, default=No)
 SwitchesT = TypeVar("SwitchesT", Yes, No, bool, default=No)
 
 
-class _Returns(Generic[IndicesT, SwitchesT]):
+class _Returns(Layer, Generic[IndicesT, SwitchesT]):
     """What a call of a max pooling returns, for type checkers."""
 
     if TYPE_CHECKING:
@@ -79,6 +80,10 @@ class _MaxPool(_Returns[IndicesT, SwitchesT], nn.modules.pooling._MaxPoolNd):
         super().__init__(*arguments)
         _one_kind(type(self).__name__, return_indices, return_switches)
         self.return_switches: bool = return_switches
+
+    def as_in_torch(self) -> bool:
+        """Unless it returns Switches, or padding differs from side to side."""
+        return not self.return_switches and is_torch_padding(self.padding)
 
     def forward(self, input: Tensor) -> Any:
         """Values, or values and torch's indices, or values and Switches."""
@@ -147,6 +152,10 @@ class _AdaptiveMaxPool(_Returns[IndicesT, SwitchesT], nn.modules.pooling._Adapti
         _one_kind(type(self).__name__, return_indices, return_switches)
         self.return_switches: bool = return_switches
 
+    def as_in_torch(self) -> bool:
+        """Unless it returns Switches."""
+        return not self.return_switches
+
     def forward(self, input: Tensor) -> Any:
         """Values, or values and torch's indices, or values and Switches."""
         wanted: Any = self.output_size
@@ -197,7 +206,7 @@ class AdaptiveMaxPool3d(_AdaptiveMaxPool[IndicesT, SwitchesT], nn.AdaptiveMaxPoo
     rank = 3
 
 
-class _MaxUnpool(nn.modules.pooling._MaxUnpoolNd):
+class _MaxUnpool(Layer, nn.modules.pooling._MaxUnpoolNd):
     kernel_size: Any
     stride: Any
     padding: Any

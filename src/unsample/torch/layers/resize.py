@@ -14,6 +14,7 @@ from unsample.ops.nails import At
 from unsample.ops.shuffle import Order
 from unsample.torch import functional
 from unsample.torch.layers.conv import size_of
+from unsample.torch.layers.layer import Layer
 
 Tensor = torch.Tensor
 
@@ -31,7 +32,7 @@ MODES: dict[str, tuple[Method, Convention, int | None]] = {
 }
 
 
-class Upsample(nn.Upsample):
+class Upsample(Layer, nn.Upsample):
     """torch.nn.Upsample by `unsample.torch.resize`; `like=` and `antialias` besides.
 
     Parameters
@@ -69,6 +70,10 @@ class Upsample(nn.Upsample):
         if mode not in MODES:
             raise ShapeError(f"{type(self).__name__}: mode must be one of {list(MODES)}, got {mode!r}")
         self.antialias = antialias
+
+    def as_in_torch(self) -> bool:
+        """Without antialias."""
+        return not self.antialias
 
     def forward(self, input: Tensor, output_size: Any = None, like: Tensor | None = None) -> Tensor:
         """Interpolate to the size that was set, or to `output_size`, or to that of `like`."""
@@ -155,7 +160,7 @@ def factors_of(factor: Any) -> tuple[int, ...]:
     return tuple(factor) if is_sequence(factor) else (factor, factor)
 
 
-class PixelShuffle(nn.PixelShuffle):
+class PixelShuffle(Layer, nn.PixelShuffle):
     """torch.nn.PixelShuffle; a tuple shuffles as many axes, each by its own factor.
 
     Parameters
@@ -176,6 +181,10 @@ class PixelShuffle(nn.PixelShuffle):
         super().__init__(upscale_factor)
         self.order = order
 
+    def as_in_torch(self) -> bool:
+        """Of the last two axes, in torch's order."""
+        return self.order == "CRD" and isinstance(self.upscale_factor, int)
+
     def forward(self, input: Tensor) -> Tensor:
         """`unsample.torch.pixel_shuffle` of the input."""
         return functional.pixel_shuffle(input, factors_of(self.upscale_factor), order=self.order)
@@ -184,7 +193,7 @@ class PixelShuffle(nn.PixelShuffle):
         __call__ = forward
 
 
-class PixelUnshuffle(nn.PixelUnshuffle):
+class PixelUnshuffle(Layer, nn.PixelUnshuffle):
     """torch.nn.PixelUnshuffle; a tuple unshuffles as many axes, each by its own factor.
 
     Parameters
@@ -202,6 +211,10 @@ class PixelUnshuffle(nn.PixelUnshuffle):
     def __init__(self, downscale_factor: Any, *, order: Order = "CRD") -> None:
         super().__init__(downscale_factor)
         self.order = order
+
+    def as_in_torch(self) -> bool:
+        """Of the last two axes, in torch's order."""
+        return self.order == "CRD" and isinstance(self.downscale_factor, int)
 
     def forward(self, input: Tensor) -> Tensor:
         """`unsample.torch.pixel_unshuffle` of the input."""
@@ -240,7 +253,7 @@ def rank_of_factor(factor: Any, x: Tensor) -> int:
     return len(factor) if is_sequence(factor) else x.ndim - 2
 
 
-class Nearest(nn.Module):
+class Nearest(Layer):
     """Repeat every element over a block: `unsample.torch.nearest` as a layer.
 
         out[..., i] = x[..., i // factor]
@@ -276,7 +289,7 @@ class Nearest(nn.Module):
         __call__ = forward
 
 
-class BedOfNails(nn.Module):
+class BedOfNails(Layer):
     """Put every element at one place of its block: `unsample.torch.bed_of_nails` as a layer.
 
         out[..., i * factor + at] = x[..., i]        all other elements 0
