@@ -1,4 +1,4 @@
-"""unsample.jax itself, its Equinox and Flax modules, and what is said where a library is missing."""
+"""unsample.jax itself, its Equinox and Flax modules."""
 
 import importlib
 import inspect
@@ -157,38 +157,6 @@ def test_modules_train() -> None:
         last, gradient = step(module)
         module = eqx.apply_updates(module, jax.tree.map(lambda g: -0.1 * g, gradient))
     assert last < 0.5 * first
-
-
-BLOCKED = """
-import sys
-class Block:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {blocked}:
-            raise ImportError(name)
-sys.meta_path.insert(0, Block())
-import unsample
-print(unsample.nearest(__import__("numpy").ones(1), (2,)))
-import {module}
-"""
-
-
-@pytest.mark.parametrize(
-    ("module", "blocked", "message"),
-    [
-        ("unsample.jax", "jax", "unsample.jax: JAX is not installed: pip install 'unsample[jax]'"),
-        (
-            "unsample.jax.equinox",
-            "equinox",
-            "unsample.jax.equinox: Equinox is not installed: pip install equinox",
-        ),
-        ("unsample.jax.flax", "flax", "unsample.jax.flax: Flax is not installed: pip install flax"),
-    ],
-)
-def test_what_is_missing_is_named(module: str, blocked: str, message: str) -> None:
-    code = BLOCKED.format(blocked={blocked}, module=module)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.stdout.strip() == "[1. 1.]"
-    assert done.stderr.strip().splitlines()[-1] == f"ImportError: {message}"
 
 
 def test_switches_are_a_pytree_once_jax_is_there_and_not_before() -> None:
