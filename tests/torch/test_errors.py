@@ -150,6 +150,18 @@ def _layers() -> Iterator[Layer]:
 LAYERS = list(_layers())
 
 
+# Numbers for one axis more than a layer has, which the function under it would take.
+REACHING: list[Case] = [
+    ("Upsample", ((9, 9),), {"mode": "linear"}, [zeros(1, 4, 4)]),
+    ("Upsample", ((9, 9, 9),), {"mode": "bilinear", "align_corners": True}, [zeros(1, 4, 4, 4)]),
+    ("Upsample", ((8, 8, 8),), {"mode": "nearest"}, [zeros(1, 4, 4, 4)]),
+    ("Upsample", (), {"scale_factor": (2, 2, 2)}, [zeros(1, 4, 4, 4)]),
+    ("MaxPool2d", ((2, 2, 2), (2, 2, 2), (0, 0, 0), (1, 1, 1)), {}, [zeros(1, 4, 4, 4)]),
+    ("MaxPool1d", ((2, 2), (2, 2), (0, 0), (1, 1)), {"return_indices": True}, [zeros(1, 4, 4)]),
+    ("AdaptiveMaxPool2d", ((2, 2, 2),), {}, [zeros(1, 4, 4, 4)]),
+]
+
+
 def inputs(name: str, shape: tuple[int, ...]) -> list[Any]:
     """What a layer is called with; indices are those of windows of one element, which every shape has."""
     if not name.startswith("MaxUnpool"):
@@ -202,6 +214,17 @@ def test_what_stands_in_for_torchs_layers_leaves_refusals_to_them(layer: Layer) 
                 assert (type(ours), str(ours)) == (type(theirs), str(theirs))
             else:
                 assert shape_of(ours) == shape_of(theirs)
+
+
+@pytest.mark.parametrize("case", REACHING, ids=identity)
+def test_numbers_for_more_axes_than_there_are_never_reach_the_channels(case: Case) -> None:
+    theirs = outcome(nn, *case)
+    assert isinstance(theirs, Exception)
+    assert isinstance(outcome(ut, *case), ValueError if isinstance(theirs, ValueError) else RuntimeError)
+    with ut.patched():
+        answers = [outcome(accelerated, *case), outcome(nn, *case)]
+    for ours in answers:
+        assert (type(ours), str(ours)) == (type(theirs), str(theirs))
 
 
 @pytest.mark.parametrize("size", [(9,), (9,) * 5])
