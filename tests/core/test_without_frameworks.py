@@ -70,6 +70,17 @@ def test_pairs_and_converters_need_numpy_alone() -> None:
     ("missing", "statement", "message"),
     [
         ("torch", "import unsample.torch", "unsample.torch: needs PyTorch: pip install 'unsample[torch]'"),
+        ("jax", "import unsample.jax", "unsample.jax: JAX is not installed: pip install 'unsample[jax]'"),
+        (
+            "equinox",
+            "import unsample.jax.equinox",
+            "unsample.jax.equinox: Equinox is not installed: pip install equinox",
+        ),
+        (
+            "flax",
+            "import unsample.jax.flax",
+            "unsample.jax.flax: Flax is not installed: pip install flax",
+        ),
         (
             "array_api_compat",
             # The kernels need nothing beside torch, the definition does.
@@ -84,8 +95,10 @@ def test_pairs_and_converters_need_numpy_alone() -> None:
     ],
 )
 def test_what_is_missing_is_named(missing: str, statement: str, message: str) -> None:
-    done = python(statement, (missing,))
+    works = "import numpy, unsample\nprint(unsample.nearest(numpy.ones(1), (2,)))\n"
+    done = python(works + statement, (missing,))
     assert done.returncode == 1
+    assert done.stdout == "[1. 1.]\n"
     assert done.stderr.splitlines()[-1] in (f"ImportError: {message}", f"ModuleNotFoundError: {message}")
 
 

@@ -26,15 +26,6 @@ EPS = {"float32": 2.0**-24, "float64": 2.0**-53, "float16": 2.0**-24}
 LAYOUTS = ("first", "last", "backwards")
 
 
-@pytest.fixture(params=kernels.tiers())
-def tier(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Every tier in turn."""
-    before = kernels.tier()
-    assert kernels.use_tier(request.param)
-    yield request.param
-    kernels.use_tier(before)
-
-
 def by_definition(call: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> Any:
     with monkeypatch.context() as patch:
         patch.setattr(module, "kernels", None)

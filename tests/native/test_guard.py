@@ -14,7 +14,6 @@ import pytest
 import program
 import unsample as us
 from samples import SAMPLES, Sample
-from unsample.native.module import kernels
 
 if not sys.platform.startswith("linux"):
     pytest.skip("mprotect by way of ctypes is written for Linux", allow_module_level=True)
@@ -42,18 +41,6 @@ def guarded(values: np.ndarray, *, before: bool) -> Iterator[np.ndarray]:
     finally:
         assert protect(guard, PAGE, mmap.PROT_READ | mmap.PROT_WRITE) == 0
         del array, handle
-
-
-def tiers() -> list[str]:
-    return [] if kernels is None else kernels.tiers()
-
-
-@pytest.fixture(params=tiers())
-def tier(request: pytest.FixtureRequest) -> Iterator[str]:
-    before = kernels.tier()
-    kernels.use_tier(request.param)
-    yield request.param
-    kernels.use_tier(before)
 
 
 @pytest.mark.promise("86")

@@ -33,16 +33,6 @@ def test_kernels_are_compiled() -> None:
     assert us.show_config().tier in TIERS
 
 
-@pytest.fixture(params=TIERS)
-def tier(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Every tier in turn; a test that uses it must have run it."""
-    before = kernels.tier()
-    assert kernels.use_tier(request.param)
-    kernels.last_tier()
-    yield request.param
-    kernels.use_tier(before)
-
-
 def by_definition(call: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> Any:
     with monkeypatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # NumPy says where a NaN is met

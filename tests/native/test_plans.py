@@ -5,7 +5,7 @@ python tests/native/test_plans.py 20000        as many calls of the compiled mod
 
 import random
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -197,14 +197,6 @@ def test_a_convolution_reads_memory_of_its_own_strides_alone() -> None:
 
 
 # -- through the functions of the library --------------------------------------------------------------------
-
-
-@pytest.fixture(params=kernels.tiers())
-def tier(request: pytest.FixtureRequest) -> Iterator[str]:
-    before = kernels.tier()
-    assert kernels.use_tier(request.param)
-    yield request.param
-    kernels.use_tier(before)
 
 
 ROW = np.arange(5.0)[None]

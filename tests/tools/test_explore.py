@@ -12,8 +12,7 @@ import pytest
 import torch
 
 import unsample as us
-from browser import Watched, chromium
-from unsample.explore.page import write
+from browser import Watched
 from unsample.explore.state import make_state, plan, run, table
 from unsample.ops.conv import plan_conv_transpose
 from unsample.ops.nails import plan_bed_of_nails
@@ -208,17 +207,6 @@ async (states) => {
   return all;
 }
 """
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write(tmp_path_factory.mktemp("page") / "page.html", make_state())
 
 
 @pytest.fixture

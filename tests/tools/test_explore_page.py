@@ -10,27 +10,15 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from browser import Watched, chromium, executable
-from unsample.explore.page import SCRIPTS, page, script, write
+from browser import Watched, executable
+from unsample.explore.page import SCRIPTS, page, script
 from unsample.explore.state import make_state, table
 
 WAYS = tuple(table()["ways"])
-FIG7 = make_state("conv_transpose", y=[1, 10], weight=[2, 3, 4], stride=2)
 FIG7_LINK = (
     "way=conv_transpose&direction=up&size=2&kernel_size=3&stride=2&padding=0,0&dilation=1"
     "&output_padding=0&padding_mode=zeros&y=1,10&weight=2,3,4"
 )
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write(tmp_path_factory.mktemp("page") / "page.html", FIG7)
 
 
 @pytest.fixture
@@ -74,8 +62,8 @@ def follow(page: Any, address: str) -> None:
 
 
 @pytest.mark.promise("F34")
-def test_the_file_holds_everything_and_asks_for_nothing() -> None:
-    text = page(FIG7)
+def test_the_file_holds_everything_and_asks_for_nothing(fig7: dict[str, Any]) -> None:
+    text = page(fig7)
     assert re.findall(r"\b(?:src|href|action)\s*=\s*[\"']|url\(|@import|\bimport\s*[({\"']", text) == []
     (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', text)
     assert policy.startswith("default-src 'none'; script-src 'sha256-")
@@ -86,14 +74,16 @@ def test_the_file_holds_everything_and_asks_for_nothing() -> None:
 
 
 @pytest.mark.promise("95")
-def test_words_in_a_state_cannot_end_the_script() -> None:
-    text = page({**FIG7, "way": "</script><script>alert(1)</script>"})
+def test_words_in_a_state_cannot_end_the_script(fig7: dict[str, Any]) -> None:
+    text = page({**fig7, "way": "</script><script>alert(1)</script>"})
     assert text.count("<script") == 2
     assert "\\u003c/script>" in text
 
 
-def test_a_script_that_is_not_the_pages_own_does_not_run(browser: Any, tmp_path: Path) -> None:
-    planted = page(FIG7).replace("</main>", "</main><script>window.planted = 1</script>")
+def test_a_script_that_is_not_the_pages_own_does_not_run(
+    browser: Any, fig7: dict[str, Any], tmp_path: Path
+) -> None:
+    planted = page(fig7).replace("</main>", "</main><script>window.planted = 1</script>")
     place = tmp_path / "planted.html"
     place.write_text(planted, encoding="utf-8")
     with Watched(browser) as watched:
@@ -661,7 +651,7 @@ def test_the_script_is_one_module_without_names_of_the_outside() -> None:
         assert outside not in text, outside
 
 
-def test_the_same_module_runs_in_a_notebook(watched: Watched) -> None:
+def test_the_same_module_runs_in_a_notebook(watched: Watched, fig7: dict[str, Any]) -> None:
     """As anywidget calls it: render({model, el}), with a model that is get, set, on and save_changes."""
     watched.page.set_content("<div id='cell'></div>")
     watched.page.add_script_tag(
@@ -669,7 +659,7 @@ def test_the_same_module_runs_in_a_notebook(watched: Watched) -> None:
         content=script()
         + f"""
 window.saved = [];
-const held = {{ state: {json.dumps(FIG7)} }};
+const held = {{ state: {json.dumps(fig7)} }};
 const listeners = [];
 window.model = {{
   get: (name) => held[name],

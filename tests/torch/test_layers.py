@@ -14,14 +14,7 @@ from torch import nn
 import unsample as us
 import unsample.torch as ut
 
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 SIZES = {1: (11,), 2: (7, 11), 3: (5, 7, 6)}
 

@@ -20,16 +20,15 @@ from unsample.torch.export import RULES
 
 DIM = torch.export.Dim.DYNAMIC
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 @pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
+def _one_start_and_no_log() -> Iterator[None]:
     torch.manual_seed(0)
     logging.disable(logging.WARNING)
     yield
     logging.disable(logging.NOTSET)
-    torch.set_num_threads(before)
 
 
 class ThereAndBack(nn.Module):

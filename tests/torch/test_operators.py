@@ -44,12 +44,7 @@ every_sample = pytest.mark.parametrize("sample", SAMPLES, ids=str)
 few_samples = pytest.mark.parametrize("sample", [BY_NAME[name] for name in FEW], ids=str)
 
 
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def of_torch(function: Function) -> Function:

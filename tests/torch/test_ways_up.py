@@ -1,7 +1,6 @@
 """Our own ways up and their starts, against their formulas written out."""
 
 import itertools
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,14 +10,12 @@ from torch import nn
 import unsample as us
 import unsample.torch as ut
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 @pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
+def _one_start() -> None:
     torch.manual_seed(0)
-    yield
-    torch.set_num_threads(before)
 
 
 def phases(out: torch.Tensor, factor: tuple[int, ...]) -> list[torch.Tensor]:

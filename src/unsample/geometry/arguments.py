@@ -90,6 +90,30 @@ def rank_of(operation: str, name: str, value: Any, shape: Sequence[int], array: 
     return len(shape) - 2
 
 
+def check_rank(
+    operation: str,
+    name: str,
+    array: Any,
+    ranks: Sequence[int],
+    leading: Sequence[int] = (2, 1),
+    setting: str = "",
+) -> None:
+    """Refuse what a layer of `ranks` spatial axes does not take by its number of axes, whatever their sizes.
+
+    `leading` counts the axes before: 2 for (N, C, *spatial), 1 for (C, *spatial).
+    """
+    shape = getattr(array, "shape", None)
+    if shape is None:
+        raise TypeError(f"{operation}: {name} must be an array, got {describe(array)}")
+    if len(shape) not in [rank + before for rank in ranks for before in leading]:
+        layouts = " or ".join("(N, C, *spatial)" if before == 2 else "(C, *spatial)" for before in leading)
+        least = "" if len(ranks) == 1 else f"{ranks[0]} to "
+        raise ShapeError(
+            f"{operation}: {name} must be {layouts} with {least}{count(ranks[-1], 'spatial axis')}{setting}, "
+            f"got shape {tuple(shape)}"
+        )
+
+
 def paddings(
     operation: str,
     value: Any,

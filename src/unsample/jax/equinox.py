@@ -15,7 +15,7 @@ except ImportError:
     raise ImportError("unsample.jax.equinox: Equinox is not installed: pip install equinox") from None
 
 import unsample.jax as us
-from unsample.geometry.arguments import IntOrInts, PaddingMode, integer, per_axis
+from unsample.geometry.arguments import IntOrInts, PaddingMode, check_rank, integer, per_axis
 from unsample.jax import check_groups
 from unsample.ops.shuffle import Order
 from unsample.ops.unpool import Duplicates
@@ -99,6 +99,7 @@ class ConvTranspose(eqx.Module):
 
     def __call__(self, x: Any, *, output_size: Any = None, like: Any = None, key: Any = None) -> jax.Array:
         """(in_channels, *spatial) -> (out_channels, *output_size); `key` is not used."""
+        check_rank("ConvTranspose", "x", x, (self.weight.ndim - 2,), (1,))
         sized = output_size is not None or like is not None
         return us.conv_transpose(  # type: ignore[no-any-return]
             x,
@@ -157,6 +158,7 @@ class MaxPool(eqx.Module):
 
     def __call__(self, x: Any, *, key: Any = None) -> Any:
         """(channels, *spatial) -> values, switches; `key` is not used."""
+        check_rank("MaxPool", "x", x, (len(self.kernel_size),), (1,))
         pool: Any = us.max_pool
         return pool(
             x,
@@ -182,6 +184,7 @@ class MaxUnpool(eqx.Module):
 
     def __call__(self, values: Any, switches: us.Switches, *, key: Any = None) -> jax.Array:
         """(channels, *windows) -> (channels, *spatial); `key` is not used."""
+        check_rank("MaxUnpool", "values", values, (len(switches.windows),), (1,))
         return us.max_unpool(values, switches, duplicates=self.duplicates)  # type: ignore[no-any-return]
 
 
@@ -211,6 +214,7 @@ class PixelShuffle(eqx.Module):
 
     def __call__(self, x: Any, *, key: Any = None) -> jax.Array:
         """(channels * taps, *spatial) -> (channels, *spatial * factor); `key` is not used."""
+        check_rank("PixelShuffle", "x", x, (len(self.factor),), (1,))
         return us.pixel_shuffle(x, self.factor, order=self.order)  # type: ignore[no-any-return]
 
 
@@ -227,6 +231,7 @@ class PixelUnshuffle(PixelShuffle):
 
     def __call__(self, x: Any, *, key: Any = None) -> jax.Array:
         """(channels, *spatial * factor) -> (channels * taps, *spatial); `key` is not used."""
+        check_rank("PixelUnshuffle", "x", x, (len(self.factor),), (1,))
         return us.pixel_unshuffle(x, self.factor, order=self.order)  # type: ignore[no-any-return]
 
 

@@ -17,13 +17,19 @@ except ImportError:
     raise ImportError("unsample.jax.flax: Flax is not installed: pip install flax") from None
 
 import unsample.jax as us
-from unsample.geometry.arguments import IntOrInts, PaddingMode, is_sequence
+from unsample.errors import ShapeError
+from unsample.geometry.arguments import IntOrInts, PaddingMode, count, is_sequence
 from unsample.jax import check_groups
 from unsample.ops.shuffle import Order
 from unsample.ops.unpool import Duplicates
 
 
-def _channels_first(x: Any, rank: int) -> Any:
+def _channels_first(module: nnx.Module, x: Any, rank: int) -> Any:
+    if x.ndim <= rank:
+        raise ShapeError(
+            f"{type(module).__name__}: input must be (..., *spatial, C) with {count(rank, 'spatial axis')}, "
+            f"got shape {tuple(x.shape)}"
+        )
     return jnp.moveaxis(x, -1, -1 - rank)
 
 
@@ -104,7 +110,7 @@ class ConvTranspose(nnx.Module):
         """(N, *spatial, in_features) -> (N, *output_size, out_features); N may be left out."""
         rank = len(self.kernel_size)
         y = us.conv_transpose(
-            _channels_first(x, rank),
+            _channels_first(self, x, rank),
             self.kernel[...],
             None if self.bias is None else self.bias[...],
             stride=self.strides,
@@ -159,7 +165,7 @@ class MaxPool(nnx.Module):
         """(..., *spatial, C) -> (..., *windows, C) and the switches, (..., C, *windows)."""
         rank = len(self.window_shape)
         values, switches = us.max_pool(
-            _channels_first(x, rank),
+            _channels_first(self, x, rank),
             self.window_shape,
             stride=self.strides,
             padding=self.padding,
@@ -184,7 +190,7 @@ class MaxUnpool(nnx.Module):
     def __call__(self, values: Any, switches: us.Switches) -> jax.Array:
         """(..., *windows, C) -> (..., *spatial, C)."""
         rank = len(switches.windows)
-        up = us.max_unpool(_channels_first(values, rank), switches, duplicates=self.duplicates)
+        up = us.max_unpool(_channels_first(self, values, rank), switches, duplicates=self.duplicates)
         return _channels_last(up, rank)  # type: ignore[no-any-return]
 
 
@@ -215,7 +221,7 @@ class PixelShuffle(nnx.Module):
 
     def _through(self, function: Any, x: Any) -> Any:
         rank = len(self.factor)
-        return _channels_last(function(_channels_first(x, rank), self.factor, order=self.order), rank)
+        return _channels_last(function(_channels_first(self, x, rank), self.factor, order=self.order), rank)
 
 
 class PixelUnshuffle(PixelShuffle):

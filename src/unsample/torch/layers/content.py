@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from unsample.errors import ShapeError
-from unsample.geometry.arguments import per_axis
+from unsample.geometry.arguments import check_rank, per_axis
 from unsample.torch.layers.layer import Layer
 from unsample.torch.layers.resize import asked_size, cropped
 
@@ -64,6 +64,7 @@ class Reassemble(Layer):
     def forward(self, input: Tensor, weights: Tensor) -> Tensor:
         """(N, C, *spatial) and (N, groups * taps, *spatial * factor) -> (N, C, *spatial * factor)."""
         taps, phases = math.prod(self.kernel_size), math.prod(self.factor)
+        check_rank("Reassemble", "input", input, (len(self.factor),), (2,))
         n, channels, *size = input.shape
         expected = (n, self.groups * taps, *(m * f for m, f in zip(size, self.factor, strict=True)))
         if tuple(weights.shape) != expected:
@@ -175,6 +176,7 @@ class CARAFE(Layer):
 
     def forward(self, input: Tensor, output_size: Any = None, like: Tensor | None = None) -> Tensor:
         """(N, C, H, W) -> (N, C, H * factor, W * factor), a batch or one image; cropped where asked."""
+        check_rank("CARAFE", "input", input, (2,))
         size = asked_size(self, input, 2, output_size, like)
         x = input if input.ndim == 4 else input[None]
         weights = nn.functional.pixel_shuffle(self.content_encoder(self.channel_compressor(x)), self.factor)
@@ -263,6 +265,7 @@ class DySample(Layer):
 
     def forward(self, input: Tensor, output_size: Any = None, like: Tensor | None = None) -> Tensor:
         """(N, C, H, W) -> (N, C, H * factor, W * factor), a batch or one image; cropped where asked."""
+        check_rank("DySample", "input", input, (2,))
         size = asked_size(self, input, 2, output_size, like)
         x = input if input.ndim == 4 else input[None]
         out = self._sampled(x, self._offsets(x) + self.init_pos)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from unsample.errors import ShapeError
-from unsample.geometry.arguments import IntOrInts, PaddingMode, is_sequence, per_axis
+from unsample.geometry.arguments import IntOrInts, PaddingMode, check_rank, is_sequence, per_axis
 from unsample.geometry.resample import Method
 from unsample.ops.shuffle import Order
 from unsample.torch import functional, init
@@ -98,6 +98,7 @@ class ResizeConv(Layer):
     def forward(self, input: Tensor, output_size: Any = None, like: Tensor | None = None) -> Tensor:
         """Enlarge to factor times the size, or to `output_size`, or to the size of `like`; convolve."""
         rank = len(self.factor)
+        check_rank("ResizeConv", "input", input, (rank,))
         size = asked_size(self, input, rank, output_size, like)
         if self.mode == "nearest":
             large = cropped(self, functional.nearest(input, self.factor), self.factor, size)
@@ -179,6 +180,7 @@ class SubPixelConv(Layer):
 
     def forward(self, input: Tensor, output_size: Any = None, like: Tensor | None = None) -> Tensor:
         """Convolve and shuffle; leave out at the end what `output_size` or `like` has fewer."""
+        check_rank("SubPixelConv", "input", input, (len(self.factor),))
         size = asked_size(self, input, len(self.factor), output_size, like)
         large = functional.pixel_shuffle(self.conv(input), self.factor, order=self.order)
         return cropped(self, large, self.factor, size)
@@ -244,7 +246,11 @@ class BlurUp(Layer):
 
     def forward(self, input: Tensor, output_size: Any = None, like: Tensor | None = None) -> Tensor:
         """Enlarge; leave out at the end what `output_size` or `like` has fewer."""
-        rank = rank_of_factor(self.factor, input)
+        rank = rank_of_factor(self, input)
+        if rank > 3:  # torch repeats no more edges
+            raise ShapeError(
+                f"BlurUp: input must have at most 3 spatial axes, got {rank} in shape {tuple(input.shape)}"
+            )
         factors = self.factor if isinstance(self.factor, tuple) else (self.factor,) * rank
         size = asked_size(self, input, rank, output_size, like)
         *leading, own = (*input.shape[: input.ndim - rank], input.shape[input.ndim - rank :])

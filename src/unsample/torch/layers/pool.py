@@ -8,7 +8,15 @@ from torch import nn
 from typing_extensions import TypeVar  # comes with torch; that of typing has no default before 3.13
 
 from unsample.errors import DtypeError, ShapeError
-from unsample.geometry.arguments import IntOrInts, PoolPadding, count, is_sequence, paddings, per_axis
+from unsample.geometry.arguments import (
+    IntOrInts,
+    PoolPadding,
+    check_rank,
+    count,
+    is_sequence,
+    paddings,
+    per_axis,
+)
 from unsample.geometry.sizes import windows_over
 from unsample.ops.unpool import Duplicates
 from unsample.switches import Switches
@@ -87,6 +95,7 @@ class _MaxPool(_Returns[IndicesT, SwitchesT], nn.modules.pooling._MaxPoolNd):
 
     def forward(self, input: Tensor) -> Any:
         """Values, or values and torch's indices, or values and Switches."""
+        check_rank(type(self).__name__, "input", input, (self.rank,))
         values, switches = functional.max_pool(
             input,
             _per_axis(self, "kernel_size", self.kernel_size, 1),
@@ -158,10 +167,11 @@ class _AdaptiveMaxPool(_Returns[IndicesT, SwitchesT], nn.modules.pooling._Adapti
 
     def forward(self, input: Tensor) -> Any:
         """Values, or values and torch's indices, or values and Switches."""
+        check_rank(type(self).__name__, "input", input, (self.rank,))
         wanted: Any = self.output_size
         sizes = tuple(wanted) if is_sequence(wanted) else (wanted,) * self.rank
-        own = tuple(input.shape[max(input.ndim - self.rank, 0) :])
-        if len(own) == len(sizes) == self.rank:  # None: the size it has
+        own = tuple(input.shape[input.ndim - self.rank :])
+        if len(sizes) == self.rank:  # None: the size it has
             sizes = tuple(n if m is None else m for n, m in zip(own, sizes, strict=True))
         sizes = _per_axis(self, "output_size", sizes, 0)
         return _result(self, *functional.adaptive_max_pool(input, sizes))
@@ -238,17 +248,17 @@ class _MaxUnpool(Layer, nn.modules.pooling._MaxUnpoolNd):
     ) -> Tensor:
         """Unpool by torch's indices or by Switches, to the size that was pooled."""
         name, rank = type(self).__name__, len(self.kernel_size)
+        check_rank(name, "input", input, (rank,))
         if isinstance(indices, Tensor) and (indices.is_floating_point() or indices.is_complex()):
             raise DtypeError(f"{name}: indices must be integers or Switches, got dtype {indices.dtype}")
-        if input.ndim < rank:
-            raise ShapeError(
-                f"{name}: input must have at least {count(rank, 'spatial axis')}, "
-                f"got shape {tuple(input.shape)}"
-            )
         if output_size is not None and like is not None:
             raise ShapeError(f"{name}: output_size and like must not both be given")
         size = size_of(name, like, rank) if like is not None else spatial(output_size, rank)
         if isinstance(indices, Switches):
+            if len(indices.windows) != rank:
+                raise ShapeError(
+                    f"{name}: indices must be Switches over {count(rank, 'spatial axis')}, got {indices!r}"
+                )
             if size is not None and tuple(size) != indices.input_size:
                 raise ShapeError(
                     f"{name}: output_size must be the size {indices.input_size} that was pooled, "

@@ -8,19 +8,27 @@ import torch
 from torch import nn
 
 from unsample.errors import ShapeError
-from unsample.geometry.arguments import IntOrInts, is_sequence, symbolic, wanted_size
+from unsample.geometry.arguments import (
+    IntOrInts,
+    check_rank,
+    is_sequence,
+    per_axis,
+    rank_of,
+    symbolic,
+    wanted_size,
+)
 from unsample.geometry.resample import Convention, Method
 from unsample.ops.nails import At
 from unsample.ops.shuffle import Order
 from unsample.torch import functional
-from unsample.torch.layers.conv import size_of
+from unsample.torch.layers.conv import size_of, spatial
 from unsample.torch.layers.layer import Layer
 
 Tensor = torch.Tensor
 
 Mode = Literal["nearest", "nearest-exact", "area", "linear", "bilinear", "trilinear", "bicubic"]
 
-# mode of torch.nn.Upsample -> method, convention, spatial axes (None: all but two)
+# mode of torch.nn.Upsample -> method, convention, spatial axes (None: 1 to 3, all but two)
 MODES: dict[str, tuple[Method, Convention, int | None]] = {
     "nearest": ("nearest", "legacy", None),
     "nearest-exact": ("nearest", "half_pixel", None),
@@ -77,8 +85,10 @@ class Upsample(Layer, nn.Upsample):
 
     def forward(self, input: Tensor, output_size: Any = None, like: Tensor | None = None) -> Tensor:
         """Interpolate to the size that was set, or to `output_size`, or to that of `like`."""
-        method, convention, rank = MODES[self.mode]
-        rank = input.ndim - 2 if rank is None else rank
+        method, convention, axes = MODES[self.mode]
+        ranks = (1, 2, 3) if axes is None else (axes,)
+        check_rank(type(self).__name__, "input", input, ranks, (2,), f" for mode {self.mode!r}")
+        rank = input.ndim - 2
         if output_size is None and like is None and self._wrong(rank):
             return super().forward(input)  # torch says what is wrong
         if self.align_corners:
@@ -86,13 +96,13 @@ class Upsample(Layer, nn.Upsample):
         if self.antialias and method == "cubic":
             method = "catmull_rom"  # a = -0.5 with antialias, -0.75 without: torch's own choice
         words: dict[str, Any] = {"method": method, "convention": convention, "antialias": self.antialias}
-        size = self.size if output_size is None else output_size
+        size = self.size if output_size is None else spatial(output_size, rank)
         if like is not None:
             size = size_of(type(self).__name__, like, rank)
         if size is None:
             result: Tensor = self._by_factor(input, rank, words)
         else:
-            sizes = tuple(size)[-rank:] if is_sequence(size) else (size,) * rank
+            sizes = per_axis(type(self).__name__, "output_size", size, rank)
             result = functional.resize(input, sizes, **words)
         return result
 
@@ -248,9 +258,9 @@ def cropped(layer: nn.Module, out: Tensor, factors: Sequence[int], size: tuple[i
     return out
 
 
-def rank_of_factor(factor: Any, x: Tensor) -> int:
-    """Spatial axes: one per number, or all but batch and channels."""
-    return len(factor) if is_sequence(factor) else x.ndim - 2
+def rank_of_factor(layer: Any, input: Tensor) -> int:
+    """Spatial axes: one per number of the layer's factor, or all but batch and channels."""
+    return rank_of(type(layer).__name__, "factor", layer.factor, input.shape, "input")
 
 
 class Nearest(Layer):
@@ -280,7 +290,7 @@ class Nearest(Layer):
 
     def forward(self, input: Tensor, output_size: Any = None, like: Tensor | None = None) -> Tensor:
         """Repeat, and leave out at the end what `output_size` or `like` has fewer."""
-        rank = rank_of_factor(self.factor, input)
+        rank = rank_of_factor(self, input)
         factors: Any = self.factor if is_sequence(self.factor) else (self.factor,) * rank
         size = asked_size(self, input, rank, output_size, like)
         return cropped(self, functional.nearest(input, self.factor), factors, size)

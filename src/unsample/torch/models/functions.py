@@ -126,6 +126,8 @@ def _convolves(rank: int, input: Tensor, weight: Tensor, bias: Tensor | None) ->
 def _each(value: Any, rank: int) -> tuple[int, ...]:
     """One per axis; torch also takes one for all in a sequence."""
     numbers = tuple(value) if is_sequence(value) else (value,)
+    if len(numbers) not in (1, rank):  # more of them would reach into the channels
+        raise ShapeError(f"patched: an argument must hold 1 or {rank} numbers, got {numbers}")
     return numbers * rank if len(numbers) == 1 else numbers
 
 
@@ -292,6 +294,8 @@ def interpolate(
     own = tuple(input.shape[2:])
     if size is not None:
         sizes = tuple(size) if is_sequence(size) else (size,) * rank
+        if len(sizes) != rank:  # more of them would reach into the channels
+            return NotImplemented
         factors: tuple[float | None, ...] = (None,) * rank
     else:
         factors = tuple(scale_factor) if is_sequence(scale_factor) else (scale_factor,) * rank
