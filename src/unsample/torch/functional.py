@@ -43,7 +43,7 @@ def call(
     `args` and `options` are those of its plan, `words` what the operator is told beside its windows.
     """
     operation, short = OPERATIONS[name], direct.SHORT.get(name)
-    if short is not None and not _profiled() and short.takes(*tensors):
+    if short is not None and short.takes(*tensors) and not _profiled():
         shapes = tuple([None if x is None else tuple(x.shape) for x in tensors])
         plan = cached_plan(operation.plan, shapes, *args, **options)
         if out is not None:
@@ -145,7 +145,7 @@ def pool(
     name: str, x: Any, words: tuple[Any, ...], remember: bool, out: Any, *args: Any, **options: Any
 ) -> Any:
     """Values and switches, or the values alone."""
-    if not _profiled() and direct.SHORT[name].takes(x):
+    if direct.SHORT[name].takes(x) and not _profiled():
         plan = cached_plan(OPERATIONS[name].plan, (tuple(x.shape),), *args, **options)
         return _pooled(x, plan, remember, out)
     shapes = _shapes(name, {"x": x})
