@@ -630,6 +630,22 @@ def test_errors_are_torchs_own(call: Callable[[], Any]) -> None:
 
 
 @compiled
+@compiled
+def test_patched_unpooling_takes_a_batch_of_gradients() -> None:
+    x = torch.randn(1, 2, 4, 6)
+
+    def jacobian() -> Any:
+        values, indices = F.max_pool2d(x, 2, return_indices=True)
+        return torch.autograd.functional.jacobian(  # type: ignore[no-untyped-call]
+            lambda values: F.max_unpool2d(values, indices, 2), values, vectorize=True
+        )
+
+    expected = jacobian()
+    with ut.patched() as calls:
+        assert torch.equal(jacobian(), expected)
+    assert calls.ours["max_unpool2d"] == 1
+
+
 def test_patched_nests_ends_with_an_error_and_holds_for_one_thread() -> None:
     x = torch.randn(1, 1, 2, 2)
     with ut.patched() as outer:

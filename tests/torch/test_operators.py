@@ -308,6 +308,19 @@ def second_derivatives(function: Function, x: torch.Tensor) -> list[torch.Tensor
 
 
 @few_samples
+def test_gradients_of_a_batch_of_gradients(sample: Sample) -> None:
+    """`is_grads_batched` maps by tensors without memory, of which no mode of torch tells."""
+    for ours, _, tensors, _ in directions(sample):
+        recorded = wanting(tensors)
+        result = ours(*recorded)
+        each = torch.stack([torch.randn_like(result) for _ in range(3)])
+        mapped = torch.autograd.grad(result, recorded, each, retain_graph=True, is_grads_batched=True)
+        for i, one in enumerate(each):
+            alone = torch.autograd.grad(result, recorded, one, retain_graph=True)
+            torch.testing.assert_close(tuple(found[i] for found in mapped), alone)
+
+
+@few_samples
 def test_vmap_is_one_call_after_the_other(sample: Sample) -> None:
     for ours, _, tensors, _ in directions(sample):
         for which in range(1, 2 ** len(tensors)):

@@ -33,6 +33,10 @@ MOVED = ORDERED | {torch.bool, torch.bfloat16, torch.complex64, torch.complex128
 SWITCHES = frozenset((torch.uint8, torch.uint16, torch.uint32))
 
 
+# A gradient of a batch of gradients (`is_grads_batched`): a tensor that has no memory, and no mode says so.
+is_batched = torch._C._functorch.is_legacy_batchedtensor
+
+
 def observed() -> bool:
     """Whether a mode, transform, trace, forward derivative or autocast looks on."""
     return bool(
@@ -56,7 +60,7 @@ def takes(dtypes: frozenset[torch.dtype], *tensors: Any) -> bool:
             return False
         if (recorded and x.requires_grad) or not x.is_contiguous() or x.is_neg() or x.is_conj():
             return False
-        if not _lies(x):
+        if is_batched(x) or not _lies(x):
             return False
     first = tensors[0]
     # Axes of one element let a tensor be contiguous and channels_last at once; results are then the latter.

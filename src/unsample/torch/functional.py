@@ -116,6 +116,8 @@ def straight(tensors: Sequence[Any]) -> bool:
             continue
         if type(x) not in (Tensor, torch.nn.Parameter) or compute.device_of(x) not in compute.COMPUTES:
             return False
+        if direct.is_batched(x):
+            return False
         if recorded and x.requires_grad:
             return False
     return True
