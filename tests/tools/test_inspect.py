@@ -7,6 +7,7 @@ import itertools
 import json
 import math
 import random
+import re
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -431,6 +432,164 @@ def test_a_model_that_takes_no_size_says_so() -> None:
     model = Unet(up=nn.Upsample(scale_factor=2), pool=nn.AvgPool2d(3, stride=2))
     (sizes,) = us.inspect(model, (1, 1, 48, 48)).sizes
     assert (sizes.rule(), sizes.exact, sizes.nearest(48)) == ("no size", True, (None, None))
+
+
+class Positions(nn.Module):
+    """A positional embedding of a fixed size, as a decoder of tokens has one."""
+
+    def __init__(self, *size: int) -> None:
+        super().__init__()
+        self.position, self.pool = nn.Parameter(torch.zeros(1, 1, *size)), nn.MaxPool2d(2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.interpolate(self.pool(x + self.position), scale_factor=2)
+
+
+class Classifier(nn.Module):
+    """A way down, then numbers of one size alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.last = nn.Conv2d(1, 2, 3, stride=2, padding=1), nn.Linear(2 * 12 * 12, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(self.conv(x).flatten(1))
+
+
+SIZED = {
+    "unet": (Unet, [(32, 32), (34, 34), (8, 40)]),
+    "positions": (lambda: Positions(24, 24), [(24, 24), (20, 20), (40, 40)]),
+    "oblong": (lambda: Positions(24, 16), [(24, 16)]),
+    "classifier": (Classifier, [(24, 24), (23, 24), (40, 40)]),
+    "padded": (lambda: nn.Sequential(nn.ReflectionPad2d(9), Unet()), [(46, 46), (10, 14)]),
+    "adaptive": (lambda: nn.Sequential(nn.AdaptiveAvgPool2d(8), Unet()), [(32, 32)]),
+    "fixed": (lambda: Functional(lambda x: x + F.interpolate(x, size=(12, 12))), [(12, 12), (8, 8)]),
+}
+
+
+def runs_with(model: nn.Module, size: list[int]) -> bool:
+    try:
+        with torch.no_grad():
+            model(torch.zeros(1, 1, *size))
+    except (RuntimeError, ValueError):
+        return False
+    return True
+
+
+@pytest.mark.parametrize("name", SIZED)
+def test_no_size_is_denied_that_runs_and_none_promised_that_does_not(name: str) -> None:
+    make, examples = SIZED[name]
+    model = make()  # type: ignore[operator]
+    for example in examples:
+        found = us.inspect(model, (1, 1, *example))
+        for sizes in found.sizes:
+            for n in range(1, 120):
+                size = [n if axis in sizes.axes else example[axis - 2] for axis in (2, 3)]
+                if sizes.apart:
+                    size = [n, example[1]]
+                said = sizes.works(n)
+                assert said is None or said == runs_with(model, size), (example, sizes.axes, n)
+            if found.failure is None:
+                assert all(sizes.works(example[axis - 2]) for axis in sizes.axes)
+
+
+@pytest.mark.parametrize(("n", "rule"), [(24, "1, 24 alone"), (16, "1, 24 alone")])
+def test_a_parameter_of_one_size_is_met_by_that_size_alone(n: int, rule: str) -> None:
+    (sizes,) = us.inspect(Positions(24, 24), (1, 1, n, n)).sizes  # 1 is broadcast
+    assert (sizes.rule(), sizes.whole, sizes.exact) == (rule, (24,), True)
+
+
+def test_what_lies_between_the_sizes_tried_is_known_and_said() -> None:
+    found = us.inspect(Unet(), (1, 1, 64, 64))
+    (sizes,) = found.sizes
+    assert sizes.spans == ((1, 4), (64, 71))
+    assert sizes.sizes == tuple(range(4, 72, 4)) == sizes.whole
+    assert (
+        "every multiple of 4, and the output is as large as the input (every size from 1 to 4 and 64 to 71 "
+        in repr(found)
+    )
+
+
+def test_a_search_that_runs_out_of_time_says_what_it_tried_and_no_more() -> None:
+    (sizes,) = us.inspect(Unet(), (1, 1, 64, 64), seconds=0).sizes
+    assert (sizes.sizes, sizes.exact, sizes.tried, sizes.works(32), sizes.works(68)) == (
+        (),
+        False,
+        63,
+        None,
+        None,
+    )
+
+
+class Two(nn.Module):
+    """Two inputs, the second of half the size."""
+
+    def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        return torch.cat([a, F.interpolate(b, scale_factor=2)], 1)
+
+
+def test_inputs_of_the_same_size_are_varied_together_and_others_stay() -> None:
+    found = us.inspect(Two(), (torch.ones(1, 3, 8, 8), torch.ones(1, 3, 4, 4)))
+    (sizes,) = found.sizes
+    assert (sizes.sizes, sizes.exact, sizes.works(8)) == ((8,), True, True)
+    assert "of input 1: it runs with 8 alone" in repr(found)
+    assert "; input 2 1x3x4x4 as it is)" in repr(found)
+    model = nn.Identity()
+    model.forward = lambda a, b: Unet.forward(unet, a + b)  # type: ignore[method-assign]
+    unet = Unet()
+    found = us.inspect(model, (torch.ones(1, 1, 32, 32), torch.ones(1, 1, 32, 32)))
+    assert found.sizes[0].rule() == "every multiple of 4"
+    assert "of inputs 1 and 2" in repr(found)
+
+
+def test_a_text_keeps_its_size_whether_it_comes_first_or_last() -> None:
+    class Told(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.unet, self.read = Unet(), nn.Linear(6, 1)
+
+        def forward(self, x: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+            x, text = (x, text) if x.ndim == 4 else (text, x)
+            return self.unet(x + self.read(text).reshape(1, 1, 1, 1, 7).sum(-1))
+
+    for example in (
+        (torch.ones(1, 1, 32, 32), torch.ones(1, 7, 6)),
+        (torch.ones(1, 7, 6), torch.ones(1, 1, 32, 32)),
+    ):
+        found = us.inspect(Told(), example)
+        assert found.sizes[0].rule() == "every multiple of 4"
+        assert "1x7x6 as it is" in repr(found)
+
+
+class Deciding(nn.Module):
+    """The way goes on as the values say."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = F.max_pool2d(x, 2)
+        return y * 2 if y.mean() > 0 else y
+
+
+@pytest.mark.parametrize(
+    ("model", "shape", "sentence"),
+    [
+        (nn.Conv2d(3, 3, 3), (1, 4, 64, 64), "expected input.* to have 3 channels, but got 4"),
+        (Two(), (1, 3, 8, 8), "missing 1 required positional argument: 'b'"),
+        (
+            Deciding(),
+            (1, 3, 8, 8),
+            r"^the run depends on the values of a tensor \(if ..., item\(\)\), which a run on shapes does ",
+        ),
+        (Functional(lambda x: x.nonzero()), (1, 3, 8, 8), "how large its result is depends on values"),
+    ],
+)
+def test_sizes_are_left_out_where_they_are_not_why_it_stops(
+    model: nn.Module, shape: Any, sentence: str
+) -> None:
+    found = us.inspect(model, shape)
+    assert found.failure is not None
+    assert re.search(sentence, found.failure.sentence)
+    assert found.sizes == ()
+    assert "sizes:" not in repr(found)
 
 
 def test_axes_that_are_treated_differently_are_varied_apart() -> None:

@@ -248,6 +248,36 @@ def test_a_program_of_any_size_is_tried_with_others(tmp_path: Path) -> None:
     assert 5 not in found.whole
 
 
+def test_a_program_of_one_size_says_that_it_was_exported_so(tmp_path: Path) -> None:
+    model = nn.Sequential(nn.MaxPool2d(2), nn.ConvTranspose2d(1, 1, 2, stride=2))
+    sizes = {3: torch.export.Dim.DYNAMIC}
+    x = torch.zeros(1, 1, 16, 16)
+    program = torch.export.export(model, (x,))
+    torch.export.save(program, tmp_path / "one.pt2")
+    for given in (program, tmp_path / "one.pt2"):
+        found = us.inspect(given)
+        (both,) = found.sizes
+        assert (both.axes, both.sizes, both.whole, both.works(16), both.works(18)) == (
+            (2, 3),
+            (16,),
+            (16,),
+            True,
+            False,
+        )
+        assert both.nearest(18) == (16, None)
+        assert (
+            "height and width: the file is of 16 alone; export it with axes of any size (dynamic_shapes, "
+            "dynamic_axes) to ask more" in repr(found)
+        )
+    program = torch.export.export(model, (x,), dynamic_shapes=(sizes,))
+    torch.export.save(program, tmp_path / "rows.pt2")
+    for given in (program, tmp_path / "rows.pt2"):
+        rows, columns = us.inspect(given, x).sizes
+        assert (rows.axes, rows.fixed, rows.rule()) == ((2,), True, "16 alone")
+        assert (columns.axes, columns.fixed) == ((3,), False)
+        assert [n for n in range(4, 10) if columns.works(n)] == [4, 5, 6, 7, 8, 9]
+
+
 # -- ONNX -------------------------------------------------------------------------------------------------
 
 
@@ -310,6 +340,7 @@ def test_an_onnx_file_says_the_same_as_its_model(exported: tuple[nn.Module, Path
         assert ours.sizes[0].rule() == "n mod 4 = 0 or 3 from 3 on (3, 4, 7, 8, ...)"
     else:
         assert theirs.sizes[0].rule() == "32 alone"
+        assert "the file is of 32 alone; export it with axes of any size" in repr(theirs)
 
 
 def test_an_onnx_file_that_stops_names_the_node(exported: tuple[nn.Module, Path]) -> None:

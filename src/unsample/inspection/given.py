@@ -3,6 +3,7 @@
 import importlib
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from unsample.inspection.analysis import Analysis, Step, analyse
 from unsample.inspection.archive import first_line, shown
 from unsample.inspection.report import Inspection
 from unsample.inspection.sizes_that_run import Sizes, sizes_that_run
-from unsample.inspection.vocabulary import Trace
+from unsample.inspection.vocabulary import Trace, varied
 
 LARGEST = 2048  # elements of an axis of the largest input tried for its receptive field
 
@@ -59,12 +60,12 @@ def _inspected(
         runs: Any = Graph(model, shape_of(example) if example is not None else None, folder)
         trace: Trace = runs.trace()
     else:
-        module, arguments = _module(model, example)
+        module, arguments, fixed = _module(model, example)
         if name == "ExportedProgram":
             name = "exported program"
         from unsample.inspection.torch_trace import Copies, measured
 
-        runs = Copies(module, arguments)
+        runs = Copies(module, arguments, fixed)
         trace = runs.trace()
         if repeats and trace.failure is None and not _on_meta(module):
             times = measured(module, arguments, repeats)
@@ -124,9 +125,9 @@ def repairs(trace: Trace, analysis: Analysis, sizes: tuple[Sizes, ...]) -> tuple
     if failure.merge and analysis.blame is not None:
         step = analysis.steps[analysis.blame - 1]
         found.append(_at_step(step, _wanted(trace, step)))
-    shape = next((trace.values[i].shape for i in trace.inputs if len(trace.values[i].shape) > 2), ())
+    shape = trace.image
     for each in sizes:
-        axes = [axis for axis in each.axes if axis < len(shape)]
+        axes = each.axes
         targets = []
         for side, word in ((1, "pad"), (0, "crop")):
             ends = [each.nearest(shape[axis])[side] for axis in axes]
@@ -163,13 +164,16 @@ def _on_meta(module: Any) -> bool:
     return any(p.is_meta for p in module.parameters())
 
 
-def _module(model: Any, example: Any) -> tuple[Any, tuple[Any, ...]]:
+def _module(model: Any, example: Any) -> tuple[Any, tuple[Any, ...], tuple[int, ...]]:
+    """The module, what it is called with, and the axes of which it takes one size alone."""
     import torch
 
-    from unsample.inspection.pt2 import Program, example_of
+    from unsample.inspection.pt2 import Program, example_of, sizes_of
 
+    declared: list[tuple[Any, ...]] = []
     if isinstance(model, Program):
-        return model, _arguments(model, example_of(model) if example is None else example)
+        arguments = _arguments(model, example_of(model) if example is None else example)
+        return model, arguments, _fixed(sizes_of(model))
     if isinstance(model, torch.export.ExportedProgram):
         if example is None:
             arguments, words = model.example_inputs or ((), {})
@@ -177,6 +181,7 @@ def _module(model: Any, example: Any) -> tuple[Any, tuple[Any, ...]]:
                 raise ShapeError("inspect: an exported program must take its arguments by position")
             example = tuple(arguments)
         program, model = model, None
+        declared = _declared(program)
         from unsample.inspection.torch_trace import quiet
 
         try:
@@ -193,7 +198,21 @@ def _module(model: Any, example: Any) -> tuple[Any, tuple[Any, ...]]:
     model = inner if isinstance(inner, torch.nn.Module) else model
     if isinstance(model, torch.nn.DataParallel | torch.nn.parallel.DistributedDataParallel):
         model = model.module
-    return model, _arguments(model, example)
+    return model, _arguments(model, example), _fixed(declared)
+
+
+def _declared(program: Any) -> list[tuple[Any, ...]]:
+    """Of every tensor that an exported program takes, an int per axis of one size and a symbol per other."""
+    taken = set(program.graph_signature.user_inputs)
+    nodes = [node for node in program.graph.nodes if node.op == "placeholder" and node.name in taken]
+    return [tuple(node.meta["val"].shape) for node in nodes if hasattr(node.meta.get("val"), "shape")]
+
+
+def _fixed(declared: Sequence[tuple[Any, ...]]) -> tuple[int, ...]:
+    """The axes of the image of which there is one size alone."""
+    shapes = [tuple(n if type(n) is int else 0 for n in shape) for shape in declared]
+    images = [shapes[i] for i in varied(shapes)]
+    return tuple(axis for axis in range(2, len(images[0]) if images else 0) if any(s[axis] for s in images))
 
 
 def shape_of(example: Any) -> tuple[int, ...] | None:

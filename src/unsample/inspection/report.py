@@ -72,6 +72,7 @@ class Inspection(Findings):
                     "exact": s.exact,
                     "period": s.period,
                     "tried": s.tried,
+                    "spans": [list(span) for span in s.spans or ((1, s.tried),)],
                     "sizes": list(s.sizes),
                     "returned": list(s.whole),
                 }

@@ -14,11 +14,17 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import nn
-from torch._subclasses.fake_tensor import FakeCopyMode, FakeTensorMode
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    FakeCopyMode,
+    FakeTensorMode,
+)
 from torch.nn.modules import module as hooks
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -26,7 +32,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from unsample.inspection.archive import first_line
 from unsample.inspection.pt2 import Layer, Program, mode_of, numbers_of
 from unsample.inspection.torch_rules import Shapes, lower
-from unsample.inspection.vocabulary import Failure, Op, Trace, Value
+from unsample.inspection.vocabulary import Failure, Op, Trace, Value, varied
 from unsample.pairs import OPERATIONS
 
 Tensor = torch.Tensor
@@ -40,10 +46,12 @@ class Copies:
     model : Module
     example : tuple
         Arguments of the model; tensors stand for their shapes, dtypes and devices.
+    fixed : tuple of int
+        Axes of the image of which the model takes one size alone.
     """
 
-    def __init__(self, model: nn.Module, example: tuple[Any, ...]) -> None:
-        self.model, self.example = model, example
+    def __init__(self, model: nn.Module, example: tuple[Any, ...], fixed: tuple[int, ...] = ()) -> None:
+        self.model, self.example, self.fixed = model, example, fixed
         self.copy: nn.Module
         if isinstance(model, Program):  # of a file: of fake tensors as it is
             self.mode, self.copy = mode_of(model), model
@@ -59,20 +67,18 @@ class Copies:
             ) from error
 
     def arguments(self, sizes: dict[int, int] | None = None) -> tuple[Any, ...]:
-        """The example as fake tensors, `sizes` in the place of axes of every tensor that has them."""
-
-        def fake(x: Any) -> Any:
-            if not isinstance(x, Tensor):
-                return x
+        """The example as fake tensors, `sizes` in the place of axes of the image."""
+        leaves, tree = pytree.tree_flatten(self.example)
+        tensors = [i for i, x in enumerate(leaves) if isinstance(x, Tensor)]
+        images = {tensors[i] for i in varied([leaves[i].shape for i in tensors])}
+        for i in tensors:
+            x = leaves[i]
             shape = list(x.shape)
-            if x.ndim > 2:
-                for axis, n in (sizes or {}).items():
-                    if axis < x.ndim:
-                        shape[axis] = n
+            for axis, n in (sizes or {}).items() if i in images else ():
+                shape[axis] = n
             with self.mode:
-                return torch.empty(shape, dtype=x.dtype, device=x.device, requires_grad=x.requires_grad)
-
-        result: tuple[Any, ...] = pytree.tree_map(fake, self.example)
+                leaves[i] = torch.empty(shape, dtype=x.dtype, device=x.device, requires_grad=x.requires_grad)
+        result: tuple[Any, ...] = pytree.tree_unflatten(leaves, tree)
         return result
 
     def trace(self, sizes: dict[int, int] | None = None) -> Trace:
@@ -81,7 +87,7 @@ class Copies:
         arguments = self.arguments(sizes)
         with _untouched(), self.mode, torch.enable_grad():
             recorder.run(arguments)
-        return recorder.trace(self.model)
+        return replace(recorder.trace(self.model), fixed=self.fixed)
 
     def output(self, sizes: dict[int, int]) -> list[tuple[int, ...]] | Failure:
         """Shapes that come out where `sizes` go in, or where that stops."""
@@ -300,7 +306,10 @@ class _Recorder(TorchDispatchMode):
                 a for a in range(len(shapes[0])) if a != dim and len({s[a] for s in shapes if a < len(s)}) > 1
             ]
             if unlike:
-                return Failure(layer, _unlike("cat", shapes, unlike[0]), inputs, merge=True, dim=unlike[0])
+                axis = unlike[0]
+                sizes = [s[axis] for s in shapes if s[axis] != shapes[0][axis]]
+                gap, text = shapes[0][axis] - sizes[0], _unlike("cat", shapes, axis)
+                return Failure(layer, text, inputs, merge=True, dim=axis, gap=gap)
         plain = [each for each in shapes if len(each) > 2]
         if (
             name.partition(".")[2].rstrip("_") in _MERGES
@@ -309,11 +318,20 @@ class _Recorder(TorchDispatchMode):
         ):
             unlike = [a for a, (m, n) in enumerate(zip(*plain, strict=True)) if m != n and 1 not in (m, n)]
             if unlike:
-                word = name.partition(".")[2].rstrip("_")
-                return Failure(layer, _unlike(word, plain, unlike[0]), inputs, merge=True, dim=unlike[0])
+                axis, word = unlike[0], name.partition(".")[2].rstrip("_")
+                gap, text = plain[0][axis] - plain[1][axis], _unlike(word, plain, axis)
+                return Failure(layer, text, inputs, merge=True, dim=axis, gap=gap)
+        if isinstance(error, DataDependentOutputException):
+            return Failure(layer, VALUES, inputs, values=True)
         word = FUNCTIONS.get(name, name.partition(".")[2])
         shown = ", ".join(map(str, shapes))
-        return Failure(layer, f"{word} of {shown}: {first_line(error)}", inputs)
+        if isinstance(error, DynamicOutputShapeException):
+            why = "how large its result is depends on values, which a run on shapes does not have"
+            return Failure(layer, f"{word} of {shown}: {why}", inputs, values=True)
+        apart = None
+        if name in ("aten.mm", "aten.bmm", "aten.addmm", "aten.baddbmm"):
+            apart = shapes[-2][-1] - shapes[-1][-2]
+        return Failure(layer, f"{word} of {shown}: {first_line(error)}", inputs, gap=apart)
 
     def trace(self, model: nn.Module) -> Trace:
         """Everything that was recorded, with what the backward pass keeps."""
@@ -464,6 +482,8 @@ def _real(model: nn.Module, layer: str, value: Value, word: str) -> Tensor | Non
     same = isinstance(found, Tensor) and not _lazy(found) and tuple(found.shape) == value.shape
     return found if same else None
 
+
+VALUES = "the run depends on the values of a tensor (if ..., item()), which a run on shapes does not have"
 
 _MERGES = frozenset({"add", "sub", "mul", "div", "maximum", "minimum", "where", "lerp"})
 _COUNTED = frozenset(
