@@ -72,6 +72,7 @@ def walked(model: nn.Module, shape: tuple[int, ...]) -> tuple[Analysis, Any]:
     state = module._State(trace)
     for number, value in enumerate(trace.inputs):
         state.layouts[value] = module._of_input(state, number, trace.values[value].shape)
+    module._find_patches(state)
     for index, op in enumerate(trace.ops):
         module._walk(state, index, op)
     return analyse(trace), state.layouts[trace.outputs[0]]
@@ -345,6 +346,265 @@ def test_computed_positions_are_a_step_and_not_placed() -> None:
     step = us.inspect(ut.DySample(8, 2), (1, 8, 16, 16), sizes=False).steps[-1]
     assert (step.what, step.direction, step.output_shape[2:]) == ("F.grid_sample", "up", (32, 32))
     assert step.scale == ()
+
+
+# -- windows, tokens, patches -----------------------------------------------------------------------------
+
+
+def windows_of(x: torch.Tensor, w: int) -> torch.Tensor:
+    """Swin's: (batch, rows, columns, channels) to (windows, places, channels)."""
+    b, h, v, c = x.shape
+    return x.view(b, h // w, w, v // w, w, c).permute(0, 1, 3, 2, 4, 5).reshape(-1, w * w, c)
+
+
+def from_windows(x: torch.Tensor, w: int, h: int, v: int) -> torch.Tensor:
+    return (
+        x.view(-1, h // w, v // w, w, w, x.shape[-1]).permute(0, 1, 3, 2, 4, 5).reshape(-1, h, v, x.shape[-1])
+    )
+
+
+class Attention(nn.Module):
+    """Attention between tokens, by a fused operator or by matrix products."""
+
+    def __init__(self, channels: int, fused: bool) -> None:
+        super().__init__()
+        self.qkv, self.out, self.fused = (
+            nn.Linear(channels, 3 * channels),
+            nn.Linear(channels, channels),
+            fused,
+        )
+        self.bias = nn.Parameter(torch.zeros(2, 1, 1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        b, n, c = x.shape
+        q, k, v = self.qkv(x).reshape(b, n, 3, 2, c // 2).permute(2, 0, 3, 1, 4)
+        if self.fused:
+            y = F.scaled_dot_product_attention(q, k, v)
+        else:
+            y = ((q @ k.transpose(-2, -1)) + self.bias).softmax(-1) @ v
+        return self.out(y.transpose(1, 2).reshape(b, n, c))
+
+
+class Block(nn.Module):
+    """A transformer block on windows, shifted or not."""
+
+    def __init__(self, channels: int, window: int, shift: int, fused: bool) -> None:
+        super().__init__()
+        self.norm, self.attention = nn.LayerNorm(channels), Attention(channels, fused)
+        self.window, self.shift = window, shift
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        _, h, v, _ = x.shape
+        y = torch.roll(self.norm(x), (-self.shift, -self.shift), (1, 2)) if self.shift else self.norm(x)
+        y = from_windows(self.attention(windows_of(y, self.window)), self.window, h, v)
+        return x + (torch.roll(y, (self.shift, self.shift), (1, 2)) if self.shift else y)
+
+
+class Swin(nn.Module):
+    """Windows, patch merging of slices, patch expanding by reshape, a skip connection."""
+
+    def __init__(self, fused: bool = False) -> None:
+        super().__init__()
+        self.embed = nn.Conv2d(1, 4, 2, 2)
+        self.high = nn.Sequential(Block(4, 4, 0, fused), Block(4, 4, 2, fused))
+        self.merge, self.low = nn.Linear(16, 8), Block(8, 2, 0, fused)
+        self.expand, self.last = nn.Linear(8, 16), nn.ConvTranspose2d(8, 1, 2, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        a = self.high(self.embed(x).permute(0, 2, 3, 1))
+        y = torch.cat([a[:, i::2, j::2] for j in (0, 1) for i in (0, 1)], -1)
+        y = self.expand(self.low(self.merge(y)))
+        b, h, w, c = y.shape
+        y = y.view(b, h, w, 2, 2, c // 4).permute(0, 1, 3, 2, 4, 5).reshape(b, 2 * h, 2 * w, c // 4)
+        return self.last(torch.cat([a, y], -1).permute(0, 3, 1, 2))
+
+
+class Patches(nn.Module):
+    """Patches by reshape, attention over all tokens, and back."""
+
+    def __init__(self, fused: bool = False) -> None:
+        super().__init__()
+        self.enter, self.leave, self.attention = nn.Linear(16, 4), nn.Linear(4, 16), Attention(4, fused)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        b, _, h, w = x.shape
+        y = x.reshape(b, h // 4, 4, w // 4, 4).transpose(2, 3).reshape(b, h * w // 16, 16)
+        y = self.leave(self.attention(self.enter(y)))
+        return y.reshape(b, h // 4, w // 4, 4, 4).transpose(2, 3).reshape(b, 1, h, w)
+
+
+class Stripes(nn.Module):
+    """Attention along rows alone, and over every fourth column."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.enter, self.one, self.two = nn.Conv2d(1, 4, 1), Attention(4, False), Attention(4, False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.enter(x).permute(0, 2, 3, 1)
+        b, h, w, c = y.shape
+        z = y.reshape(b * h * (w // 2), 2, c)
+        z = self.one(z).reshape(b, h, w, c)
+        t = z.reshape(b, h // 4, 4, w, c).permute(0, 2, 3, 1, 4).reshape(b * 4 * w, h // 4, c)
+        z = self.two(t).reshape(b, 4, w, h // 4, c).permute(0, 3, 1, 2, 4).reshape(b, h, w, c)
+        return z.permute(0, 3, 1, 2)
+
+
+def take_parts(x: torch.Tensor, conv: nn.Module, up: nn.Module) -> torch.Tensor:
+    """Splitting, stacking and indexing, along channels and along rows."""
+    a, b = conv(x).chunk(2, 1)
+    c, d = torch.stack([a, b], 1).unbind(1)
+    e = c[:, torch.tensor([1, 0])] + d.flip(1)
+    top, bottom = e.split([4, e.shape[2] - 4], 2)
+    return up(torch.cat([F.pad(top, (0, 0, 1, 0)), bottom], 1))
+
+
+WALKED = {
+    "swin": (lambda: Swin(), 16, 2),
+    "swin, fused": (lambda: Swin(True), 16, 1),
+    "patches": (lambda: Patches(), 16, 2),
+    "patches, fused": (lambda: Patches(True), 16, 1),
+    "stripes": (lambda: Stripes(), 8, 2),
+    "parts": (
+        lambda: Functional(take_parts, nn.Conv2d(1, 4, 3, 2, 1), nn.ConvTranspose2d(4, 1, 3, 2, 1)),
+        18,
+        1,
+    ),
+    "unfold": (lambda: Functional(lambda x: x.unfold(2, 3, 2).sum(-1)), 15, 1),
+    "unfold, blocks": (lambda: Functional(lambda x: x.unfold(2, 3, 3).transpose(3, 4).flatten(2, 3)), 15, 1),
+    "shuffle": (lambda: Functional(lambda x: F.pixel_unshuffle(x, 2).view(1, 4, -1).view(1, 4, 6, 6)), 12, 1),
+}
+
+
+@pytest.mark.parametrize("name", WALKED)
+def test_windows_tokens_and_parts_are_followed_to_where_the_gradient_is_not_zero(name: str) -> None:
+    make, n, batch = WALKED[name]
+    torch.manual_seed(0)
+    model = make().double()  # type: ignore[operator]
+    x = torch.randn(batch, 1, n, n, dtype=torch.float64, requires_grad=True)
+    out = model(x)
+    _, layout = walked(model, (batch, 1, n, n))
+    assert [math.prod(map(grids.size_of, dim)) for dim in layout] == list(out.shape)
+    placed = {
+        g.source[1]: (dim, g) for dim in range(2, out.ndim) if (g := grids.grid_of(layout[dim])) is not None
+    }
+    assert placed
+    for axis, (dim, grid) in placed.items():
+        for i in range(grid.size):
+            part = out.select(dim, i)
+            (gradient,) = torch.autograd.grad(part.square().sum() + part.sum(), x, retain_graph=True)
+            (reached,) = gradient.abs().sum([d for d in range(4) if d != axis]).nonzero(as_tuple=True)
+            expected = (int(reached.min()), int(reached.max())) if len(reached) else None
+            got = (int(grid.low[i]), int(grid.high[i])) if grid.low[i] <= grid.high[i] else None
+            assert got == expected, (name, axis, i)
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize("fused", [False, True])
+def test_windows_are_no_shuffles_and_patch_merging_no_merge(fused: bool, batch: int) -> None:
+    found = us.inspect(Swin(fused), (batch, 1, 32, 32))
+    assert [(step.what, step.direction, step.undoes) for step in found.steps] == [
+        ("Conv2d", "down", ()),
+        ("pixel_unshuffle (slices)", "down", ()),
+        ("pixel_shuffle (reshape)", "up", (2,)),
+        ("ConvTranspose2d", "up", (1,)),
+    ]
+    assert found.merges
+    assert not found.misaligned
+    assert not any(step.unplaced for step in found.steps)
+    (sizes,) = found.sizes
+    assert "n mod 8 = 0 or 1" in sizes.rule()
+    found = us.inspect(Patches(fused), (batch, 1, 32, 32), sizes=False)
+    assert [(step.what, step.undoes) for step in found.steps] == [
+        ("pixel_unshuffle (reshape)", ()),
+        ("pixel_shuffle (reshape)", (1,)),
+    ]
+
+
+def test_windows_of_a_network_that_ends_in_them_are_not_refused() -> None:
+    class Windows(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embed, self.fc = nn.Conv2d(3, 30, 3, padding=1), nn.Linear(30, 30)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.fc(windows_of(self.embed(x).permute(0, 2, 3, 1), 8))
+
+    found = us.inspect(Windows(), (1, 3, 32, 32))
+    assert found.steps == ()
+    assert found.sizes[0].rule() == "every multiple of 8"
+
+
+def test_only_all_slices_together_are_a_pixel_unshuffle() -> None:
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([x[:, :, 0::2], x[:, :, 0::2]], 1)
+
+    found_twice = found(forward, (1, 2, 8, 8))
+    assert [step.what for step in found_twice.steps] == ["slice", "slice"]
+    other = found(lambda x: torch.cat([x[:, :, 0::2], x[:, :, 1::2]], 1), (1, 2, 8, 8))
+    (step,) = other.steps
+    assert (step.what, step.scale, step.offset) == ("pixel_unshuffle (slices)", (2, 1), (Fraction(1, 2), 0))
+    assert other.merges == ()
+
+
+# -- a step is never dropped ------------------------------------------------------------------------------
+
+
+def lost_in_a_layer(x: torch.Tensor, conv: nn.Module, full: nn.Module, up: nn.Module) -> torch.Tensor:
+    y = full(conv(x).flatten(1)).reshape(1, 4, 4, 4)
+    return F.interpolate(F.avg_pool2d(up(y), 2), scale_factor=2)
+
+
+def test_behind_lost_positions_every_step_is_there_and_the_place_is_named() -> None:
+    layers = nn.Conv2d(1, 2, 3, 2, 1), nn.Linear(128, 64), nn.ConvTranspose2d(4, 4, 4, 2, 1)
+    result = found(lost_in_a_layer, (1, 1, 16, 16), *layers)
+    assert [step.what for step in result.steps] == [
+        "Conv2d",
+        "ConvTranspose2d",
+        "F.avg_pool2d",
+        "F.interpolate",
+    ]
+    assert [step.unplaced for step in result.steps] == [0, 2, 2, 2]
+    assert [step.receptive_field for step in result.steps[1:]] == [()] * 3
+    assert {step.lost for step in result.steps[1:]} == {"Linear in layers.1"}
+    assert result.steps[3].undoes == ()
+    assert "positions:    not known of steps 2, 3, 4: lost at Linear in layers.1" in repr(result)
+    assert [row[-3].plain for row in result.table()[2:]] == ["?"] * 3
+    assert "lost at Linear in layers.1" in result._repr_html_()
+    assert [row["lost"] for row in csv.DictReader(io.StringIO(result.to_csv()))][1] == "Linear in layers.1"
+
+
+def test_a_generator_of_a_vector_has_all_its_steps() -> None:
+    model = nn.Sequential(nn.Linear(32, 128), nn.Unflatten(1, (8, 4, 4)), nn.ConvTranspose2d(8, 4, 4, 2, 1))
+    result = us.inspect(model, (1, 32))
+    (step,) = result.steps
+    assert (step.what, step.unplaced, step.lost) == ("ConvTranspose2d", 2, "")
+    assert "not known of step 1: the input has no such axis" in repr(result)
+
+
+@pytest.mark.parametrize(
+    "lose",
+    [
+        lambda x: x[:, :, torch.randperm(x.shape[2])],
+        lambda x: x.index_select(2, torch.arange(x.shape[2])),
+        lambda x: x.repeat(1, 1, 2, 1),
+        lambda x: x.gather(2, torch.zeros_like(x, dtype=torch.int64)),
+    ],
+)
+def test_an_axis_that_is_lost_alone_is_a_question_mark_alone(lose: Any) -> None:
+    result = found(lambda x, conv: conv(lose(x)), (1, 1, 16, 16), nn.Conv2d(1, 1, 3, 2, 1))
+    step = result.steps[-1]
+    assert (step.what, step.unplaced, step.axes, step.receptive_field) == ("Conv2d", 1, (3,), ((3, 3),))
+
+
+def test_the_period_goes_on_behind_lost_positions() -> None:
+    def forward(x: torch.Tensor, up: nn.Module) -> torch.Tensor:
+        y = x[:, :, torch.arange(x.shape[2])][:, :, :, torch.arange(x.shape[3])]
+        z = F.max_pool2d(F.max_pool2d(y, 2), 2)
+        return torch.cat([y, up(up(z))], 1)
+
+    (sizes,) = us.inspect(Functional(forward, nn.ConvTranspose2d(1, 1, 2, 2)), (1, 1, 32, 32)).sizes
+    assert (sizes.rule(), sizes.exact, sizes.period) == ("every multiple of 4", True, 4)
 
 
 # -- pairs and sizes --------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ Statistics of a normalisation are left out, as is usual.
 """
 
 import itertools
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -83,9 +84,11 @@ class Grid:
         return self.source[2], self.source[2]
 
     def everything(self) -> "Grid":
-        """The same positions, depending on the whole axis."""
-        full = np.zeros_like(self.low)
-        return replace(self, low=full, high=full + self.source[2] - 1, whole=None)
+        """The same positions, each depending on what any of them depends on."""
+        if not self.size:
+            return self
+        low, high = np.full_like(self.low, self.low.min()), np.full_like(self.high, self.high.max())
+        return replace(self, low=low, high=high)
 
 
 def of_input(number: int, axis: int, size: int) -> Grid:
@@ -238,7 +241,14 @@ def joined(grids: Sequence[Grid]) -> Grid:
     for other in grids[1:]:
         if other.source == first.source and other.size == first.size:
             low, high = np.minimum(low, other.low), np.maximum(high, other.high)
-    return replace(first, low=low, high=high, whole=None)
+    whole = first.whole if all(other.whole is first.whole for other in grids) else None
+    return replace(first, low=low, high=high, whole=whole)
+
+
+def rolled(grid: Grid, shift: int) -> Grid:
+    """The elements `shift` places further along, those that leave at the end back at the front."""
+    low, high = np.roll(grid.low, shift), np.roll(grid.high, shift)
+    return replace(grid, offset=grid.offset - grid.scale * shift, low=low, high=high, whole=None)
 
 
 def apart(a: Grid, b: Grid) -> Fraction:
@@ -266,10 +276,20 @@ def apart(a: Grid, b: Grid) -> Fraction:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Phase:
-    """Places inside the blocks of an axis that a reshape split."""
+    """Places inside the blocks of an axis that a reshape split.
+
+    Parameters
+    ----------
+    whole : Grid
+        The axis.
+    size : int
+    mixed : bool
+        Whether every place depends on all of its block, as attention inside windows has it.
+    """
 
     whole: Grid
     size: int
+    mixed: bool = False
 
 
 Piece = Grid | Phase | int
@@ -291,6 +311,11 @@ def size_of(piece: Piece) -> int:
     return piece if isinstance(piece, int) else piece.size
 
 
+def elements(dim: Dim) -> int:
+    """Elements of a dimension."""
+    return math.prod(map(size_of, dim))
+
+
 def grid_of(dim: Dim) -> Grid | None:
     """The grid of a dimension that is one axis of the input and nothing else."""
     return dim[0] if len(dim) == 1 and isinstance(dim[0], Grid) else None
@@ -305,7 +330,8 @@ def reshaped(layout: Layout, shape: Sequence[int]) -> tuple[Layout, tuple[Moved,
     """The same elements under another shape, and the ways up or down that this amounts to.
 
     Splitting an axis into blocks and moving the places of the blocks among the channels is a pixel
-    unshuffle; putting channels behind an axis is a pixel shuffle.
+    unshuffle; putting channels behind an axis is a pixel shuffle. Moving the blocks to the batch is neither:
+    windows, which a later reshape puts together again.
 
     Examples
     --------
@@ -318,8 +344,7 @@ def reshaped(layout: Layout, shape: Sequence[int]) -> tuple[Layout, tuple[Moved,
     """
     left: list[Piece] = [piece for dim in layout for piece in dim if size_of(piece) != 1 or _alone(dim)]
     dims: list[Dim] = []
-    moved: list[Moved] = []
-    for number, n in enumerate(shape):
+    for n in shape:
         pieces: list[Piece] = []
         have = 1
         while have < n and left:
@@ -338,10 +363,8 @@ def reshaped(layout: Layout, shape: Sequence[int]) -> tuple[Layout, tuple[Moved,
             return plain(shape), ()
         if len(pieces) > 1:
             pieces = [piece for piece in pieces if size_of(piece) != 1]
-        dim, found = _simplified(pieces or [1], number)
-        dims.append(dim)
-        moved.extend(found)
-    return tuple(dims), tuple(moved)
+        dims.append(_simplified(pieces or [1]))
+    return _shuffled(dims)
 
 
 def _alone(dim: Dim) -> bool:
@@ -349,36 +372,67 @@ def _alone(dim: Dim) -> bool:
 
 
 def _split(piece: Piece, major: int) -> tuple[Piece, Piece]:
-    minor = size_of(piece) // major
-    if not isinstance(piece, Grid):
-        return major, minor
+    return split(piece, major) if isinstance(piece, Grid) else (major, size_of(piece) // major)
+
+
+def split(piece: Grid, major: int) -> tuple[Grid, Phase]:
+    """An axis as so many blocks, and the places inside them."""
+    minor = piece.size // major
     low, high = piece.low.reshape(major, minor).min(axis=1), piece.high.reshape(major, minor).max(axis=1)
     offset = piece.offset + piece.scale * Fraction(minor - 1, 2)
     blocks = Grid(piece.source, piece.scale * minor, offset, low, high, piece, piece.level * minor)
     return blocks, Phase(piece, minor)
 
 
-def _simplified(pieces: Sequence[Piece], number: int) -> tuple[Dim, list[Moved]]:
+def _simplified(pieces: Sequence[Piece]) -> Dim:
+    """Blocks and the places inside them put together again, and neighbours without positions."""
     done: list[Piece] = []
-    moved: list[Moved] = []
     for piece in pieces:
         last = done[-1] if done else None
         if isinstance(last, Grid) and isinstance(piece, Phase) and last.whole is piece.whole:
-            done[-1] = piece.whole
-        elif isinstance(last, Grid) and isinstance(piece, int | Phase):
-            n = size_of(piece)
-            done[-1] = up(last, Window(last.size * n, last.size, n, n))
-            moved.append(Moved("pixel_shuffle", number, n))
-        elif isinstance(last, int) and not isinstance(piece, Grid):
-            done[-1] = last * size_of(piece)
-            if isinstance(piece, Phase):
-                moved.append(Moved("pixel_unshuffle", number, piece.size))
-        elif isinstance(last, Phase) and not isinstance(piece, Grid):
-            done[-1] = last.size * size_of(piece)
-            moved.append(Moved("pixel_unshuffle", number, last.size))
+            done[-1] = _together(last, piece)
+        elif isinstance(last, int) and isinstance(piece, int):
+            done[-1] = last * piece
         else:
             done.append(piece)
-    return tuple(done), moved
+    return tuple(done)
+
+
+def _together(blocks: Grid, phase: Phase) -> Grid:
+    """The axis of which these are the blocks; what was mixed inside them depends on all of its block."""
+    whole = phase.whole
+    before, _ = split(whole, blocks.size)
+    if not phase.mixed:
+        if (blocks.low == before.low).all() and (blocks.high == before.high).all():
+            return whole
+        every = before.everything()
+        if (blocks.low == every.low).all() and (blocks.high == every.high).all():
+            # Mixed from block to block, every place with its like.
+            low, high = (each.reshape(blocks.size, phase.size) for each in (whole.low, whole.high))
+            return replace(
+                whole, low=np.tile(low.min(axis=0), blocks.size), high=np.tile(high.max(axis=0), blocks.size)
+            )
+    return replace(whole, low=np.repeat(blocks.low, phase.size), high=np.repeat(blocks.high, phase.size))
+
+
+def _shuffled(dims: list[Dim]) -> tuple[Layout, tuple[Moved, ...]]:
+    """The ways up and down that a reshape amounts to, and the layout behind them."""
+    done, moved = list(dims), list[Moved]()
+    channels = any(all(isinstance(piece, int) for piece in dim) for dim in dims[1:])
+    blocks = [piece.whole for dim in dims[1:] for piece in dim if isinstance(piece, Grid) and piece.whole]
+    for number, dim in enumerate(dims[1:], 1):
+        phases = [piece for piece in dim if isinstance(piece, Phase)]
+        grid, n = (*dim, None)[:2]
+        if len(dim) == 2 and isinstance(grid, Grid) and isinstance(n, int):
+            done[number] = (up(grid, Window(grid.size * n, grid.size, n, n)),)
+            moved.append(Moved("pixel_shuffle", number, n))
+        elif phases and not any(isinstance(piece, Grid) for piece in dim):
+            # Among the channels, or what is now the channels; the blocks are no batch.
+            placed = all(any(phase.whole is whole for whole in blocks) for phase in phases)
+            if placed and (len(phases) < len(dim) or not channels):
+                done[number] = (math.prod(map(size_of, dim)),)
+                moved += [Moved("pixel_unshuffle", number, phase.size) for phase in phases]
+    return tuple(done), tuple(moved)
 
 
 def grids_in(layouts: Sequence[Layout]) -> list[Grid]:

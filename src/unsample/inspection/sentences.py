@@ -17,7 +17,7 @@ def all_of(found: Findings) -> tuple[tuple[str, str], ...]:
         said.append(("stopped", f"in {found.failure.layer or 'the model'}: {found.failure.sentence}"))
     said += [("repair", each) for each in found.repairs]
     said += [("sizes", sizes_sentence(each, found.input_shapes)) for each in found.sizes]
-    return (*said, *alignment(found), *checkerboards(found))
+    return (*said, *unplaced(found), *alignment(found), *checkerboards(found))
 
 
 def title(found: Findings) -> str:
@@ -68,6 +68,20 @@ def axis_names(axes: Sequence[int]) -> str:
     if len(axes) > 1:
         return f"axes {', '.join(map(str, axes))}"
     return f"axis {axes[0]}"
+
+
+def unplaced(found: Findings) -> list[tuple[str, str]]:
+    """Steps whose positions are not known, and where they were lost."""
+    alike: dict[str, list[str]] = {}
+    for step in found.steps:
+        if step.unplaced:
+            alike.setdefault(step.lost, []).append(str(step.number))
+    lines = []
+    for lost, numbers in alike.items():
+        steps = f"step{'s' if len(numbers) > 1 else ''} {', '.join(numbers)}"
+        why = f"lost at {lost}" if lost else "the input has no such axis"
+        lines.append(("positions", f"not known of {steps}: {why}"))
+    return lines
 
 
 def alignment(found: Findings) -> list[tuple[str, str]]:
