@@ -251,6 +251,7 @@ RAMPS = (
     (lambda: Functional(lambda x: ut.decimate(x, (3,), at=1)), True),
     (lambda: Functional(lambda x: x[:, :, 2:-3:2]), True),
     (lambda: Functional(lambda x: x.flip(-1)), True),
+    (lambda: Functional(lambda x: x.roll(3, -1)), True),
     (lambda: Functional(lambda x: F.pad(x, (3, 1))), True),
     (lambda: Functional(lambda x: F.interpolate(x, scale_factor=0.5)), True),
     (lambda: nn.Upsample(scale_factor=2), False),
@@ -327,6 +328,75 @@ def test_merges_behind_a_2x2_pooling_lie_apart_as_the_way_up_has_it(up: nn.Modul
     assert max(map(abs, inner.apart)) == apart
     # The skip connection's grid goes on: the second merge is not off because the first was.
     assert not any(outer.apart)
+
+
+class Residual(nn.Module):
+    """ResNet's block that goes down."""
+
+    def __init__(self, channels: int, out: int, stride: int) -> None:
+        super().__init__()
+        self.one, self.two = nn.Conv2d(channels, out, 3, stride, 1), nn.Conv2d(out, out, 3, 1, 1)
+        self.short = nn.Conv2d(channels, out, 1, stride)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.relu(self.two(F.relu(self.one(x))) + self.short(x))
+
+
+class ResUnet(nn.Module):
+    """A U-Net on the encoder of a ResNet, as those of segmentation libraries."""
+
+    def __init__(self, up: str, stem: int) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(1, 4, stem, 2, stem // 2)
+        self.stages = nn.ModuleList(Residual(4, 4, 1 if i == 0 else 2) for i in range(4))
+        self.joins = nn.ModuleList(nn.Conv2d(8, 4, 3, padding=1) for _ in range(4))
+        self.up = up
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        skips = [self.stem(x)]
+        y = F.max_pool2d(skips[0], 3, 2, 1)
+        for stage in self.stages:
+            y = stage(y)
+            skips.append(y)
+        for join, skip in zip(self.joins, skips[-2::-1], strict=True):
+            y = F.relu(join(torch.cat([F.interpolate(y, scale_factor=2, mode=self.up), skip], 1)))
+        return F.interpolate(y, scale_factor=2, mode=self.up)
+
+
+@pytest.mark.parametrize(("up", "stem"), [("nearest", 7), ("bilinear", 7), ("nearest", 3)])
+def test_what_lies_apart_is_the_same_at_every_size(up: str, stem: int) -> None:
+    def said(n: int) -> tuple[list[Any], list[str]]:
+        result = us.inspect(ResUnet(up, stem), (1, 1, n, n), sizes=False)
+        lines = [line for line in repr(result).splitlines() if line.startswith("alignment")]
+        return [(merge.layer, merge.apart) for merge in result.merges], lines
+
+    merges, lines = said(1024)  # no field is as large
+    assert {abs(d) for _, apart in merges for d in apart} == {0, Fraction(1, 2)}
+    for n in (32, 64, 96, 128, 256, 512):
+        assert said(n) == (merges, lines), n
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: nn.Conv1d(1, 1, 5, 2, 2, 3),
+        lambda: nn.AvgPool1d(4, 3),
+        lambda: nn.ConvTranspose1d(1, 1, 5, 2),
+        lambda: nn.ConvTranspose1d(1, 1, 3, 4, dilation=2),
+        lambda: nn.Upsample(scale_factor=2),
+        lambda: nn.Upsample(scale_factor=2, mode="linear"),
+        lambda: Functional(lambda x: x[:, :, 3:-1:2]),
+        lambda: Functional(lambda x: x.roll(5, 2)),
+        lambda: Functional(lambda x: F.pad(x, (4, 4), mode="reflect")),
+        lambda: Functional(lambda x: x.unfold(2, 4, 4).transpose(2, 3).flatten(2)),
+        lambda: nn.Sequential(nn.Conv1d(1, 1, 3, 2), nn.Conv1d(1, 1, 3, 2), nn.ConvTranspose1d(1, 1, 4, 4)),
+    ],
+)
+def test_the_reach_is_the_largest_field_without_a_border(make: Any) -> None:
+    for n in (8 * 12, 8 * 32):
+        pieces = [g for g in grids.grids_in([walked(make().double(), (1, 1, n))[1]]) if g.low.size]
+        for grid in pieces:
+            assert grid.reach + 1 == grid.field()[1]
 
 
 def test_circular_padding_moves_nothing_and_reaches_around() -> None:

@@ -590,7 +590,7 @@ def _meet(state: _State, op: Op, layouts: Sequence[Layout], shape: Sequence[int]
         found = [g for layout in branches if (g := grids.grid_of(layout[axis])) is not None and g.size == n]
         if not found or axis == op.details.get("dim"):
             continue
-        found.sort(key=lambda g: g.field()[1])
+        found = grids.leading(found)
         distances = [grids.apart(found[0], g) for g in found[1:]]
         apart.append(max(distances, key=abs, default=Fraction(0)))
         scales.append(any(g.scale != found[0].scale for g in found))

@@ -210,7 +210,7 @@ def _joined(layouts: Sequence[Layout], shape: Sequence[int], dim: int | None) ->
         if axis == dim:
             out.append((n,))
         elif found:
-            out.append((grids.joined(sorted(found, key=lambda g: g.field()[1])),))
+            out.append((grids.joined(grids.leading(found)),))
         else:
             several = [d for d in here if grids.grids_in([(d,)]) and grids.elements(d) == n]
             out.append(_merged(several) if several else (n,))
@@ -234,6 +234,6 @@ def _place(piece: Piece) -> Any:
 def _merged_piece(pieces: Sequence[Piece]) -> Piece:
     found = [piece for piece in pieces if isinstance(piece, Grid)]
     if found:
-        return grids.joined(found)
+        return grids.joined(grids.leading(found))
     phases = [piece for piece in pieces if isinstance(piece, Phase)]
     return replace(phases[0], mixed=any(p.mixed for p in phases)) if phases else pieces[0]

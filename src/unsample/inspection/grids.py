@@ -55,6 +55,9 @@ class Grid:
         Of blocks of an axis that was split by a reshape: the axis.
     level : Fraction
         Input elements per element as sizes go, which is not the scale where align_corners stretches.
+    reach : Fraction or float
+        From the first to the last input element of a field without borders, which no size of the input cuts;
+        infinite where it grows with the input.
     """
 
     source: tuple[int, int, int]
@@ -64,6 +67,7 @@ class Grid:
     high: Ints
     whole: "Grid | None" = None
     level: Fraction = Fraction(1)
+    reach: Fraction | float = Fraction(0)
 
     @property
     def size(self) -> int:
@@ -88,7 +92,7 @@ class Grid:
         if not self.size:
             return self
         low, high = np.full_like(self.low, self.low.min()), np.full_like(self.high, self.high.max())
-        return replace(self, low=low, high=high)
+        return replace(self, low=low, high=high, reach=math.inf)
 
 
 def of_input(number: int, axis: int, size: int) -> Grid:
@@ -165,7 +169,12 @@ def down(grid: Grid, window: AnyWindow) -> Grid:
     meetings = ((_index(tap.fine), _index(tap.coarse)) for tap in _taps(window))
     low, high = _reach(grid, window.coarse, meetings)
     level = grid.level * step.limit_denominator(8)
-    return Grid(grid.source, grid.scale * step, grid.offset + grid.scale * middle, low, high, level=level)
+    reach = (
+        math.inf if isinstance(window, AdaptiveWindow) else grid.reach + abs(grid.scale) * (window.extent - 1)
+    )
+    return Grid(
+        grid.source, grid.scale * step, grid.offset + grid.scale * middle, low, high, level=level, reach=reach
+    )
 
 
 def up(grid: Grid, window: AnyWindow) -> Grid:
@@ -175,7 +184,10 @@ def up(grid: Grid, window: AnyWindow) -> Grid:
     low, high = _reach(grid, window.fine, meetings)
     scale = grid.scale / step
     level = grid.level / step.limit_denominator(8)
-    return Grid(grid.source, scale, grid.offset - scale * middle, low, high, level=level)
+    # So many windows further along is the last that meets the same element.
+    further = math.inf if isinstance(window, AdaptiveWindow) else (window.extent - 1) // window.stride
+    reach = grid.reach + abs(grid.scale) * further
+    return Grid(grid.source, scale, grid.offset - scale * middle, low, high, level=level, reach=reach)
 
 
 def resized(grid: Grid, axis: Resample, told: float | None = None) -> Grid:
@@ -198,7 +210,11 @@ def resized(grid: Grid, axis: Resample, told: float | None = None) -> Grid:
     elif axis.convention == "half_pixel" or axis.method == "area" or axis.antialias:
         first = (step - 1) / 2
     level = grid.level * (Fraction(n, max(m, 1)).limit_denominator(8) or 1)
-    return Grid(grid.source, grid.scale * step, grid.offset + grid.scale * first, low, high, level=level)
+    # From the first to the last source element of a target; antialiasing widens the kernel.
+    width = {"nearest": 0, "linear": 1}.get(axis.method, 3)
+    reach = grid.reach + abs(grid.scale) * width * (max(step, Fraction(1)) if axis.antialias else 1)
+    offset = grid.offset + grid.scale * first
+    return Grid(grid.source, grid.scale * step, offset, low, high, level=level, reach=reach)
 
 
 def _mean_of_nearest(step: Fraction, convention: str) -> Fraction:
@@ -220,7 +236,7 @@ def sliced(grid: Grid, start: int, step: int, size: int) -> Grid:
     low, high = _nothing(size)
     low[inside], high[inside] = grid.low[at[inside]], grid.high[at[inside]]
     scale, offset = grid.scale * step, grid.offset + grid.scale * start
-    return Grid(grid.source, scale, offset, low, high, level=grid.level * abs(step))
+    return Grid(grid.source, scale, offset, low, high, level=grid.level * abs(step), reach=grid.reach)
 
 
 def padded(grid: Grid, before: int, after: int, mode: PaddingMode) -> Grid:
@@ -242,7 +258,15 @@ def joined(grids: Sequence[Grid]) -> Grid:
         if other.source == first.source and other.size == first.size:
             low, high = np.minimum(low, other.low), np.maximum(high, other.high)
     whole = first.whole if all(other.whole is first.whole for other in grids) else None
-    return replace(first, low=low, high=high, whole=whole)
+    return replace(first, low=low, high=high, whole=whole, reach=max(other.reach for other in grids))
+
+
+def leading(grids: Iterable[Grid]) -> list[Grid]:
+    """The branches of a merge, the one that saw least of the input first: the skip connection.
+
+    By what they would see without borders, so that the order is the same for every size of the input.
+    """
+    return sorted(grids, key=lambda grid: grid.reach)
 
 
 def rolled(grid: Grid, shift: int) -> Grid:
@@ -380,7 +404,8 @@ def split(piece: Grid, major: int) -> tuple[Grid, Phase]:
     minor = piece.size // major
     low, high = piece.low.reshape(major, minor).min(axis=1), piece.high.reshape(major, minor).max(axis=1)
     offset = piece.offset + piece.scale * Fraction(minor - 1, 2)
-    blocks = Grid(piece.source, piece.scale * minor, offset, low, high, piece, piece.level * minor)
+    reach = piece.reach + abs(piece.scale) * (minor - 1)
+    blocks = Grid(piece.source, piece.scale * minor, offset, low, high, piece, piece.level * minor, reach)
     return blocks, Phase(piece, minor)
 
 
@@ -408,11 +433,12 @@ def _together(blocks: Grid, phase: Phase) -> Grid:
         every = before.everything()
         if (blocks.low == every.low).all() and (blocks.high == every.high).all():
             # Mixed from block to block, every place with its like.
-            low, high = (each.reshape(blocks.size, phase.size) for each in (whole.low, whole.high))
-            return replace(
-                whole, low=np.tile(low.min(axis=0), blocks.size), high=np.tile(high.max(axis=0), blocks.size)
-            )
-    return replace(whole, low=np.repeat(blocks.low, phase.size), high=np.repeat(blocks.high, phase.size))
+            rows = blocks.size, phase.size
+            low = np.tile(whole.low.reshape(rows).min(axis=0), blocks.size)
+            high = np.tile(whole.high.reshape(rows).max(axis=0), blocks.size)
+            return replace(whole, low=low, high=high, reach=blocks.reach)
+    low, high = np.repeat(blocks.low, phase.size), np.repeat(blocks.high, phase.size)
+    return replace(whole, low=low, high=high, reach=blocks.reach)
 
 
 def _shuffled(dims: list[Dim]) -> tuple[Layout, tuple[Moved, ...]]:
