@@ -8,6 +8,7 @@ import json
 import math
 import random
 import re
+import warnings
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -957,6 +958,103 @@ def test_an_error_of_a_layer_names_the_layer() -> None:
     assert "stopped" in repr(result)
 
 
+# -- values that do not depend on the input ---------------------------------------------------------------
+
+
+class Buffered(nn.Module):
+    """Stride, kernel and a table are buffers and attributes, as in EnCodec; they say how much is padded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down, self.up = nn.Conv1d(1, 4, 8, 4), nn.ConvTranspose1d(4, 1, 8, 4)
+        self.register_buffer("stride", torch.tensor(4))
+        self.register_buffer("count", torch.tensor(0))
+        self.table, self.weight = torch.tensor([1, 2]), nn.Parameter(torch.ones(()))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        frames = torch.ceil((x.shape[-1] - 8 + 4) / self.stride + 1).to(torch.int64)  # type: ignore[operator]
+        extra = int((frames - 1) * self.stride + 8 - 4) - x.shape[-1]  # type: ignore[operator]
+        if self.table.sum() > 2 and self.weight > 0:
+            x = F.pad(x, (2, 2 + extra))
+        mask = x.new_ones(5).bool()
+        mask[2] = False
+        assert mask.nonzero().shape == (4, 1)
+        return self.up(self.down(x)) + self.table[mask[:2]].sum()
+
+
+def back_to_sound(x: torch.Tensor) -> torch.Tensor:
+    y = F.max_pool1d(x, 2)
+    return torch.istft(torch.complex(y, y), 16, window=torch.hann_window(16))
+
+
+@pytest.mark.parametrize(
+    ("model", "shape"),
+    [(Buffered(), (1, 1, 33)), (Functional(back_to_sound), (1, 9, 40))],
+)
+def test_values_of_the_model_alone_do_not_stop_it(model: nn.Module, shape: tuple[int, ...]) -> None:
+    result = us.inspect(model, shape)
+    assert result.failure is None
+    assert result.steps
+    assert result.output_shapes == (tuple(model(torch.zeros(shape)).shape),)
+    assert result.sizes[0].works(shape[2] + 3)
+
+
+@pytest.mark.parametrize(
+    "decide",
+    [
+        lambda x: torch.equal(x, x + 1),
+        lambda x: x.mean() > 0,
+        lambda x: torch.zeros(3).index_put((torch.tensor([1]),), x.mean()).sum() > 0,
+        lambda x: torch.zeros(3).copy_(x.flatten()[:3]).sum() > 0,
+        lambda x: torch.zeros(3)[1:].copy_(x.flatten()[:2])._base.sum() > 0,  # type: ignore[union-attr]
+        lambda x: torch.zeros(3).add_(x.mean()).sum() > 0,
+        lambda x: torch.rand(()) > 0.5,
+        lambda x: torch.add(torch.ones(3), 1, out=x.new_zeros(3)).add_(x.mean()).sum() > 0,
+    ],
+)
+def test_values_of_the_input_and_random_ones_do(decide: Any) -> None:
+    result = us.inspect(Functional(lambda x: x if decide(x) else F.max_pool2d(x, 2)), (1, 1, 8, 8))
+    assert result.failure is not None
+    assert result.failure.sentence.startswith("the run depends on the values of a tensor")
+
+
+def test_what_a_model_counts_in_a_buffer_stays_as_it_is() -> None:
+    class Counts(Buffered):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.count += 1  # type: ignore[operator]
+            return super().forward(x)
+
+    model = Counts()
+    assert us.inspect(model, (1, 1, 33)).failure is None
+    assert int(model.count) == 0
+
+
+@pytest.mark.parametrize("how", ["traced", "scripted", "inference"])
+def test_a_traced_module_and_inference_mode_have_all_steps(how: str) -> None:
+    class Inference(Functional):
+        @torch.inference_mode()
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x)
+
+    x, unet = torch.zeros(1, 1, 32, 32), Unet()
+    make = {
+        "traced": lambda: torch.jit.trace(unet, x),
+        "scripted": lambda: torch.jit.script(unet),
+        "inference": lambda: Inference(lambda x, net: net(x), unet),
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = make[how]()
+    ours, theirs = us.inspect(unet, x), us.inspect(model, x)
+    for a, b in itertools.zip_longest(ours.steps, theirs.steps):
+        for name in ("direction", "output_shape", "multiply_adds", "offset", "undoes", "receptive_field"):
+            assert getattr(a, name) == getattr(b, name)
+    assert ours.multiply_adds == theirs.multiply_adds
+    assert ours.checkerboard == theirs.checkerboard > 0
+    assert [m.apart for m in ours.merges] == [m.apart for m in theirs.merges]
+    assert ours.sizes[0].rule() == theirs.sizes[0].rule()
+
+
 # -- checkerboard -----------------------------------------------------------------------------------------
 
 
@@ -1099,6 +1197,17 @@ def test_saved_bytes_are_what_autograd_really_keeps(model: nn.Module) -> None:
     x = torch.randn(2, 3 if isinstance(model, Varied) else 1, 16, 16)
     result = us.inspect(model, x, sizes=False)
     assert result.saved_bytes == kept_for_backward(copy.deepcopy(model), x) > 0
+
+
+@pytest.mark.parametrize(
+    "activation",
+    [nn.ReLU(True), nn.LeakyReLU(0.1, True), nn.ELU(inplace=True), nn.SiLU(True), nn.Hardtanh(inplace=True)],
+)
+@pytest.mark.parametrize("norm", [nn.InstanceNorm2d(4), nn.GroupNorm(2, 4), nn.BatchNorm2d(4)])
+def test_saved_bytes_of_activations_in_place_behind_a_norm(activation: nn.Module, norm: nn.Module) -> None:
+    model = nn.Sequential(nn.Conv2d(1, 4, 3, 2, 1), norm, activation, nn.ConvTranspose2d(4, 1, 4, 2, 1))
+    x = torch.randn(2, 1, 16, 16)
+    assert us.inspect(model, x, sizes=False).saved_bytes == kept_for_backward(copy.deepcopy(model), x) > 0
 
 
 def test_switches_are_eight_bytes_in_torch_and_one_here() -> None:

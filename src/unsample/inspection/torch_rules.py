@@ -496,6 +496,7 @@ MIXING = frozenset(
 
 RULES: dict[str, Callable[[Sequence[Any], Shapes], Lowered]] = {
     "aten.convolution": _convolution,
+    "aten._convolution": _convolution,  # of a traced module
     "aten.max_pool2d_with_indices": _pool(2, dilated=True),
     "aten.max_pool3d_with_indices": _pool(3, dilated=True),
     "aten.max_pool1d": _pool(1, dilated=True),

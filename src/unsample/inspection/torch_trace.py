@@ -13,7 +13,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +23,7 @@ from torch._subclasses.fake_tensor import (
     DataDependentOutputException,
     DynamicOutputShapeException,
     FakeCopyMode,
+    FakeTensor,
     FakeTensorMode,
 )
 from torch.nn.modules import module as hooks
@@ -30,6 +31,8 @@ from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from unsample.inspection.archive import first_line
+from unsample.inspection.constants import ELEMENTS as CONSTANT
+from unsample.inspection.constants import UNKNOWN, Constants, known_of
 from unsample.inspection.pt2 import Layer, Program, mode_of, numbers_of
 from unsample.inspection.torch_rules import Shapes, lower
 from unsample.inspection.vocabulary import Failure, Op, Trace, Value, varied
@@ -53,18 +56,22 @@ class Copies:
     def __init__(self, model: nn.Module, example: tuple[Any, ...], fixed: tuple[int, ...] = ()) -> None:
         self.model, self.example, self.fixed = model, example, fixed
         self.copy: nn.Module
-        if isinstance(model, Program):  # of a file: of fake tensors as it is
+        self.known: dict[int, Tensor] | None = None
+        if isinstance(model, Program):  # of a file: of fake tensors as it is, and nothing is computed
             self.mode, self.copy = mode_of(model), model
             return
         self.mode = FakeTensorMode(allow_non_fake_inputs=True)
+        memo: dict[int, Any] = {}
         try:
             with quiet(), FakeCopyMode(self.mode):
-                self.copy = copy.deepcopy(model)
+                self.copy = copy.deepcopy(model, memo)
         except Exception as error:
             raise TypeError(
                 f"inspect: the model must be one that copy.deepcopy copies, got {type(model).__name__}: "
                 f"{first_line(error)}"
             ) from error
+        originals = [x for x in memo.get(id(memo), ()) if isinstance(x, Tensor) and not _lazy(x)]
+        self.known = known_of((x, memo[id(x)]) for x in originals if isinstance(memo.get(id(x)), Tensor))
 
     def arguments(self, sizes: dict[int, int] | None = None) -> tuple[Any, ...]:
         """The example as fake tensors, `sizes` in the place of axes of the image."""
@@ -83,7 +90,7 @@ class Copies:
 
     def trace(self, sizes: dict[int, int] | None = None) -> Trace:
         """The run of the example, recorded; of other sizes where they are given."""
-        recorder = _Recorder(self.copy)
+        recorder = _Recorder(self.copy, known=self.known)
         arguments = self.arguments(sizes)
         with _untouched(), self.mode, torch.enable_grad():
             recorder.run(arguments)
@@ -91,7 +98,7 @@ class Copies:
 
     def output(self, sizes: dict[int, int]) -> list[tuple[int, ...]] | Failure:
         """Shapes that come out where `sizes` go in, or where that stops."""
-        recorder = _Recorder(self.copy, brief=True)
+        recorder = _Recorder(self.copy, brief=True, known=self.known)
         with _untouched(), self.mode, torch.no_grad():
             recorder.run(self.arguments(sizes))
         if recorder.failure is not None:
@@ -156,20 +163,26 @@ def _untouched() -> Iterator[None]:
 class _Recorder(TorchDispatchMode):
     """Writes down every operator, with the layer that called it."""
 
-    def __init__(self, copy: nn.Module, *, brief: bool = False, timed: bool = False) -> None:
+    def __init__(
+        self,
+        copy: nn.Module,
+        *,
+        brief: bool = False,
+        timed: bool = False,
+        known: dict[int, Tensor] | None = None,
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self.constants = None if known is None else Constants(known)
         self.copy, self.brief, self.timed = copy, brief, timed
-        self.names = {id(layer): name for name, layer in copy.named_modules()}
-        self.parameters = {
-            id(tensor): name
-            for name, tensor in (
-                *copy.named_parameters(remove_duplicate=True),
-                *copy.named_buffers(remove_duplicate=True),
-            )
-        }
+        self.owners = dict(copy.named_modules())
+        self.names = {id(layer): name for name, layer in self.owners.items()}
+        self.own = [*copy.named_parameters(), *copy.named_buffers()]  # kept: a script makes them when asked
+        self.parameters = {id(tensor): name for name, tensor in self.own}
         self.layers: list[str] = []
         self.numbers: dict[int, int] = {}
         self.kept: list[Any] = []  # so that no number is given twice
+        self.packs: list[Tensor] = []
+        self.detached: list[Tensor] = []
         self.values: list[Value] = []
         self.ops: list[Op] = []
         self.in_place: list[bool] = []
@@ -199,8 +212,9 @@ class _Recorder(TorchDispatchMode):
         if not self.brief:
             self.inputs = tuple(self.number(x) for x in _tensors(arguments))
         handles = [hooks.register_module_forward_pre_hook(entered), hooks.register_module_forward_hook(left)]
+        saving = torch.autograd.graph.saved_tensors_hooks(self.packed, self.unpacked)
         try:
-            with self:
+            with self, nullcontext() if self.brief or self.timed else saving:
                 self.result = self.copy(*arguments)
         except Exception as error:
             self.failure = self.failed(error)
@@ -209,6 +223,15 @@ class _Recorder(TorchDispatchMode):
                 handle.remove()
         if self.failure is None and not self.brief:
             self.outputs = tuple(self.number(x) for x in _tensors(self.result))
+
+    def packed(self, x: Tensor) -> int:
+        """The number of a tensor that autograd keeps; the tensor itself would keep its own graph alive."""
+        self.packs.append(x)
+        return len(self.packs) - 1
+
+    def unpacked(self, number: int) -> Tensor:
+        """The tensor of a number, as it was made, whatever was written into it since."""
+        return self.packs[number]
 
     def failed(self, error: Exception) -> Failure:
         """Where it went wrong: the innermost layer that did not return."""
@@ -225,19 +248,49 @@ class _Recorder(TorchDispatchMode):
         kwargs = kwargs or {}
         if func.namespace == "prim":
             return func(*args, **kwargs)
+        if _composite(func):  # in inference mode they come whole
+            with self:
+                out = func.decompose(*args, **kwargs)
+            if out is not NotImplemented:
+                return out
         begin = time.perf_counter() if self.timed else 0.0
         try:
-            out = func(*args, **kwargs)
+            out = self.called_on(func, args, kwargs)
             if self.timed and torch.cuda.is_initialized():
                 torch.cuda.synchronize()
         except Exception as error:
             if self.failing is None or self.failing[0] is not error:
                 self.failing = (error, self.failure_of(func, args, error))
             raise
-        if self.timed:
+        if func is torch.ops.aten.detach.default:  # the same values; autograd calls it to keep a result
+            if not self.brief:
+                self.numbers[id(out)] = self.number(args[0])
+                self.detached.append(out)  # so that no number is given twice
+        elif self.timed:
             self.times.append((time.perf_counter() - begin) * 1e3)
         elif not self.brief:
             self.write(func, args, kwargs, out)
+        return out
+
+    def called_on(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What an operator makes; values that do not depend on the input are known beside the shapes."""
+        if self.constants is None:
+            return func(*args, **kwargs)
+        try:
+            out = func(*args, **kwargs)
+        except (DataDependentOutputException, DynamicOutputShapeException):
+            values = self.constants.values(func, args, kwargs)
+            if values is UNKNOWN:
+                raise
+            mode = next(x.fake_mode for x in _tensors((args, kwargs)) if isinstance(x, FakeTensor))
+            out = pytree.tree_map_only(Tensor, mode.from_tensor, values)
+        else:
+            few = all(x.numel() <= CONSTANT for x in _tensors(out))
+            values = self.constants.values(func, args, kwargs) if few else UNKNOWN
+        if values is not UNKNOWN:
+            self.constants.keep(out, values)
+        elif func._schema.is_mutable:
+            self.constants.changed(func, args, kwargs)
         return out
 
     def number(self, x: Tensor) -> int:
@@ -284,11 +337,11 @@ class _Recorder(TorchDispatchMode):
 
     def called(self, layer: str, name: str, kind: str, rank: int) -> str:
         """The layer's class where it is torch's or ours, else the function."""
-        owner = self.copy.get_submodule(layer) if layer else self.copy
+        owner = self.owners.get(layer, self.copy)
         place, _, cls = _class_of(owner).rpartition(".")
         if place.startswith(("torch.nn.modules", "unsample.torch.layers")) and not list(owner.children()):
             return cls
-        if name == "aten.convolution":
+        if name in ("aten.convolution", "aten._convolution"):
             return f"F.{kind}{rank - 2}d"
         return FUNCTIONS.get(name, name.partition(".")[2].rstrip("_"))
 
@@ -369,12 +422,13 @@ class _Recorder(TorchDispatchMode):
         """Bytes that autograd keeps for each operator, those of them that are indices, and the total.
 
         Read off the graph that autograd built: the tensors each node saved, parameters and buffers left out
-        (they are there anyway). In the total a storage that several nodes keep is counted once.
+        (they are there anyway). The total is that of all tensors that it kept, a storage that several nodes
+        keep counted once: a node of a view that was written into is none that any operator made.
         """
         own = {_storage(x) for x in (*self.copy.parameters(), *self.copy.buffers()) if not _lazy(x)}
-        seen: set[int] = set()
+        kept = {_storage(x): x.untyped_storage().nbytes() for x in self.packs}
+        total = sum(size for key, size in kept.items() if key not in own)
         done: set[Any] = set()
-        total = 0
         each: list[tuple[int, int]] = []
         nodes = self.nodes()
         for op in self.ops:
@@ -390,11 +444,14 @@ class _Recorder(TorchDispatchMode):
                     size = tensor.untyped_storage().nbytes()
                     bytes_ += size
                     switches += 0 if tensor.is_floating_point() or tensor.is_complex() else size
-                    if key not in seen:
-                        seen.add(key)
-                        total += size
             each.append((bytes_, switches))
         return each, total
+
+
+def _composite(func: Any) -> bool:
+    """Whether an operator is made of others, which autograd would have taken apart."""
+    key = "CompositeImplicitAutograd"
+    return bool(torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), key))
 
 
 def _class_of(layer: nn.Module) -> str:
@@ -476,8 +533,8 @@ def _real(model: nn.Module, layer: str, value: Value, word: str) -> Tensor | Non
     """A parameter by name; a weight that is computed (parametrised, weight-normed), as its layer gives it."""
     owner, _, last = (value.parameter or f"{layer}.{word}").rpartition(".")
     try:
-        found = getattr(model.get_submodule(owner), last)
-    except AttributeError:
+        found = getattr(dict(model.named_modules())[owner], last)
+    except (AttributeError, KeyError):
         return None
     same = isinstance(found, Tensor) and not _lazy(found) and tuple(found.shape) == value.shape
     return found if same else None
