@@ -1009,6 +1009,7 @@ def test_values_of_the_model_alone_do_not_stop_it(model: nn.Module, shape: tuple
         lambda x: torch.zeros(3)[1:].copy_(x.flatten()[:2])._base.sum() > 0,  # type: ignore[union-attr]
         lambda x: torch.zeros(3).add_(x.mean()).sum() > 0,
         lambda x: torch.rand(()) > 0.5,
+        lambda x: torch.bernoulli(torch.full((3,), 0.5)).sum() > 1,
         lambda x: torch.add(torch.ones(3), 1, out=x.new_zeros(3)).add_(x.mean()).sum() > 0,
     ],
 )
@@ -1027,6 +1028,9 @@ def test_what_a_model_counts_in_a_buffer_stays_as_it_is() -> None:
     model = Counts()
     assert us.inspect(model, (1, 1, 33)).failure is None
     assert int(model.count) == 0
+    outside = torch.zeros(3)
+    us.inspect(Functional(lambda x: x + outside.add_(1).sum()), (1, 1, 8))
+    assert outside.tolist() == [0, 0, 0]
 
 
 @pytest.mark.parametrize("how", ["traced", "scripted", "inference"])

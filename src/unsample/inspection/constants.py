@@ -45,6 +45,10 @@ def known_of(copies: Iterable[tuple[Tensor, Tensor]]) -> dict[int, Tensor]:
     }
 
 
+def _place(x: Any) -> int:
+    return int(x.untyped_storage().data_ptr())
+
+
 class Constants:
     """What is known in one run.
 
@@ -56,7 +60,7 @@ class Constants:
 
     def __init__(self, own: Mapping[int, Tensor]) -> None:
         self.known = dict(own)
-        self.own = {real.untyped_storage().data_ptr() for real in own.values()}
+        self.own = set(map(_place, own.values()))
         self.kept: list[Tensor] = []  # so that no id is given twice
 
     def values(self, func: Any, args: Any, kwargs: Any) -> Any:
@@ -72,9 +76,10 @@ class Constants:
         real = [self.value(x) for x in given]
         if any(each is None or (each.numel() > ELEMENTS and name not in LIKE) for each in real):
             return UNKNOWN
-        if func._schema.is_mutable and any(
-            x.untyped_storage().data_ptr() in self.own for x in real if x is not None
-        ):
+        own = (
+            not isinstance(x, FakeTensor) or _place(y) in self.own for x, y in zip(given, real, strict=True)
+        )
+        if func._schema.is_mutable and any(own):
             return UNKNOWN
         args, kwargs = pytree.tree_map_only(Tensor, self.value, (args, kwargs))
         try:
@@ -98,8 +103,7 @@ class Constants:
             for each in pytree.tree_leaves(x):
                 real = self.value(each) if isinstance(each, Tensor) else None
                 if real is not None:
-                    place = real.untyped_storage().data_ptr()
-                    gone = [i for i, y in self.known.items() if y.untyped_storage().data_ptr() == place]
+                    gone = [i for i, y in self.known.items() if _place(y) == _place(real)]
                     for i in gone:
                         del self.known[i]
 

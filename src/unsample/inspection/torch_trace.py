@@ -19,6 +19,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch._guards import detect_fake_mode
 from torch._subclasses.fake_tensor import (
     DataDependentOutputException,
     DynamicOutputShapeException,
@@ -276,13 +277,18 @@ class _Recorder(TorchDispatchMode):
         """What an operator makes; values that do not depend on the input are known beside the shapes."""
         if self.constants is None:
             return func(*args, **kwargs)
+        mode = detect_fake_mode()
+        if func._schema.is_mutable and mode is not None:  # nothing outside of the model is written into
+            args, kwargs = pytree.tree_map_only(
+                Tensor, lambda x: x if isinstance(x, FakeTensor) else mode.from_tensor(x), (args, kwargs)
+            )
         try:
             out = func(*args, **kwargs)
         except (DataDependentOutputException, DynamicOutputShapeException):
             values = self.constants.values(func, args, kwargs)
             if values is UNKNOWN:
                 raise
-            mode = next(x.fake_mode for x in _tensors((args, kwargs)) if isinstance(x, FakeTensor))
+            assert mode is not None
             out = pytree.tree_map_only(Tensor, mode.from_tensor, values)
         else:
             few = all(x.numel() <= CONSTANT for x in _tensors(out))
