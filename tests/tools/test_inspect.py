@@ -9,6 +9,8 @@ import math
 import random
 import re
 import warnings
+from collections import UserDict
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -956,6 +958,72 @@ def test_an_error_of_a_layer_names_the_layer() -> None:
     assert result.failure is not None
     assert result.failure.layer == "1.0"
     assert "stopped" in repr(result)
+
+
+# -- inputs and outputs as people hold them ---------------------------------------------------------------
+
+
+@dataclass
+class Output:
+    """No pytree that torch knows."""
+
+    sample: torch.Tensor
+    rest: Any = None
+
+
+class Held(nn.Module):
+    """Takes an image, a mask by keyword and a list of features; gives a dataclass."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up = nn.ConvTranspose2d(3, 1, 2, 2)
+
+    def forward(self, x: torch.Tensor, features: Any = (), *, mask: Any = None, scale: int = 1) -> Any:
+        for each in features:
+            x = x + each
+        x = x if mask is None else x * mask
+        return Output(self.up(x), UserDict({"in": [x * scale]}))
+
+
+IMAGE, MASK = torch.zeros(1, 3, 8, 8), torch.zeros(1, 1, 8, 8, dtype=torch.int64)
+
+
+@pytest.mark.parametrize(
+    ("example", "inputs"),
+    [
+        ({"x": IMAGE}, 1),
+        ({"x": (1, 3, 8, 8)}, 1),
+        ({"x": (1, 3, 8, 8), "features": [(1, 3, 8, 8), [1, 3, 8, 8]]}, 3),
+        ({"x": IMAGE, "mask": MASK, "scale": 2}, 2),
+        ([IMAGE, [IMAGE, IMAGE]], 3),
+        (((1, 3, 8, 8), ((1, 3, 8, 8), (1, 3, 8, 8))), 3),
+        ((IMAGE, (IMAGE,)), 2),
+    ],
+)
+def test_arguments_by_keyword_in_lists_and_as_shapes(example: Any, inputs: int) -> None:
+    result = us.inspect(Held(), example)
+    assert result.failure is None
+    assert len(result.input_shapes) == inputs
+    assert result.output_shapes == ((1, 1, 16, 16), (1, 3, 8, 8))
+    assert [step.what for step in result.steps] == ["ConvTranspose2d"]
+    assert result.sizes[0].rule() == "every size"
+    assert us.inspect(Held(), example, sizes=False, repeats=1).milliseconds
+
+
+def test_a_dict_that_has_no_names_of_arguments_is_an_argument() -> None:
+    result = found(lambda batch: F.max_pool2d(batch["image"], 2), {"image": IMAGE})  # type: ignore[arg-type]
+    assert (result.failure, result.input_shapes) == (None, ((1, 3, 8, 8),))
+
+
+def test_a_shape_has_the_type_of_the_model_and_another_type_is_named() -> None:
+    model = nn.Conv2d(3, 3, 2, 2).half()
+    assert us.inspect(model, (1, 3, 8, 8)).failure is None
+    result = us.inspect(model, torch.zeros(1, 3, 8, 8))
+    assert result.failure is not None
+    assert result.failure.sentence.startswith("the model is float16, the example float32 (")
+    assert result.sizes == ()
+    words = nn.Sequential(nn.Embedding(9, 4), nn.Conv1d(7, 7, 2, 2))
+    assert us.inspect(words, torch.zeros(1, 7, dtype=torch.int64)).failure is None
 
 
 # -- values that do not depend on the input ---------------------------------------------------------------

@@ -45,6 +45,17 @@ def net():
     torch.manual_seed(0)
     return Net()
 
+class Told(nn.Module):
+    def __init__(self, channels, mode):
+        super().__init__()
+        self.words, self.up = nn.Embedding(9, 4), nn.Upsample(scale_factor=2, mode=mode)
+        self.conv = nn.Conv2d(3, channels, 3)
+    def forward(self, x, text, *, mask=None):
+        return self.up(self.conv(x)) + self.words(text).mean()
+
+def told(channels, mode="nearest"):
+    return Told(channels, mode)
+
 def broken():
     raise KeyError("nothing")
 
@@ -79,6 +90,22 @@ def test_the_table_fits_80_columns_and_says_everything(folder: Path) -> None:
     assert "every multiple of 2" in words
     assert "cat in the model: 1/2 pixel apart, behind step 2 (ConvTranspose2d k3 s2 p1 op1)" in words
     assert "stamps overlap unevenly (2/1); 0.00 with init.icnr_" in words
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        ("1,3,16,16", "1,7:int64"),
+        ("text=1,7:int64", "x=1x3x16x16"),
+    ],
+)
+def test_a_factory_has_arguments_and_a_model_several_inputs(folder: Path, inputs: Any) -> None:
+    call = [word for each in inputs for word in ("--input", each)]
+    done = unsample(folder, "nets:told(5, mode='bilinear')", *call, "--json", "--no-sizes")
+    assert (done.returncode, done.stderr) == (0, "")
+    document = json.loads(done.stdout)
+    assert document["output_shapes"] == [[1, 5, 28, 28]]
+    assert document["steps"][0]["settings"].startswith("linear")
 
 
 def test_json_and_csv_are_all_that_is_printed_and_html_is_written(folder: Path, tmp_path: Path) -> None:
@@ -132,6 +159,22 @@ def test_exit_code_1_where_the_condition_holds_or_the_model_stops(folder: Path) 
         (
             ("nets:net", "--input", "1,a"),
             r"inspect: input must be whole numbers such as 1,3,256,256, got '1,a'",
+        ),
+        (
+            ("nets:net", "--input", "1,7:text"),
+            r"inspect: the type of an input must be one of float16, .*, got 'text'",
+        ),
+        (
+            ("nets:net", "--input", "x=1,7", "--input", "1,7"),
+            r"inspect: every input or none must have a name, and each another",
+        ),
+        (
+            ("nets:told(open('x'))", "--input", "1,7"),
+            r"inspect: the arguments of a factory must be numbers, strings, lists and the like, got .*",
+        ),
+        (
+            ("nets:told(1, 2, 3)", "--input", "1,7"),
+            r"inspect: nets:told\(1, 2, 3\) must make a model \(TypeError: .*\)",
         ),
         (("nets:net", "--fail-if", "x>1"), r"inspect: fail-if must be one of .*got 'x'"),
         (("nets:net", "--json", "--csv"), r"inspect: json and csv must not both be asked for"),

@@ -12,9 +12,10 @@ import random
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -52,10 +53,18 @@ class Copies:
         Arguments of the model; tensors stand for their shapes, dtypes and devices.
     fixed : tuple of int
         Axes of the image of which the model takes one size alone.
+    words : dict
+        Arguments by keyword.
     """
 
-    def __init__(self, model: nn.Module, example: tuple[Any, ...], fixed: tuple[int, ...] = ()) -> None:
-        self.model, self.example, self.fixed = model, example, fixed
+    def __init__(
+        self,
+        model: nn.Module,
+        example: tuple[Any, ...],
+        fixed: tuple[int, ...] = (),
+        words: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
+        self.model, self.example, self.fixed, self.words = model, example, fixed, dict(words)
         self.copy: nn.Module
         self.known: dict[int, Tensor] | None = None
         if isinstance(model, Program):  # of a file: of fake tensors as it is, and nothing is computed
@@ -74,9 +83,9 @@ class Copies:
         originals = [x for x in memo.get(id(memo), ()) if isinstance(x, Tensor) and not _lazy(x)]
         self.known = known_of((x, memo[id(x)]) for x in originals if isinstance(memo.get(id(x)), Tensor))
 
-    def arguments(self, sizes: dict[int, int] | None = None) -> tuple[Any, ...]:
+    def arguments(self, sizes: dict[int, int] | None = None) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The example as fake tensors, `sizes` in the place of axes of the image."""
-        leaves, tree = pytree.tree_flatten(self.example)
+        leaves, tree = pytree.tree_flatten((self.example, self.words))
         tensors = [i for i, x in enumerate(leaves) if isinstance(x, Tensor)]
         images = {tensors[i] for i in varied([leaves[i].shape for i in tensors])}
         for i in tensors:
@@ -86,7 +95,7 @@ class Copies:
                 shape[axis] = n
             with self.mode:
                 leaves[i] = torch.empty(shape, dtype=x.dtype, device=x.device, requires_grad=x.requires_grad)
-        result: tuple[Any, ...] = pytree.tree_unflatten(leaves, tree)
+        result: tuple[tuple[Any, ...], dict[str, Any]] = pytree.tree_unflatten(leaves, tree)
         return result
 
     def trace(self, sizes: dict[int, int] | None = None) -> Trace:
@@ -94,31 +103,33 @@ class Copies:
         recorder = _Recorder(self.copy, known=self.known)
         arguments = self.arguments(sizes)
         with _untouched(), self.mode, torch.enable_grad():
-            recorder.run(arguments)
+            recorder.run(*arguments)
         return replace(recorder.trace(self.model), fixed=self.fixed)
 
     def output(self, sizes: dict[int, int]) -> list[tuple[int, ...]] | Failure:
         """Shapes that come out where `sizes` go in, or where that stops."""
         recorder = _Recorder(self.copy, brief=True, known=self.known)
         with _untouched(), self.mode, torch.no_grad():
-            recorder.run(self.arguments(sizes))
+            recorder.run(*self.arguments(sizes))
         if recorder.failure is not None:
             return recorder.failure
-        return [tuple(x.shape) for x in _tensors(recorder.result)]
+        return [tuple(x.shape) for x in _results(recorder.result)]
 
 
-def measured(model: nn.Module, example: tuple[Any, ...], repeats: int) -> list[float]:
+def measured(
+    model: nn.Module, example: tuple[Any, ...], words: Mapping[str, Any], repeats: int
+) -> list[float]:
     """Milliseconds of every recorded operator of a real run of a copy of the model: the fastest of `repeats`.
 
     The copy takes the memory of the model once more. Random states are put back.
     """
     made = copy.deepcopy(model)
-    arguments = pytree.tree_map(lambda x: x.detach().clone() if isinstance(x, Tensor) else x, example)
+    arguments = pytree.tree_map_only(Tensor, lambda x: x.detach().clone(), (example, dict(words)))
     runs = []
     with _untouched(), torch.enable_grad():  # as it was recorded: other operators are chosen without
         for _ in range(repeats + 1):
             recorder = _Recorder(made, timed=True)
-            recorder.run(arguments)
+            recorder.run(*arguments)
             if recorder.failure is not None:
                 return []
             runs.append(recorder.times)
@@ -128,6 +139,21 @@ def measured(model: nn.Module, example: tuple[Any, ...], repeats: int) -> list[f
 
 def _tensors(tree: Any) -> list[Tensor]:
     return [leaf for leaf in pytree.tree_leaves(tree) if isinstance(leaf, Tensor)]
+
+
+def _results(tree: Any) -> list[Tensor]:
+    """The tensors of what a model returns, those of a dataclass and of any mapping as well."""
+    if isinstance(tree, Tensor):
+        return [tree]
+    if isinstance(tree, Mapping):
+        parts: Any = tree.values()
+    elif is_dataclass(tree) and not isinstance(tree, type):
+        parts = [getattr(tree, each.name) for each in fields(tree)]
+    elif isinstance(tree, list | tuple):
+        parts = tree
+    else:
+        return _tensors(tree)
+    return [x for part in parts for x in _results(part)]
 
 
 @contextmanager
@@ -196,7 +222,7 @@ class _Recorder(TorchDispatchMode):
 
     # -- running ----------------------------------------------------------------------------------------
 
-    def run(self, arguments: tuple[Any, ...]) -> None:
+    def run(self, arguments: tuple[Any, ...], words: Mapping[str, Any]) -> None:
         """Call the copy; what goes wrong becomes `failure`."""
         here = threading.get_ident()
 
@@ -211,19 +237,19 @@ class _Recorder(TorchDispatchMode):
                     pass  # a layer inside raised, and one outside took that up
 
         if not self.brief:
-            self.inputs = tuple(self.number(x) for x in _tensors(arguments))
+            self.inputs = tuple(self.number(x) for x in _tensors((arguments, words)))
         handles = [hooks.register_module_forward_pre_hook(entered), hooks.register_module_forward_hook(left)]
         saving = torch.autograd.graph.saved_tensors_hooks(self.packed, self.unpacked)
         try:
             with self, nullcontext() if self.brief or self.timed else saving:
-                self.result = self.copy(*arguments)
+                self.result = self.copy(*arguments, **words)
         except Exception as error:
             self.failure = self.failed(error)
         finally:
             for handle in handles:
                 handle.remove()
         if self.failure is None and not self.brief:
-            self.outputs = tuple(self.number(x) for x in _tensors(self.result))
+            self.outputs = tuple(self.number(x) for x in _results(self.result))
 
     def packed(self, x: Tensor) -> int:
         """The number of a tensor that autograd keeps; the tensor itself would keep its own graph alive."""
