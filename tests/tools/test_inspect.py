@@ -7,6 +7,10 @@ import itertools
 import json
 import math
 import random
+import re
+import warnings
+from collections import UserDict
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -71,6 +75,7 @@ def walked(model: nn.Module, shape: tuple[int, ...]) -> tuple[Analysis, Any]:
     state = module._State(trace)
     for number, value in enumerate(trace.inputs):
         state.layouts[value] = module._of_input(state, number, trace.values[value].shape)
+    module._find_patches(state)
     for index, op in enumerate(trace.ops):
         module._walk(state, index, op)
     return analyse(trace), state.layouts[trace.outputs[0]]
@@ -249,6 +254,7 @@ RAMPS = (
     (lambda: Functional(lambda x: ut.decimate(x, (3,), at=1)), True),
     (lambda: Functional(lambda x: x[:, :, 2:-3:2]), True),
     (lambda: Functional(lambda x: x.flip(-1)), True),
+    (lambda: Functional(lambda x: x.roll(3, -1)), True),
     (lambda: Functional(lambda x: F.pad(x, (3, 1))), True),
     (lambda: Functional(lambda x: F.interpolate(x, scale_factor=0.5)), True),
     (lambda: nn.Upsample(scale_factor=2), False),
@@ -327,6 +333,75 @@ def test_merges_behind_a_2x2_pooling_lie_apart_as_the_way_up_has_it(up: nn.Modul
     assert not any(outer.apart)
 
 
+class Residual(nn.Module):
+    """ResNet's block that goes down."""
+
+    def __init__(self, channels: int, out: int, stride: int) -> None:
+        super().__init__()
+        self.one, self.two = nn.Conv2d(channels, out, 3, stride, 1), nn.Conv2d(out, out, 3, 1, 1)
+        self.short = nn.Conv2d(channels, out, 1, stride)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.relu(self.two(F.relu(self.one(x))) + self.short(x))
+
+
+class ResUnet(nn.Module):
+    """A U-Net on the encoder of a ResNet, as those of segmentation libraries."""
+
+    def __init__(self, up: str, stem: int) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(1, 4, stem, 2, stem // 2)
+        self.stages = nn.ModuleList(Residual(4, 4, 1 if i == 0 else 2) for i in range(4))
+        self.joins = nn.ModuleList(nn.Conv2d(8, 4, 3, padding=1) for _ in range(4))
+        self.up = up
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        skips = [self.stem(x)]
+        y = F.max_pool2d(skips[0], 3, 2, 1)
+        for stage in self.stages:
+            y = stage(y)
+            skips.append(y)
+        for join, skip in zip(self.joins, skips[-2::-1], strict=True):
+            y = F.relu(join(torch.cat([F.interpolate(y, scale_factor=2, mode=self.up), skip], 1)))
+        return F.interpolate(y, scale_factor=2, mode=self.up)
+
+
+@pytest.mark.parametrize(("up", "stem"), [("nearest", 7), ("bilinear", 7), ("nearest", 3)])
+def test_what_lies_apart_is_the_same_at_every_size(up: str, stem: int) -> None:
+    def said(n: int) -> tuple[list[Any], list[str]]:
+        result = us.inspect(ResUnet(up, stem), (1, 1, n, n), sizes=False)
+        lines = [line for line in repr(result).splitlines() if line.startswith("alignment")]
+        return [(merge.layer, merge.apart) for merge in result.merges], lines
+
+    merges, lines = said(1024)  # no field is as large
+    assert {abs(d) for _, apart in merges for d in apart} == {0, Fraction(1, 2)}
+    for n in (32, 64, 96, 128, 256, 512):
+        assert said(n) == (merges, lines), n
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: nn.Conv1d(1, 1, 5, 2, 2, 3),
+        lambda: nn.AvgPool1d(4, 3),
+        lambda: nn.ConvTranspose1d(1, 1, 5, 2),
+        lambda: nn.ConvTranspose1d(1, 1, 3, 4, dilation=2),
+        lambda: nn.Upsample(scale_factor=2),
+        lambda: nn.Upsample(scale_factor=2, mode="linear"),
+        lambda: Functional(lambda x: x[:, :, 3:-1:2]),
+        lambda: Functional(lambda x: x.roll(5, 2)),
+        lambda: Functional(lambda x: F.pad(x, (4, 4), mode="reflect")),
+        lambda: Functional(lambda x: x.unfold(2, 4, 4).transpose(2, 3).flatten(2)),
+        lambda: nn.Sequential(nn.Conv1d(1, 1, 3, 2), nn.Conv1d(1, 1, 3, 2), nn.ConvTranspose1d(1, 1, 4, 4)),
+    ],
+)
+def test_the_reach_is_the_largest_field_without_a_border(make: Any) -> None:
+    for n in (8 * 12, 8 * 32):
+        pieces = [g for g in grids.grids_in([walked(make().double(), (1, 1, n))[1]]) if g.low.size]
+        for grid in pieces:
+            assert grid.reach + 1 == grid.field()[1]
+
+
 def test_circular_padding_moves_nothing_and_reaches_around() -> None:
     model = nn.Conv2d(1, 1, 3, padding=(2, 1), padding_mode="circular")
     rows, columns = (grids.grid_of(dim) for dim in walked(model.double(), (1, 1, 6, 8))[1][2:])
@@ -344,6 +419,265 @@ def test_computed_positions_are_a_step_and_not_placed() -> None:
     step = us.inspect(ut.DySample(8, 2), (1, 8, 16, 16), sizes=False).steps[-1]
     assert (step.what, step.direction, step.output_shape[2:]) == ("F.grid_sample", "up", (32, 32))
     assert step.scale == ()
+
+
+# -- windows, tokens, patches -----------------------------------------------------------------------------
+
+
+def windows_of(x: torch.Tensor, w: int) -> torch.Tensor:
+    """Swin's: (batch, rows, columns, channels) to (windows, places, channels)."""
+    b, h, v, c = x.shape
+    return x.view(b, h // w, w, v // w, w, c).permute(0, 1, 3, 2, 4, 5).reshape(-1, w * w, c)
+
+
+def from_windows(x: torch.Tensor, w: int, h: int, v: int) -> torch.Tensor:
+    return (
+        x.view(-1, h // w, v // w, w, w, x.shape[-1]).permute(0, 1, 3, 2, 4, 5).reshape(-1, h, v, x.shape[-1])
+    )
+
+
+class Attention(nn.Module):
+    """Attention between tokens, by a fused operator or by matrix products."""
+
+    def __init__(self, channels: int, fused: bool) -> None:
+        super().__init__()
+        self.qkv, self.out, self.fused = (
+            nn.Linear(channels, 3 * channels),
+            nn.Linear(channels, channels),
+            fused,
+        )
+        self.bias = nn.Parameter(torch.zeros(2, 1, 1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        b, n, c = x.shape
+        q, k, v = self.qkv(x).reshape(b, n, 3, 2, c // 2).permute(2, 0, 3, 1, 4)
+        if self.fused:
+            y = F.scaled_dot_product_attention(q, k, v)
+        else:
+            y = ((q @ k.transpose(-2, -1)) + self.bias).softmax(-1) @ v
+        return self.out(y.transpose(1, 2).reshape(b, n, c))
+
+
+class Block(nn.Module):
+    """A transformer block on windows, shifted or not."""
+
+    def __init__(self, channels: int, window: int, shift: int, fused: bool) -> None:
+        super().__init__()
+        self.norm, self.attention = nn.LayerNorm(channels), Attention(channels, fused)
+        self.window, self.shift = window, shift
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        _, h, v, _ = x.shape
+        y = torch.roll(self.norm(x), (-self.shift, -self.shift), (1, 2)) if self.shift else self.norm(x)
+        y = from_windows(self.attention(windows_of(y, self.window)), self.window, h, v)
+        return x + (torch.roll(y, (self.shift, self.shift), (1, 2)) if self.shift else y)
+
+
+class Swin(nn.Module):
+    """Windows, patch merging of slices, patch expanding by reshape, a skip connection."""
+
+    def __init__(self, fused: bool = False) -> None:
+        super().__init__()
+        self.embed = nn.Conv2d(1, 4, 2, 2)
+        self.high = nn.Sequential(Block(4, 4, 0, fused), Block(4, 4, 2, fused))
+        self.merge, self.low = nn.Linear(16, 8), Block(8, 2, 0, fused)
+        self.expand, self.last = nn.Linear(8, 16), nn.ConvTranspose2d(8, 1, 2, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        a = self.high(self.embed(x).permute(0, 2, 3, 1))
+        y = torch.cat([a[:, i::2, j::2] for j in (0, 1) for i in (0, 1)], -1)
+        y = self.expand(self.low(self.merge(y)))
+        b, h, w, c = y.shape
+        y = y.view(b, h, w, 2, 2, c // 4).permute(0, 1, 3, 2, 4, 5).reshape(b, 2 * h, 2 * w, c // 4)
+        return self.last(torch.cat([a, y], -1).permute(0, 3, 1, 2))
+
+
+class Patches(nn.Module):
+    """Patches by reshape, attention over all tokens, and back."""
+
+    def __init__(self, fused: bool = False) -> None:
+        super().__init__()
+        self.enter, self.leave, self.attention = nn.Linear(16, 4), nn.Linear(4, 16), Attention(4, fused)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        b, _, h, w = x.shape
+        y = x.reshape(b, h // 4, 4, w // 4, 4).transpose(2, 3).reshape(b, h * w // 16, 16)
+        y = self.leave(self.attention(self.enter(y)))
+        return y.reshape(b, h // 4, w // 4, 4, 4).transpose(2, 3).reshape(b, 1, h, w)
+
+
+class Stripes(nn.Module):
+    """Attention along rows alone, and over every fourth column."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.enter, self.one, self.two = nn.Conv2d(1, 4, 1), Attention(4, False), Attention(4, False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.enter(x).permute(0, 2, 3, 1)
+        b, h, w, c = y.shape
+        z = y.reshape(b * h * (w // 2), 2, c)
+        z = self.one(z).reshape(b, h, w, c)
+        t = z.reshape(b, h // 4, 4, w, c).permute(0, 2, 3, 1, 4).reshape(b * 4 * w, h // 4, c)
+        z = self.two(t).reshape(b, 4, w, h // 4, c).permute(0, 3, 1, 2, 4).reshape(b, h, w, c)
+        return z.permute(0, 3, 1, 2)
+
+
+def take_parts(x: torch.Tensor, conv: nn.Module, up: nn.Module) -> torch.Tensor:
+    """Splitting, stacking and indexing, along channels and along rows."""
+    a, b = conv(x).chunk(2, 1)
+    c, d = torch.stack([a, b], 1).unbind(1)
+    e = c[:, torch.tensor([1, 0])] + d.flip(1)
+    top, bottom = e.split([4, e.shape[2] - 4], 2)
+    return up(torch.cat([F.pad(top, (0, 0, 1, 0)), bottom], 1))
+
+
+WALKED = {
+    "swin": (lambda: Swin(), 16, 2),
+    "swin, fused": (lambda: Swin(True), 16, 1),
+    "patches": (lambda: Patches(), 16, 2),
+    "patches, fused": (lambda: Patches(True), 16, 1),
+    "stripes": (lambda: Stripes(), 8, 2),
+    "parts": (
+        lambda: Functional(take_parts, nn.Conv2d(1, 4, 3, 2, 1), nn.ConvTranspose2d(4, 1, 3, 2, 1)),
+        18,
+        1,
+    ),
+    "unfold": (lambda: Functional(lambda x: x.unfold(2, 3, 2).sum(-1)), 15, 1),
+    "unfold, blocks": (lambda: Functional(lambda x: x.unfold(2, 3, 3).transpose(3, 4).flatten(2, 3)), 15, 1),
+    "shuffle": (lambda: Functional(lambda x: F.pixel_unshuffle(x, 2).view(1, 4, -1).view(1, 4, 6, 6)), 12, 1),
+}
+
+
+@pytest.mark.parametrize("name", WALKED)
+def test_windows_tokens_and_parts_are_followed_to_where_the_gradient_is_not_zero(name: str) -> None:
+    make, n, batch = WALKED[name]
+    torch.manual_seed(0)
+    model = make().double()  # type: ignore[operator]
+    x = torch.randn(batch, 1, n, n, dtype=torch.float64, requires_grad=True)
+    out = model(x)
+    _, layout = walked(model, (batch, 1, n, n))
+    assert [math.prod(map(grids.size_of, dim)) for dim in layout] == list(out.shape)
+    placed = {
+        g.source[1]: (dim, g) for dim in range(2, out.ndim) if (g := grids.grid_of(layout[dim])) is not None
+    }
+    assert placed
+    for axis, (dim, grid) in placed.items():
+        for i in range(grid.size):
+            part = out.select(dim, i)
+            (gradient,) = torch.autograd.grad(part.square().sum() + part.sum(), x, retain_graph=True)
+            (reached,) = gradient.abs().sum([d for d in range(4) if d != axis]).nonzero(as_tuple=True)
+            expected = (int(reached.min()), int(reached.max())) if len(reached) else None
+            got = (int(grid.low[i]), int(grid.high[i])) if grid.low[i] <= grid.high[i] else None
+            assert got == expected, (name, axis, i)
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize("fused", [False, True])
+def test_windows_are_no_shuffles_and_patch_merging_no_merge(fused: bool, batch: int) -> None:
+    found = us.inspect(Swin(fused), (batch, 1, 32, 32))
+    assert [(step.what, step.direction, step.undoes) for step in found.steps] == [
+        ("Conv2d", "down", ()),
+        ("pixel_unshuffle (slices)", "down", ()),
+        ("pixel_shuffle (reshape)", "up", (2,)),
+        ("ConvTranspose2d", "up", (1,)),
+    ]
+    assert found.merges
+    assert not found.misaligned
+    assert not any(step.unplaced for step in found.steps)
+    (sizes,) = found.sizes
+    assert "n mod 8 = 0 or 1" in sizes.rule()
+    found = us.inspect(Patches(fused), (batch, 1, 32, 32), sizes=False)
+    assert [(step.what, step.undoes) for step in found.steps] == [
+        ("pixel_unshuffle (reshape)", ()),
+        ("pixel_shuffle (reshape)", (1,)),
+    ]
+
+
+def test_windows_of_a_network_that_ends_in_them_are_not_refused() -> None:
+    class Windows(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embed, self.fc = nn.Conv2d(3, 30, 3, padding=1), nn.Linear(30, 30)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.fc(windows_of(self.embed(x).permute(0, 2, 3, 1), 8))
+
+    found = us.inspect(Windows(), (1, 3, 32, 32))
+    assert found.steps == ()
+    assert found.sizes[0].rule() == "every multiple of 8"
+
+
+def test_only_all_slices_together_are_a_pixel_unshuffle() -> None:
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([x[:, :, 0::2], x[:, :, 0::2]], 1)
+
+    found_twice = found(forward, (1, 2, 8, 8))
+    assert [step.what for step in found_twice.steps] == ["slice", "slice"]
+    other = found(lambda x: torch.cat([x[:, :, 0::2], x[:, :, 1::2]], 1), (1, 2, 8, 8))
+    (step,) = other.steps
+    assert (step.what, step.scale, step.offset) == ("pixel_unshuffle (slices)", (2, 1), (Fraction(1, 2), 0))
+    assert other.merges == ()
+
+
+# -- a step is never dropped ------------------------------------------------------------------------------
+
+
+def lost_in_a_layer(x: torch.Tensor, conv: nn.Module, full: nn.Module, up: nn.Module) -> torch.Tensor:
+    y = full(conv(x).flatten(1)).reshape(1, 4, 4, 4)
+    return F.interpolate(F.avg_pool2d(up(y), 2), scale_factor=2)
+
+
+def test_behind_lost_positions_every_step_is_there_and_the_place_is_named() -> None:
+    layers = nn.Conv2d(1, 2, 3, 2, 1), nn.Linear(128, 64), nn.ConvTranspose2d(4, 4, 4, 2, 1)
+    result = found(lost_in_a_layer, (1, 1, 16, 16), *layers)
+    assert [step.what for step in result.steps] == [
+        "Conv2d",
+        "ConvTranspose2d",
+        "F.avg_pool2d",
+        "F.interpolate",
+    ]
+    assert [step.unplaced for step in result.steps] == [0, 2, 2, 2]
+    assert [step.receptive_field for step in result.steps[1:]] == [()] * 3
+    assert {step.lost for step in result.steps[1:]} == {"Linear in layers.1"}
+    assert result.steps[3].undoes == ()
+    assert "positions:    not known of steps 2, 3, 4: lost at Linear in layers.1" in repr(result)
+    assert [row[-3].plain for row in result.table()[2:]] == ["?"] * 3
+    assert "lost at Linear in layers.1" in result._repr_html_()
+    assert [row["lost"] for row in csv.DictReader(io.StringIO(result.to_csv()))][1] == "Linear in layers.1"
+
+
+def test_a_generator_of_a_vector_has_all_its_steps() -> None:
+    model = nn.Sequential(nn.Linear(32, 128), nn.Unflatten(1, (8, 4, 4)), nn.ConvTranspose2d(8, 4, 4, 2, 1))
+    result = us.inspect(model, (1, 32))
+    (step,) = result.steps
+    assert (step.what, step.unplaced, step.lost) == ("ConvTranspose2d", 2, "")
+    assert "not known of step 1: the input has no such axis" in repr(result)
+
+
+@pytest.mark.parametrize(
+    "lose",
+    [
+        lambda x: x[:, :, torch.randperm(x.shape[2])],
+        lambda x: x.index_select(2, torch.arange(x.shape[2])),
+        lambda x: x.repeat(1, 1, 2, 1),
+        lambda x: x.gather(2, torch.zeros_like(x, dtype=torch.int64)),
+    ],
+)
+def test_an_axis_that_is_lost_alone_is_a_question_mark_alone(lose: Any) -> None:
+    result = found(lambda x, conv: conv(lose(x)), (1, 1, 16, 16), nn.Conv2d(1, 1, 3, 2, 1))
+    step = result.steps[-1]
+    assert (step.what, step.unplaced, step.axes, step.receptive_field) == ("Conv2d", 1, (3,), ((3, 3),))
+
+
+def test_the_period_goes_on_behind_lost_positions() -> None:
+    def forward(x: torch.Tensor, up: nn.Module) -> torch.Tensor:
+        y = x[:, :, torch.arange(x.shape[2])][:, :, :, torch.arange(x.shape[3])]
+        z = F.max_pool2d(F.max_pool2d(y, 2), 2)
+        return torch.cat([y, up(up(z))], 1)
+
+    (sizes,) = us.inspect(Functional(forward, nn.ConvTranspose2d(1, 1, 2, 2)), (1, 1, 32, 32)).sizes
+    assert (sizes.rule(), sizes.exact, sizes.period) == ("every multiple of 4", True, 4)
 
 
 # -- pairs and sizes --------------------------------------------------------------------------------------
@@ -433,6 +767,164 @@ def test_a_model_that_takes_no_size_says_so() -> None:
     assert (sizes.rule(), sizes.exact, sizes.nearest(48)) == ("no size", True, (None, None))
 
 
+class Positions(nn.Module):
+    """A positional embedding of a fixed size, as a decoder of tokens has one."""
+
+    def __init__(self, *size: int) -> None:
+        super().__init__()
+        self.position, self.pool = nn.Parameter(torch.zeros(1, 1, *size)), nn.MaxPool2d(2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.interpolate(self.pool(x + self.position), scale_factor=2)
+
+
+class Classifier(nn.Module):
+    """A way down, then numbers of one size alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.last = nn.Conv2d(1, 2, 3, stride=2, padding=1), nn.Linear(2 * 12 * 12, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(self.conv(x).flatten(1))
+
+
+SIZED = {
+    "unet": (Unet, [(32, 32), (34, 34), (8, 40)]),
+    "positions": (lambda: Positions(24, 24), [(24, 24), (20, 20), (40, 40)]),
+    "oblong": (lambda: Positions(24, 16), [(24, 16)]),
+    "classifier": (Classifier, [(24, 24), (23, 24), (40, 40)]),
+    "padded": (lambda: nn.Sequential(nn.ReflectionPad2d(9), Unet()), [(46, 46), (10, 14)]),
+    "adaptive": (lambda: nn.Sequential(nn.AdaptiveAvgPool2d(8), Unet()), [(32, 32)]),
+    "fixed": (lambda: Functional(lambda x: x + F.interpolate(x, size=(12, 12))), [(12, 12), (8, 8)]),
+}
+
+
+def runs_with(model: nn.Module, size: list[int]) -> bool:
+    try:
+        with torch.no_grad():
+            model(torch.zeros(1, 1, *size))
+    except (RuntimeError, ValueError):
+        return False
+    return True
+
+
+@pytest.mark.parametrize("name", SIZED)
+def test_no_size_is_denied_that_runs_and_none_promised_that_does_not(name: str) -> None:
+    make, examples = SIZED[name]
+    model = make()  # type: ignore[operator]
+    for example in examples:
+        found = us.inspect(model, (1, 1, *example))
+        for sizes in found.sizes:
+            for n in range(1, 120):
+                size = [n if axis in sizes.axes else example[axis - 2] for axis in (2, 3)]
+                if sizes.apart:
+                    size = [n, example[1]]
+                said = sizes.works(n)
+                assert said is None or said == runs_with(model, size), (example, sizes.axes, n)
+            if found.failure is None:
+                assert all(sizes.works(example[axis - 2]) for axis in sizes.axes)
+
+
+@pytest.mark.parametrize(("n", "rule"), [(24, "1, 24 alone"), (16, "1, 24 alone")])
+def test_a_parameter_of_one_size_is_met_by_that_size_alone(n: int, rule: str) -> None:
+    (sizes,) = us.inspect(Positions(24, 24), (1, 1, n, n)).sizes  # 1 is broadcast
+    assert (sizes.rule(), sizes.whole, sizes.exact) == (rule, (24,), True)
+
+
+def test_what_lies_between_the_sizes_tried_is_known_and_said() -> None:
+    found = us.inspect(Unet(), (1, 1, 64, 64))
+    (sizes,) = found.sizes
+    assert sizes.spans == ((1, 4), (64, 71))
+    assert sizes.sizes == tuple(range(4, 72, 4)) == sizes.whole
+    assert (
+        "every multiple of 4, and the output is as large as the input (every size from 1 to 4 and 64 to 71 "
+        in repr(found)
+    )
+
+
+def test_a_search_that_runs_out_of_time_says_what_it_tried_and_no_more() -> None:
+    (sizes,) = us.inspect(Unet(), (1, 1, 64, 64), seconds=0).sizes
+    assert (sizes.sizes, sizes.exact, sizes.tried, sizes.works(32), sizes.works(68)) == (
+        (),
+        False,
+        63,
+        None,
+        None,
+    )
+
+
+class Two(nn.Module):
+    """Two inputs, the second of half the size."""
+
+    def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        return torch.cat([a, F.interpolate(b, scale_factor=2)], 1)
+
+
+def test_inputs_of_the_same_size_are_varied_together_and_others_stay() -> None:
+    found = us.inspect(Two(), (torch.ones(1, 3, 8, 8), torch.ones(1, 3, 4, 4)))
+    (sizes,) = found.sizes
+    assert (sizes.sizes, sizes.exact, sizes.works(8)) == ((8,), True, True)
+    assert "of input 1: it runs with 8 alone" in repr(found)
+    assert "; input 2 1x3x4x4 as it is)" in repr(found)
+    model = nn.Identity()
+    model.forward = lambda a, b: Unet.forward(unet, a + b)  # type: ignore[method-assign]
+    unet = Unet()
+    found = us.inspect(model, (torch.ones(1, 1, 32, 32), torch.ones(1, 1, 32, 32)))
+    assert found.sizes[0].rule() == "every multiple of 4"
+    assert "of inputs 1 and 2" in repr(found)
+
+
+def test_a_text_keeps_its_size_whether_it_comes_first_or_last() -> None:
+    class Told(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.unet, self.read = Unet(), nn.Linear(6, 1)
+
+        def forward(self, x: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+            x, text = (x, text) if x.ndim == 4 else (text, x)
+            return self.unet(x + self.read(text).reshape(1, 1, 1, 1, 7).sum(-1))
+
+    for example in (
+        (torch.ones(1, 1, 32, 32), torch.ones(1, 7, 6)),
+        (torch.ones(1, 7, 6), torch.ones(1, 1, 32, 32)),
+    ):
+        found = us.inspect(Told(), example)
+        assert found.sizes[0].rule() == "every multiple of 4"
+        assert "1x7x6 as it is" in repr(found)
+
+
+class Deciding(nn.Module):
+    """The way goes on as the values say."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = F.max_pool2d(x, 2)
+        return y * 2 if y.mean() > 0 else y
+
+
+@pytest.mark.parametrize(
+    ("model", "shape", "sentence"),
+    [
+        (nn.Conv2d(3, 3, 3), (1, 4, 64, 64), "expected input.* to have 3 channels, but got 4"),
+        (Two(), (1, 3, 8, 8), "missing 1 required positional argument: 'b'"),
+        (
+            Deciding(),
+            (1, 3, 8, 8),
+            r"^the run depends on the values of a tensor \(if ..., item\(\)\), which a run on shapes does ",
+        ),
+        (Functional(lambda x: x.nonzero()), (1, 3, 8, 8), "how large its result is depends on values"),
+    ],
+)
+def test_sizes_are_left_out_where_they_are_not_why_it_stops(
+    model: nn.Module, shape: Any, sentence: str
+) -> None:
+    found = us.inspect(model, shape)
+    assert found.failure is not None
+    assert re.search(sentence, found.failure.sentence)
+    assert found.sizes == ()
+    assert "sizes:" not in repr(found)
+
+
 def test_axes_that_are_treated_differently_are_varied_apart() -> None:
     model = nn.Sequential(nn.Conv2d(1, 1, 3, stride=(2, 1), padding=1), nn.PixelUnshuffle(2))
     rows, columns = us.inspect(model, (1, 1, 16, 16)).sizes
@@ -466,6 +958,173 @@ def test_an_error_of_a_layer_names_the_layer() -> None:
     assert result.failure is not None
     assert result.failure.layer == "1.0"
     assert "stopped" in repr(result)
+
+
+# -- inputs and outputs as people hold them ---------------------------------------------------------------
+
+
+@dataclass
+class Output:
+    """No pytree that torch knows."""
+
+    sample: torch.Tensor
+    rest: Any = None
+
+
+class Held(nn.Module):
+    """Takes an image, a mask by keyword and a list of features; gives a dataclass."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up = nn.ConvTranspose2d(3, 1, 2, 2)
+
+    def forward(self, x: torch.Tensor, features: Any = (), *, mask: Any = None, scale: int = 1) -> Any:
+        for each in features:
+            x = x + each
+        x = x if mask is None else x * mask
+        return Output(self.up(x), UserDict({"in": [x * scale]}))
+
+
+IMAGE, MASK = torch.zeros(1, 3, 8, 8), torch.zeros(1, 1, 8, 8, dtype=torch.int64)
+
+
+@pytest.mark.parametrize(
+    ("example", "inputs"),
+    [
+        ({"x": IMAGE}, 1),
+        ({"x": (1, 3, 8, 8)}, 1),
+        ({"x": (1, 3, 8, 8), "features": [(1, 3, 8, 8), [1, 3, 8, 8]]}, 3),
+        ({"x": IMAGE, "mask": MASK, "scale": 2}, 2),
+        ([IMAGE, [IMAGE, IMAGE]], 3),
+        (((1, 3, 8, 8), ((1, 3, 8, 8), (1, 3, 8, 8))), 3),
+        ((IMAGE, (IMAGE,)), 2),
+    ],
+)
+def test_arguments_by_keyword_in_lists_and_as_shapes(example: Any, inputs: int) -> None:
+    result = us.inspect(Held(), example)
+    assert result.failure is None
+    assert len(result.input_shapes) == inputs
+    assert result.output_shapes == ((1, 1, 16, 16), (1, 3, 8, 8))
+    assert [step.what for step in result.steps] == ["ConvTranspose2d"]
+    assert result.sizes[0].rule() == "every size"
+    assert us.inspect(Held(), example, sizes=False, repeats=1).milliseconds
+
+
+def test_a_dict_that_has_no_names_of_arguments_is_an_argument() -> None:
+    result = found(lambda batch: F.max_pool2d(batch["image"], 2), {"image": IMAGE})  # type: ignore[arg-type]
+    assert (result.failure, result.input_shapes) == (None, ((1, 3, 8, 8),))
+
+
+def test_a_shape_has_the_type_of_the_model_and_another_type_is_named() -> None:
+    model = nn.Conv2d(3, 3, 2, 2).half()
+    assert us.inspect(model, (1, 3, 8, 8)).failure is None
+    result = us.inspect(model, torch.zeros(1, 3, 8, 8))
+    assert result.failure is not None
+    assert result.failure.sentence.startswith("the model is float16, the example float32 (")
+    assert result.sizes == ()
+    words = nn.Sequential(nn.Embedding(9, 4), nn.Conv1d(7, 7, 2, 2))
+    assert us.inspect(words, torch.zeros(1, 7, dtype=torch.int64)).failure is None
+
+
+# -- values that do not depend on the input ---------------------------------------------------------------
+
+
+class Buffered(nn.Module):
+    """Stride, kernel and a table are buffers and attributes, as in EnCodec; they say how much is padded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down, self.up = nn.Conv1d(1, 4, 8, 4), nn.ConvTranspose1d(4, 1, 8, 4)
+        self.register_buffer("stride", torch.tensor(4))
+        self.register_buffer("count", torch.tensor(0))
+        self.table, self.weight = torch.tensor([1, 2]), nn.Parameter(torch.ones(()))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        frames = torch.ceil((x.shape[-1] - 8 + 4) / self.stride + 1).to(torch.int64)  # type: ignore[operator]
+        extra = int((frames - 1) * self.stride + 8 - 4) - x.shape[-1]  # type: ignore[operator]
+        if self.table.sum() > 2 and self.weight > 0:
+            x = F.pad(x, (2, 2 + extra))
+        mask = x.new_ones(5).bool()
+        mask[2] = False
+        assert mask.nonzero().shape == (4, 1)
+        return self.up(self.down(x)) + self.table[mask[:2]].sum()
+
+
+def back_to_sound(x: torch.Tensor) -> torch.Tensor:
+    y = F.max_pool1d(x, 2)
+    return torch.istft(torch.complex(y, y), 16, window=torch.hann_window(16))
+
+
+@pytest.mark.parametrize(
+    ("model", "shape"),
+    [(Buffered(), (1, 1, 33)), (Functional(back_to_sound), (1, 9, 40))],
+)
+def test_values_of_the_model_alone_do_not_stop_it(model: nn.Module, shape: tuple[int, ...]) -> None:
+    result = us.inspect(model, shape)
+    assert result.failure is None
+    assert result.steps
+    assert result.output_shapes == (tuple(model(torch.zeros(shape)).shape),)
+    assert result.sizes[0].works(shape[2] + 3)
+
+
+@pytest.mark.parametrize(
+    "decide",
+    [
+        lambda x: torch.equal(x, x + 1),
+        lambda x: x.mean() > 0,
+        lambda x: torch.zeros(3).index_put((torch.tensor([1]),), x.mean()).sum() > 0,
+        lambda x: torch.zeros(3).copy_(x.flatten()[:3]).sum() > 0,
+        lambda x: torch.zeros(3)[1:].copy_(x.flatten()[:2])._base.sum() > 0,  # type: ignore[union-attr]
+        lambda x: torch.zeros(3).add_(x.mean()).sum() > 0,
+        lambda x: torch.rand(()) > 0.5,
+        lambda x: torch.bernoulli(torch.full((3,), 0.5)).sum() > 1,
+        lambda x: torch.add(torch.ones(3), 1, out=x.new_zeros(3)).add_(x.mean()).sum() > 0,
+    ],
+)
+def test_values_of_the_input_and_random_ones_do(decide: Any) -> None:
+    result = us.inspect(Functional(lambda x: x if decide(x) else F.max_pool2d(x, 2)), (1, 1, 8, 8))
+    assert result.failure is not None
+    assert result.failure.sentence.startswith("the run depends on the values of a tensor")
+
+
+def test_what_a_model_counts_in_a_buffer_stays_as_it_is() -> None:
+    class Counts(Buffered):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.count += 1  # type: ignore[operator]
+            return super().forward(x)
+
+    model = Counts()
+    assert us.inspect(model, (1, 1, 33)).failure is None
+    assert int(model.count) == 0
+    outside = torch.zeros(3)
+    us.inspect(Functional(lambda x: x + outside.add_(1).sum()), (1, 1, 8))
+    assert outside.tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("how", ["traced", "scripted", "inference"])
+def test_a_traced_module_and_inference_mode_have_all_steps(how: str) -> None:
+    class Inference(Functional):
+        @torch.inference_mode()
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x)
+
+    x, unet = torch.zeros(1, 1, 32, 32), Unet()
+    make = {
+        "traced": lambda: torch.jit.trace(unet, x),
+        "scripted": lambda: torch.jit.script(unet),
+        "inference": lambda: Inference(lambda x, net: net(x), unet),
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = make[how]()
+    ours, theirs = us.inspect(unet, x), us.inspect(model, x)
+    for a, b in itertools.zip_longest(ours.steps, theirs.steps):
+        for name in ("direction", "output_shape", "multiply_adds", "offset", "undoes", "receptive_field"):
+            assert getattr(a, name) == getattr(b, name)
+    assert ours.multiply_adds == theirs.multiply_adds
+    assert ours.checkerboard == theirs.checkerboard > 0
+    assert [m.apart for m in ours.merges] == [m.apart for m in theirs.merges]
+    assert ours.sizes[0].rule() == theirs.sizes[0].rule()
 
 
 # -- checkerboard -----------------------------------------------------------------------------------------
@@ -610,6 +1269,17 @@ def test_saved_bytes_are_what_autograd_really_keeps(model: nn.Module) -> None:
     x = torch.randn(2, 3 if isinstance(model, Varied) else 1, 16, 16)
     result = us.inspect(model, x, sizes=False)
     assert result.saved_bytes == kept_for_backward(copy.deepcopy(model), x) > 0
+
+
+@pytest.mark.parametrize(
+    "activation",
+    [nn.ReLU(True), nn.LeakyReLU(0.1, True), nn.ELU(inplace=True), nn.SiLU(True), nn.Hardtanh(inplace=True)],
+)
+@pytest.mark.parametrize("norm", [nn.InstanceNorm2d(4), nn.GroupNorm(2, 4), nn.BatchNorm2d(4)])
+def test_saved_bytes_of_activations_in_place_behind_a_norm(activation: nn.Module, norm: nn.Module) -> None:
+    model = nn.Sequential(nn.Conv2d(1, 4, 3, 2, 1), norm, activation, nn.ConvTranspose2d(4, 1, 4, 2, 1))
+    x = torch.randn(2, 1, 16, 16)
+    assert us.inspect(model, x, sizes=False).saved_bytes == kept_for_backward(copy.deepcopy(model), x) > 0
 
 
 def test_switches_are_eight_bytes_in_torch_and_one_here() -> None:

@@ -45,6 +45,17 @@ def net():
     torch.manual_seed(0)
     return Net()
 
+class Told(nn.Module):
+    def __init__(self, channels, mode):
+        super().__init__()
+        self.words, self.up = nn.Embedding(9, 4), nn.Upsample(scale_factor=2, mode=mode)
+        self.conv = nn.Conv2d(3, channels, 3)
+    def forward(self, x, text, *, mask=None):
+        return self.up(self.conv(x)) + self.words(text).mean()
+
+def told(channels, mode="nearest"):
+    return Told(channels, mode)
+
 def broken():
     raise KeyError("nothing")
 
@@ -79,6 +90,22 @@ def test_the_table_fits_80_columns_and_says_everything(folder: Path) -> None:
     assert "every multiple of 2" in words
     assert "cat in the model: 1/2 pixel apart, behind step 2 (ConvTranspose2d k3 s2 p1 op1)" in words
     assert "stamps overlap unevenly (2/1); 0.00 with init.icnr_" in words
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        ("1,3,16,16", "1,7:int64"),
+        ("text=1,7:int64", "x=1x3x16x16"),
+    ],
+)
+def test_a_factory_has_arguments_and_a_model_several_inputs(folder: Path, inputs: Any) -> None:
+    call = [word for each in inputs for word in ("--input", each)]
+    done = unsample(folder, "nets:told(5, mode='bilinear')", *call, "--json", "--no-sizes")
+    assert (done.returncode, done.stderr) == (0, "")
+    document = json.loads(done.stdout)
+    assert document["output_shapes"] == [[1, 5, 28, 28]]
+    assert document["steps"][0]["settings"].startswith("linear")
 
 
 def test_json_and_csv_are_all_that_is_printed_and_html_is_written(folder: Path, tmp_path: Path) -> None:
@@ -132,6 +159,22 @@ def test_exit_code_1_where_the_condition_holds_or_the_model_stops(folder: Path) 
         (
             ("nets:net", "--input", "1,a"),
             r"inspect: input must be whole numbers such as 1,3,256,256, got '1,a'",
+        ),
+        (
+            ("nets:net", "--input", "1,7:text"),
+            r"inspect: the type of an input must be one of float16, .*, got 'text'",
+        ),
+        (
+            ("nets:net", "--input", "x=1,7", "--input", "1,7"),
+            r"inspect: every input or none must have a name, and each another",
+        ),
+        (
+            ("nets:told(open('x'))", "--input", "1,7"),
+            r"inspect: the arguments of a factory must be numbers, strings, lists and the like, got .*",
+        ),
+        (
+            ("nets:told(1, 2, 3)", "--input", "1,7"),
+            r"inspect: nets:told\(1, 2, 3\) must make a model \(TypeError: .*\)",
         ),
         (("nets:net", "--fail-if", "x>1"), r"inspect: fail-if must be one of .*got 'x'"),
         (("nets:net", "--json", "--csv"), r"inspect: json and csv must not both be asked for"),
@@ -248,6 +291,36 @@ def test_a_program_of_any_size_is_tried_with_others(tmp_path: Path) -> None:
     assert 5 not in found.whole
 
 
+def test_a_program_of_one_size_says_that_it_was_exported_so(tmp_path: Path) -> None:
+    model = nn.Sequential(nn.MaxPool2d(2), nn.ConvTranspose2d(1, 1, 2, stride=2))
+    sizes = {3: torch.export.Dim.DYNAMIC}
+    x = torch.zeros(1, 1, 16, 16)
+    program = torch.export.export(model, (x,))
+    torch.export.save(program, tmp_path / "one.pt2")
+    for given in (program, tmp_path / "one.pt2"):
+        found = us.inspect(given)
+        (both,) = found.sizes
+        assert (both.axes, both.sizes, both.whole, both.works(16), both.works(18)) == (
+            (2, 3),
+            (16,),
+            (16,),
+            True,
+            False,
+        )
+        assert both.nearest(18) == (16, None)
+        assert (
+            "height and width: the file is of 16 alone; export it with axes of any size (dynamic_shapes, "
+            "dynamic_axes) to ask more" in repr(found)
+        )
+    program = torch.export.export(model, (x,), dynamic_shapes=(sizes,))
+    torch.export.save(program, tmp_path / "rows.pt2")
+    for given in (program, tmp_path / "rows.pt2"):
+        rows, columns = us.inspect(given, x).sizes
+        assert (rows.axes, rows.fixed, rows.rule()) == ((2,), True, "16 alone")
+        assert (columns.axes, columns.fixed) == ((3,), False)
+        assert [n for n in range(4, 10) if columns.works(n)] == [4, 5, 6, 7, 8, 9]
+
+
 # -- ONNX -------------------------------------------------------------------------------------------------
 
 
@@ -310,6 +383,7 @@ def test_an_onnx_file_says_the_same_as_its_model(exported: tuple[nn.Module, Path
         assert ours.sizes[0].rule() == "n mod 4 = 0 or 3 from 3 on (3, 4, 7, 8, ...)"
     else:
         assert theirs.sizes[0].rule() == "32 alone"
+        assert "the file is of 32 alone; export it with axes of any size" in repr(theirs)
 
 
 def test_an_onnx_file_that_stops_names_the_node(exported: tuple[nn.Module, Path]) -> None:

@@ -3,7 +3,7 @@
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -13,19 +13,25 @@ from unsample.files import check_target, printable
 
 if TYPE_CHECKING:
     from unsample.inspection import Inspection
+    from unsample.inspection.given import Shaped
 
 
 def inspect(
     model: Annotated[
         str,
         typer.Argument(
-            help="A .pt2 file of torch.export.save, a .onnx file, or package.module:factory (its code runs)."
+            help="A .pt2 file of torch.export.save, a .onnx file, or package.module:factory, also with "
+            "arguments as in 'nets:net(3)' (its code runs)."
         ),
     ],
     shape: Annotated[
-        str,
-        typer.Option("--input", help="Shape of the input; files know theirs.", metavar="N,C,H,W"),
-    ] = "",
+        list[str] | None,
+        typer.Option(
+            "--input",
+            help="Shape of the input; files know theirs. Once per input, also as NAME=1,77:int64.",
+            metavar="N,C,H,W",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON alone.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV alone, one line per step.")] = False,
     html: Annotated[str, typer.Option("--html", help="Write a page as well.", metavar="FILE")] = "",
@@ -56,7 +62,7 @@ def inspect(
         if os.path.exists(model) and not (os.path.isfile(model) or os.path.isdir(model)):
             raise ValueError(f"inspect: model must be a regular file, got {model}")
         condition = conditions.parse(fail_if) if fail_if else None
-        found = _inspected(model, shape, sizes=sizes, timed=timed)
+        found = _inspected(model, shape or [], sizes=sizes, timed=timed)
         if html:
             from unsample.inspection.page import save
 
@@ -73,22 +79,46 @@ def inspect(
         raise typer.Exit(1)
 
 
-def _inspected(model: str, shape: str, *, sizes: bool, timed: bool) -> "Inspection":
+def _inspected(model: str, shapes: list[str], *, sizes: bool, timed: bool) -> "Inspection":
     from unsample.inspection import inspect as inspected
     from unsample.inspection.given import from_factory
 
-    example = _shape(shape) if shape else None
+    example = _example(shapes) if shapes else None
     made = from_factory(model) if ":" in model and not os.path.exists(model) else model
     return inspected(made, example, sizes=sizes, repeats=5 if timed else 0)
 
 
-def _shape(text: str) -> tuple[int, ...]:
-    from unsample.geometry.arguments import integers
+def _example(texts: list[str]) -> Any:
+    """One shape, or a tuple or dict of arguments."""
+    from unsample.inspection.given import Shaped
 
-    parts = text.replace("x", ",").split(",")
-    if not all(re.fullmatch(r"\d{1,18}", part.strip()) for part in parts):
+    given = [_argument(text) for text in texts]
+    names = [name for name, _ in given if name]
+    if names and len(set(names)) < len(given):
+        raise ValueError("inspect: every input or none must have a name, and each another")
+    if names:
+        return dict(given)
+    shaped = [each for _, each in given]
+    return shaped[0].shape if shaped == [Shaped(shaped[0].shape)] else tuple(shaped)
+
+
+def _argument(text: str) -> "tuple[str, Shaped]":
+    from unsample.geometry.arguments import integers
+    from unsample.inspection.given import Shaped
+
+    found = re.fullmatch(r"(?:([A-Za-z_]\w*)=)?([\d\sx,]+)(?::([a-z]+\d*))?", text, re.ASCII)
+    parts = found[2].replace("x", ",").split(",") if found else []
+    if not found or not all(re.fullmatch(r"\d{1,18}", part.strip()) for part in parts):
         raise ValueError(f"inspect: input must be whole numbers such as 1,3,256,256, got {text!r:.40}")
-    return integers("inspect", "input", [int(part) for part in parts], minimum=0)
+    if found[3] and found[3] not in DTYPES:
+        raise ValueError(
+            f"inspect: the type of an input must be one of {', '.join(DTYPES)}, got {found[3]!r}"
+        )
+    shape = integers("inspect", "input", [int(part) for part in parts], minimum=0)
+    return found[1] or "", Shaped(shape, found[3] or "")
+
+
+DTYPES = ("float16", "bfloat16", "float32", "float64", "uint8", "int8", "int16", "int32", "int64", "bool")
 
 
 def _print(found: "Inspection", *, as_json: bool, as_csv: bool) -> None:

@@ -8,11 +8,12 @@ from typing import Any
 
 from unsample.errors import ShapeError
 from unsample.geometry.sizes import fine_range
-from unsample.geometry.window import AdaptiveWindow, AnyWindow
+from unsample.geometry.window import AdaptiveWindow, AnyWindow, Window
 from unsample.inspection import grids
 from unsample.inspection.checkerboard import Score, score_of
 from unsample.inspection.grid_rules import DOWN, UP, through
 from unsample.inspection.grids import Grid, Layout
+from unsample.inspection.torch_rules import short
 from unsample.inspection.vocabulary import Op, Trace
 
 
@@ -56,6 +57,11 @@ class Step:
         Of a way up.
     legal : tuple of (int, int)
         Sizes that a transposed convolution can make of this input, per axis.
+    unplaced : int
+        Axes of it whose positions on the input are not known; they are left out of `axes`, `receptive_field`,
+        `scale` and `offset`.
+    lost : str
+        Where their positions were lost; nothing where the input has no such axes.
     """
 
     number: int
@@ -81,6 +87,8 @@ class Step:
     shift: tuple[Fraction, ...] = ()
     checkerboard: Score | None = None
     legal: tuple[tuple[int, int], ...] = ()
+    unplaced: int = 0
+    lost: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +122,14 @@ class Merge:
         return not any(self.apart)
 
 
+@dataclass(frozen=True, slots=True)
+class _Patches:
+    """All slices of an array put together: of which array, and in which step each axis was sliced."""
+
+    base: int
+    steps: dict[int, int]
+
+
 @dataclass(slots=True)
 class _State:
     """What is known while the ops are walked."""
@@ -132,6 +148,10 @@ class _State:
     after: list[tuple[Grid | None, ...]] = field(default_factory=list)
     merges: list[Merge] = field(default_factory=list)
     grids: list[Grid] = field(default_factory=list)
+    lost: dict[int, str] = field(default_factory=dict)  # where the positions of a value were lost
+    level: dict[int, Fraction] = field(default_factory=dict)  # input elements per element without a position
+    patches: dict[int, "_Patches"] = field(default_factory=dict)  # by the number of the cat
+    silent: set[int] = field(default_factory=set)  # slices of which such a cat is made
     positions: int = 0
     work: int = 0
 
@@ -154,13 +174,15 @@ def analyse(trace: Trace) -> Analysis:
         _held(state, sum(sum(trace.values[i].shape[2:]) for i in trace.inputs), 0)
     for number, value in enumerate(trace.inputs):
         state.layouts[value] = _of_input(state, number, trace.values[value].shape)
+    _find_patches(state)
     for index, op in enumerate(trace.ops):
         _walk(state, index, op)
     blame = None
     if trace.failure is not None and trace.failure.merge:
         blame = _latest_up(state, trace.failure.inputs)
     fixed = any(op.details.get("adaptive") and any(w.coarse > 1 for w in op.windows) for op in trace.ops)
-    return Analysis(tuple(state.steps), tuple(state.merges), grids.period(state.grids), blame, fixed)
+    period = math.lcm(grids.period(state.grids), *(level.numerator for level in state.level.values()))
+    return Analysis(tuple(state.steps), tuple(state.merges), period, blame, fixed)
 
 
 def _of_input(state: _State, number: int, shape: Sequence[int]) -> Layout:
@@ -181,10 +203,14 @@ def _walk(state: _State, index: int, op: Op) -> None:
         op = op.but(windows=_windows_of_pool(state, op, shapes[0]))
     if state.trace.foreign:
         _weigh(state, op, layouts, shapes[0])
+    patch, start = state.patches.get(index), layouts[0] if layouts else ()
+    if patch is not None:
+        start = _layout(state, patch.base)
+        op, layouts = _as_patches(op, patch, start)
     out, moved = through(op, layouts, shapes[0])
     past = _united(state.past.get(i, 0) for i in op.inputs)
     latest = max((state.latest.get(i, 0) for i in op.inputs), default=0)
-    if op.kind in ("elementwise", "cat"):
+    if op.kind in ("elementwise", "cat", "stack") and patch is None:
         _meet(state, op, layouts, shapes[0])
     if op.kind == "slice" and op.details["step"] == 1:
         base, at = state.views.get(op.inputs[0], (op.inputs[0], (0,) * len(shapes[0])))
@@ -194,22 +220,138 @@ def _walk(state: _State, index: int, op: Op) -> None:
     if op.kind == "copy" and len(op.inputs) == 2:
         _copied(state, *op.inputs)
         out = _layout(state, op.inputs[1]) if shapes[0] == state.trace.values[op.inputs[1]].shape else out
-    direction = _direction(op, moved, layouts, shapes[0])
+    lost, level = _lost(state, op, layouts, out)
+    direction = "" if index in state.silent else _direction(op, moved, layouts, shapes[0])
     if direction:
         number = len(state.steps) + 1
-        before = tuple(grids.grid_of(dim) for dim in layouts[0])
-        after = tuple(grids.grid_of(dim) for dim in out)
+        before, after = _placed(start), _placed(out)
         state.before.append(before)
         state.after.append(after)
-        step = _step(state, op, number, direction, moved, before, after)
+        step = _step(state, op, number, direction, moved, before, after, lost)
         state.steps.append(_paired(state, op, step, past) if direction == "up" else step)
         past, latest = past | 1 << number, number
         if op.kind == "pool":
             state.pools.update(dict.fromkeys(op.outputs[1:], number))
-    for value, shape in zip(op.outputs, shapes, strict=True):
-        state.layouts[value] = out if len(shape) == len(out) and shape == shapes[0] else grids.plain(shape)
+    parts = _parts(op, layouts, shapes) if op.kind == "split" else None
+    for number, (value, shape) in enumerate(zip(op.outputs, shapes, strict=True)):
+        same = len(shape) == len(out) and shape == shapes[0]
+        state.layouts[value] = parts[number] if parts else out if same else grids.plain(shape)
+        if lost is not None:
+            state.lost[value] = lost
+        if level != 1:
+            state.level[value] = level
         state.past[value], state.latest[value], state.maker[value] = past, latest, op
     state.grids.extend(grids.grids_in([out]))
+
+
+def _parts(op: Op, layouts: Sequence[Layout], shapes: Sequence[tuple[int, ...]]) -> list[Layout]:
+    """The layouts of all results of a splitting operator: slices that follow on each other."""
+    found, start, dim = [], 0, op.details["dim"]
+    for shape in shapes:
+        part = op.but(kind="slice", details={"dim": dim, "start": start, "step": 1})
+        found.append(through(part, layouts, shape)[0])
+        start += shape[dim]
+    return found
+
+
+def _placed(layout: Layout) -> tuple[Grid | None, ...]:
+    """The grids of all dimensions, those of tokens one after the other; None for one without.
+
+    Of blocks whose places are there as well, the axis that they are of.
+    """
+    pieces = [piece for dim in layout for piece in dim]
+    split = {id(piece.whole) for piece in pieces if isinstance(piece, grids.Phase)}
+    found: list[Grid | None] = []
+    for dim in layout:
+        here = [piece for piece in dim if isinstance(piece, Grid)]
+        found += [g.whole if g.whole and id(g.whole) in split else g for g in here] or [None]
+    return tuple(found)
+
+
+def _axes_in(layout: Layout) -> dict[tuple[int, ...], Fraction]:
+    """The axes of the input that a layout follows, and input elements per element."""
+    return {grid.source: grid.level for grid in grids.grids_in([layout])}
+
+
+def _lost(state: _State, op: Op, layouts: Sequence[Layout], out: Layout) -> tuple[str | None, Fraction]:
+    """Where the positions of the result were lost, and how many input elements there are to an element."""
+    lost = next((state.lost[i] for i in op.inputs if i in state.lost), None)
+    level = max((state.level.get(i, Fraction(1)) for i in op.inputs), default=Fraction(1))
+    after = _axes_in(out)
+    for layout in layouts:
+        gone = {axis: each for axis, each in _axes_in(layout).items() if axis not in after}
+        if gone:
+            lost, level = f"{op.what} in {op.layer or 'the model'}", max(level, *gone.values())
+    if op.kind in UP or op.kind in DOWN:
+        rules = [grids.centre(window)[0].limit_denominator(8) for window in op.windows]
+        steps = [1 / each if op.kind in UP and each else each for each in rules]
+    elif op.kind == "resize":
+        steps = [Fraction(r.source, max(r.target, 1)).limit_denominator(8) for r in op.resamples]
+    else:
+        steps = []
+    unplaced = [
+        s for s, dim in zip(steps, out[len(out) - len(steps) :], strict=False) if not grids.grid_of(dim)
+    ]
+    return lost, level * max(unplaced, default=Fraction(1))
+
+
+# -- patches ----------------------------------------------------------------------------------------------
+
+
+def _find_patches(state: _State) -> None:
+    """Every cat of all the slices x[0::2, 0::2], x[1::2, 0::2], ...: a pixel unshuffle and no merge."""
+    made = {value: index for index, op in enumerate(state.trace.ops) for value in op.outputs}
+    for index, op in enumerate(state.trace.ops):
+        if op.kind != "cat" or len(op.inputs) < 2:
+            continue
+        found = [_slices_before(state, made, value) for value in op.inputs]
+        bases, steps = {base for base, _, _ in found}, {tuple(sorted(step.items())) for _, step, _ in found}
+        starts = {tuple(sorted(start.items())) for _, _, start in found}
+        (step,) = map(dict, steps) if len(steps) == 1 else ({},)
+        whole = math.prod(step.values()) == len(found) == len(starts)
+        if len(bases) == 1 and whole and op.details["dim"] not in step:
+            state.patches[index] = _Patches(next(iter(bases)), step)
+            for value in op.inputs:
+                while value not in bases:
+                    state.silent.add(made[value])
+                    value = state.trace.ops[made[value]].inputs[0]
+
+
+def _slices_before(
+    state: _State, made: dict[int, int], value: int
+) -> tuple[int, dict[int, int], dict[int, int]]:
+    """The array of which a value is a slice, with the steps and the starts of the slice per axis."""
+    steps: dict[int, int] = {}
+    starts: dict[int, int] = {}
+    while value in made:
+        op = state.trace.ops[made[value]]
+        dim = op.details.get("dim") if op.kind == "slice" else None
+        if dim is None or dim in steps:
+            break
+        n = state.trace.values[op.inputs[0]].shape[dim]
+        step, start = op.details["step"], op.details["start"]
+        if step == 1 and (start or state.trace.values[value].shape[dim] != n):
+            break
+        if step > 1:
+            if start >= step or n % step:
+                break
+            steps[dim], starts[dim] = step, start
+        value = op.inputs[0]
+    return value, steps, starts
+
+
+def _as_patches(op: Op, patch: _Patches, base: Layout) -> tuple[Op, list[Layout]]:
+    """A cat of slices, and the layout that all of them have together."""
+    layout = list(base)
+    for dim, step in patch.steps.items():
+        grid, n = grids.grid_of(base[dim]), grids.elements(base[dim]) // step
+        layout[dim] = (n,) if grid is None else (grids.down(grid, Window(grid.size, n, step, step)),)
+    factors = patch.steps.values()
+    settings = {"factor": short(list(factors))}
+    return op.but(what=PATCHES, settings=settings), [tuple(layout)]
+
+
+PATCHES = "pixel_unshuffle (slices)"
 
 
 POSITIONS = 2**24  # of all axes of all feature maps: each takes 16 bytes
@@ -305,13 +447,13 @@ def _sizes(layout: Layout) -> tuple[int, ...]:
 
 
 def _direction(op: Op, moved: Sequence[grids.Moved], layouts: Sequence[Layout], shape: Sequence[int]) -> str:
-    """Whether an operation is a way down, a way up or neither; axes without positions do not count."""
+    """Whether an operation is a way down, a way up or neither."""
     if moved:
         return "up" if moved[0].kind == "pixel_shuffle" else "down"
-    if op.kind in ("max_unpool",):
-        return "up"
-    if not layouts:
-        return ""
+    if op.kind == "max_unpool" or not layouts:
+        return "up" if op.kind == "max_unpool" else ""
+    if op.kind == "cat":
+        return "down" if op.what == PATCHES else ""
     if op.kind == "resize":
         ratios = [(r.target, r.source) for r in op.resamples]
         if all(m == n for m, n in ratios):
@@ -320,11 +462,7 @@ def _direction(op: Op, moved: Sequence[grids.Moved], layouts: Sequence[Layout], 
     if op.kind == "sample":
         return "up" if math.prod(shape[2:]) > math.prod(_sizes(layouts[0])[2:]) else "down"
     if op.kind in UP or op.kind in DOWN:
-        known = layouts[0][len(layouts[0]) - len(op.windows) :]
-        strides = [
-            grids.centre(w)[0] for w, dim in zip(op.windows, known, strict=True) if grids.grids_in([(dim,)])
-        ]
-        if all(s == 1 for s in strides):
+        if all(grids.centre(w)[0] == 1 for w in op.windows):
             return ""
         return "up" if op.kind in UP else "down"
     if op.kind == "slice" and op.details["step"] > 1 and grids.grid_of(layouts[0][op.details["dim"]]):
@@ -340,6 +478,7 @@ def _step(
     moved: Sequence[grids.Moved],
     before: Sequence[Grid | None],
     after: Sequence[Grid | None],
+    lost: str | None,
 ) -> Step:
     values = state.trace.values
     settings, what = dict(op.settings), op.what
@@ -350,6 +489,10 @@ def _step(
     if op.kind == "slice":
         what, settings = "slice", {"step": op.details["step"], "from": op.details["start"]}
     known = [g for g in after if g is not None]
+    rank = (
+        len(op.windows) or len(op.resamples) or (len(after) - 2 if op.kind in ("sample", "max_unpool") else 0)
+    )
+    unplaced = sum(g is None for g in after[len(after) - rank :])
     return Step(
         number=number,
         layer=op.layer,
@@ -373,6 +516,8 @@ def _step(
         offset=tuple(g.offset for g in known),
         checkerboard=score_of(state.trace, op, moved, state.maker) if direction == "up" else None,
         legal=tuple(_legal(w) for w in op.windows) if op.kind == "conv_transpose" else (),
+        unplaced=unplaced,
+        lost=(lost or "") if unplaced else "",
     )
 
 
@@ -409,7 +554,7 @@ def _undone(state: _State, op: Op, step: Step, past: int) -> tuple[int, ...]:
 
     def like(a: Sequence[Grid | None], b: Sequence[Grid | None]) -> bool:
         one, two = [g for g in a if g], [g for g in b if g]
-        return len(one) == len(two) and all(
+        return 0 < len(one) == len(two) and all(
             x.scale == y.scale or x.size == y.size for x, y in zip(one, two, strict=True)
         )
 
@@ -445,7 +590,7 @@ def _meet(state: _State, op: Op, layouts: Sequence[Layout], shape: Sequence[int]
         found = [g for layout in branches if (g := grids.grid_of(layout[axis])) is not None and g.size == n]
         if not found or axis == op.details.get("dim"):
             continue
-        found.sort(key=lambda g: g.field()[1])
+        found = grids.leading(found)
         distances = [grids.apart(found[0], g) for g in found[1:]]
         apart.append(max(distances, key=abs, default=Fraction(0)))
         scales.append(any(g.scale != found[0].scale for g in found))

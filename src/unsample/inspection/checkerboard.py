@@ -187,7 +187,7 @@ def _of_shuffle(trace: Trace, op: Op, moved: Sequence[Any], maker: dict[int, Op]
     before = maker.get(op.inputs[0])
     while before is not None and before.kind in ("reshape", "permute", "elementwise") and before.inputs:
         before = maker.get(before.inputs[0])
-    if before is None or before.kind != "conv":
+    if before is None or before.kind != "conv" or trace.values[before.inputs[1]].shape[0] % phases:
         return Score(None, overlap, why="no convolution comes before it")
     arrays = trace.read(before) if trace.read is not None else None
     if arrays is None:

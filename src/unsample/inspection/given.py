@@ -1,9 +1,12 @@
 """What `inspect` is given, made into a trace: a module, an exported program, a file, a factory."""
 
+import ast
 import importlib
+import inspect
 import os
 import sys
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,7 @@ from unsample.inspection.analysis import Analysis, Step, analyse
 from unsample.inspection.archive import first_line, shown
 from unsample.inspection.report import Inspection
 from unsample.inspection.sizes_that_run import Sizes, sizes_that_run
-from unsample.inspection.vocabulary import Trace
+from unsample.inspection.vocabulary import Failure, Trace, varied
 
 LARGEST = 2048  # elements of an axis of the largest input tried for its receptive field
 
@@ -56,18 +59,22 @@ def _inspected(
     if type(model).__module__.startswith("onnx"):
         from unsample.inspection.onnx_trace import Graph
 
+        if example is not None and shape_of(example) is None and not hasattr(example, "shape"):
+            raise TypeError(f"inspect: the example of an ONNX file must be a shape, got {describe(example)}")
         runs: Any = Graph(model, shape_of(example) if example is not None else None, folder)
         trace: Trace = runs.trace()
     else:
-        module, arguments = _module(model, example)
+        module, (arguments, words), fixed = _module(model, example)
         if name == "ExportedProgram":
             name = "exported program"
         from unsample.inspection.torch_trace import Copies, measured
 
-        runs = Copies(module, arguments)
+        runs = Copies(module, arguments, fixed, words)
         trace = runs.trace()
+        if trace.failure is not None:
+            trace = replace(trace, failure=_with_types(module, (arguments, words), trace.failure))
         if repeats and trace.failure is None and not _on_meta(module):
-            times = measured(module, arguments, repeats)
+            times = measured(module, arguments, words, repeats)
             if len(times) == len(trace.ops):
                 ops = (op.but(milliseconds=ms) for op, ms in zip(trace.ops, times, strict=True))
                 trace = replace(trace, ops=tuple(ops))
@@ -124,9 +131,9 @@ def repairs(trace: Trace, analysis: Analysis, sizes: tuple[Sizes, ...]) -> tuple
     if failure.merge and analysis.blame is not None:
         step = analysis.steps[analysis.blame - 1]
         found.append(_at_step(step, _wanted(trace, step)))
-    shape = next((trace.values[i].shape for i in trace.inputs if len(trace.values[i].shape) > 2), ())
+    shape = trace.image
     for each in sizes:
-        axes = [axis for axis in each.axes if axis < len(shape)]
+        axes = each.axes
         targets = []
         for side, word in ((1, "pad"), (0, "crop")):
             ends = [each.nearest(shape[axis])[side] for axis in axes]
@@ -163,20 +170,40 @@ def _on_meta(module: Any) -> bool:
     return any(p.is_meta for p in module.parameters())
 
 
-def _module(model: Any, example: Any) -> tuple[Any, tuple[Any, ...]]:
+def _with_types(module: Any, arguments: Any, failure: Failure) -> Failure:
+    """The failure, with the element types where the example has none of those of the model."""
+    import torch
+    from torch.utils import _pytree as pytree
+
+    given = [x for x in pytree.tree_leaves(arguments) if isinstance(x, torch.Tensor)]
+    ours, theirs = (
+        list(dict.fromkeys(str(x.dtype).removeprefix("torch.") for x in each if x.is_floating_point()))
+        for each in (module.parameters(), given)
+    )
+    if not ours or not theirs or set(ours) & set(theirs):
+        return failure
+    text = f"the model is {' and '.join(ours)}, the example {' and '.join(theirs)} ({failure.sentence})"
+    return replace(failure, sentence=text)
+
+
+def _module(model: Any, example: Any) -> tuple[Any, "Call", tuple[int, ...]]:
+    """The module, what it is called with, and the axes of which it takes one size alone."""
     import torch
 
-    from unsample.inspection.pt2 import Program, example_of
+    from unsample.inspection.pt2 import Program, example_of, sizes_of
 
+    declared: list[tuple[Any, ...]] = []
     if isinstance(model, Program):
-        return model, _arguments(model, example_of(model) if example is None else example)
+        arguments = _arguments(model, example_of(model) if example is None else example)
+        return model, arguments, _fixed(sizes_of(model))
     if isinstance(model, torch.export.ExportedProgram):
         if example is None:
-            arguments, words = model.example_inputs or ((), {})
+            given, words = model.example_inputs or ((), {})
             if words:
                 raise ShapeError("inspect: an exported program must take its arguments by position")
-            example = tuple(arguments)
+            example = tuple(given)
         program, model = model, None
+        declared = _declared(program)
         from unsample.inspection.torch_trace import quiet
 
         try:
@@ -193,7 +220,21 @@ def _module(model: Any, example: Any) -> tuple[Any, tuple[Any, ...]]:
     model = inner if isinstance(inner, torch.nn.Module) else model
     if isinstance(model, torch.nn.DataParallel | torch.nn.parallel.DistributedDataParallel):
         model = model.module
-    return model, _arguments(model, example)
+    return model, _arguments(model, example), _fixed(declared)
+
+
+def _declared(program: Any) -> list[tuple[Any, ...]]:
+    """Of every tensor that an exported program takes, an int per axis of one size and a symbol per other."""
+    taken = set(program.graph_signature.user_inputs)
+    nodes = [node for node in program.graph.nodes if node.op == "placeholder" and node.name in taken]
+    return [tuple(node.meta["val"].shape) for node in nodes if hasattr(node.meta.get("val"), "shape")]
+
+
+def _fixed(declared: Sequence[tuple[Any, ...]]) -> tuple[int, ...]:
+    """The axes of the image of which there is one size alone."""
+    shapes = [tuple(n if type(n) is int else 0 for n in shape) for shape in declared]
+    images = [shapes[i] for i in varied(shapes)]
+    return tuple(axis for axis in range(2, len(images[0]) if images else 0) if any(s[axis] for s in images))
 
 
 def shape_of(example: Any) -> tuple[int, ...] | None:
@@ -205,24 +246,55 @@ def shape_of(example: Any) -> tuple[int, ...] | None:
     return None
 
 
-def _arguments(model: Any, example: Any) -> tuple[Any, ...]:
-    import torch
+Call = tuple[tuple[Any, ...], dict[str, Any]]  # arguments by position and by keyword
 
-    if isinstance(example, torch.Tensor):
-        return (example,)
-    shape = shape_of(example)
-    if shape is not None:
-        like = next((p for p in model.parameters() if p.is_floating_point()), None)
-        dtype = torch.float32 if like is None else like.dtype
-        # On the meta device it has no memory; of a real device only the first number is stored.
-        device = torch.device("cpu") if like is None else like.device
-        return (torch.zeros((), dtype=dtype, device=device).expand(shape),)
-    if is_sequence(example) and example and any(isinstance(x, torch.Tensor) for x in example):
-        return tuple(example)
-    raise TypeError(
-        f"inspect: example must be a tensor, a shape such as (1, 3, 256, 256) or a tuple of arguments, "
-        f"got {describe(example)}"
-    )
+
+@dataclass(frozen=True, slots=True)
+class Shaped:
+    """An argument of which there are the shape and the element type; nothing for that of the model."""
+
+    shape: tuple[int, ...]
+    dtype: str = ""
+
+
+def _arguments(model: Any, example: Any) -> Call:
+    import torch
+    from torch.utils import _pytree as pytree
+
+    tensors = any(isinstance(x, torch.Tensor) for x in pytree.tree_leaves(example))
+    like = next((p for p in model.parameters() if p.is_floating_point()), None)
+
+    def made(tree: Any) -> Any:
+        """The tree with tensors in the place of shapes, where it has no tensors itself."""
+        shape = tree.shape if isinstance(tree, Shaped) else None if tensors else shape_of(tree)
+        if shape is not None:
+            dtype = torch.float32 if like is None else like.dtype
+            if isinstance(tree, Shaped) and tree.dtype:
+                dtype = getattr(torch, tree.dtype)
+            # On the meta device it has no memory; of a real device only the first number is stored.
+            device = torch.device("cpu") if like is None else like.device
+            return torch.zeros((), dtype=dtype, device=device).expand(shape)
+        if isinstance(tree, dict):
+            return {key: made(each) for key, each in tree.items()}
+        return type(tree)(map(made, tree)) if type(tree) in (list, tuple) else tree
+
+    whole = made(example)
+    if not any(isinstance(x, torch.Tensor) for x in pytree.tree_leaves(whole)):
+        raise TypeError(
+            f"inspect: example must be a tensor, a shape such as (1, 3, 256, 256), or a tuple or dict of "
+            f"arguments, got {describe(example)}"
+        )
+    if isinstance(whole, dict) and _are_words(model, whole):
+        return (), whole
+    return (tuple(whole) if is_sequence(whole) else (whole,)), {}
+
+
+def _are_words(model: Any, given: dict[Any, Any]) -> bool:
+    """Whether the keys are names of arguments; else the dict is one argument itself."""
+    parameters = inspect.signature(model.forward).parameters
+    if any(each.kind is each.VAR_KEYWORD for each in parameters.values()):
+        return all(isinstance(key, str) for key in given)
+    return set(given) <= set(parameters)
 
 
 # -- files and factories ----------------------------------------------------------------------------------
@@ -252,8 +324,9 @@ def from_file(path: Path, example: Any) -> tuple[Any, Any]:
 
 
 def from_factory(text: str) -> Any:
-    """`package.module:factory`, imported and called; the code of that module runs."""
-    place, _, name = text.partition(":")
+    """`package.module:factory` or `package.module:factory(3, mode="linear")`, called; its code runs."""
+    place, _, call = text.partition(":")
+    name, given, words = _call(text, call)
     if not place or not name:
         raise ShapeError(
             f"inspect: model must be a .pt2 or .onnx file or package.module:factory, got {text!r}"
@@ -266,16 +339,33 @@ def from_factory(text: str) -> Any:
             found = getattr(found, part)
     except Exception as error:
         raise ShapeError(f"inspect: {text} cannot be imported ({type(error).__name__}: {error})") from error
+    called = call != name or (callable(found) and not hasattr(found, "parameters")) or isinstance(found, type)
     try:
-        made = (
-            found()
-            if (callable(found) and not hasattr(found, "parameters")) or isinstance(found, type)
-            else found
-        )
+        made = found(*given, **words) if called else found
     except Exception as error:
+        how = text if call != name else f"{text}()"
+        without = " without arguments" if not given and not words else ""
         raise ShapeError(
-            f"inspect: {text}() must make a model without arguments ({type(error).__name__}: {error})"
+            f"inspect: {how} must make a model{without} ({type(error).__name__}: {error})"
         ) from error
     if isinstance(made, str | os.PathLike):
         raise ShapeError(f"inspect: {text} must make a torch.nn.Module, got {describe(made)}")
     return made
+
+
+def _call(text: str, call: str) -> tuple[str, list[Any], dict[str, Any]]:
+    """The name and the arguments of a call, which are numbers, strings, lists and the like."""
+    if not call.endswith(")"):
+        return call, [], {}
+    try:
+        found = ast.parse(call, mode="eval").body
+        if isinstance(found, ast.Call):
+            given = [ast.literal_eval(each) for each in found.args]
+            words = {str(each.arg): ast.literal_eval(each.value) for each in found.keywords if each.arg}
+            if len(words) == len(found.keywords):
+                return ast.unparse(found.func), given, words
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        pass
+    raise ShapeError(
+        f"inspect: the arguments of a factory must be numbers, strings, lists and the like, got {text!r}"
+    )

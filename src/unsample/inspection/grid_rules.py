@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from unsample.geometry.window import AdaptiveWindow
+from unsample.geometry.window import AdaptiveWindow, Window
 from unsample.inspection import grids
-from unsample.inspection.grids import Grid, Layout
+from unsample.inspection.grids import Dim, Grid, Layout, Phase, Piece
 from unsample.inspection.vocabulary import Op
 
 DOWN = ("conv", "pool", "window_sum", "decimate", "pixel_unshuffle")
@@ -33,6 +35,8 @@ def through(
         return _padded(first, plain, op), ()
     if op.kind == "slice":
         dim = op.details["dim"]
+        if op.details["step"] == 1 and shape[dim] == grids.elements(first[dim]):
+            return first, ()
         return _on(
             first, plain, dim, lambda g: grids.sliced(g, op.details["start"], op.details["step"], shape[dim])
         )
@@ -47,6 +51,19 @@ def through(
         for dim in op.details["dims"]:
             layout, _ = _on(layout, layout, dim, lambda g: grids.sliced(g, g.size - 1, -1, g.size))
         return layout, ()
+    if op.kind == "roll":
+        layout = first
+        for dim, shift in zip(op.details["dims"], op.details["shifts"], strict=True):
+            layout, _ = _on(layout, plain, dim, partial(grids.rolled, shift=shift))
+        return layout, ()
+    if op.kind == "stack":
+        dim = op.details["dim"]
+        inner = _joined(layouts, (*shape[:dim], *shape[dim + 1 :]), None)
+        return (*inner[:dim], (shape[dim],), *inner[dim:]), ()
+    if op.kind == "unfold":
+        return _unfolded(first, plain, op), ()
+    if op.kind == "keep":
+        return _kept(first, shape, op.details["axes"]), ()
     if op.kind == "permute":
         return tuple(first[d] for d in op.details["permutation"]), ()
     if op.kind == "reshape":
@@ -54,11 +71,18 @@ def through(
     if op.kind == "select":
         return tuple(dim for d, dim in enumerate(first) if d != op.details["dim"]), ()
     if op.kind == "reduce":
-        return _reduced(first, op), ()
+        return _fitting(_reduced(first, op), plain), ()
     if op.kind == "matmul":
         return _matmul(op, layouts, plain), ()
     if op.kind == "mix":
-        return _everything(first, plain), ()
+        mixed = _mixed(first, [piece for dim in first for piece in dim])
+        if len(mixed) != len(plain):
+            return plain, ()
+        pairs = zip(mixed, plain, strict=True)
+        return tuple(a if grids.elements(a) == grids.elements(b) else b for a, b in pairs), ()
+    if op.kind == "attention":
+        query, key, value = layouts[:3]
+        return _fitting(_mixed((*query[:-1], value[-1]), key[-2]), plain), ()
     if op.kind in ("elementwise", "cat"):
         return _joined(layouts, shape, op.details.get("dim") if op.kind == "cat" else None), ()
     return plain, ()
@@ -127,22 +151,54 @@ def _reduced(first: Layout, op: Op) -> Layout:
 
 
 def _matmul(op: Op, layouts: Sequence[Layout], plain: Layout) -> Layout:
-    """Rows of the first factor, columns of the second; where positions are summed over, from everywhere."""
+    """Rows of the first factor, columns of the second; where positions are summed over, from all of them."""
     left = op.details["left"]
     a, b = layouts[left], layouts[left + 1]
-    if [grids.grids_in([a]), grids.grids_in([b])] == [[], []]:
-        return plain
-    out = (*a[:-1], b[-1])
-    mixed = grids.grids_in([(a[-1],), (b[-2],)])
-    return _everything(out, plain) if mixed else out
+    shared = tuple(_merged([x, y]) for x, y in zip(a[:-2], b[:-2], strict=False))
+    return _fitting(_mixed((*shared, *a[len(shared) : -1], b[-1]), (*a[-1], *b[-2])), plain)
 
 
-def _everything(layout: Layout, plain: Layout) -> Layout:
-    if [math.prod(map(grids.size_of, dim)) for dim in layout] != [grids.size_of(dim[0]) for dim in plain]:
-        return plain
-    return tuple(
-        tuple(piece.everything() if isinstance(piece, Grid) else piece for piece in dim) for dim in layout
+def _mixed(layout: Layout, summed: Sequence[Piece]) -> Layout:
+    """What depends on all positions of the pieces that are summed over: their axis, or their blocks of it."""
+    axes = {piece.source for piece in summed if isinstance(piece, Grid)}
+    inside = {id(piece.whole) for piece in summed if isinstance(piece, Phase)}
+    throughout = {piece.source for piece in summed if isinstance(piece, Grid) and piece.whole is None}
+
+    def mixed(piece: Piece) -> Piece:
+        if isinstance(piece, Grid):
+            return piece.everything() if piece.source in axes else piece
+        if isinstance(piece, Phase) and (id(piece.whole) in inside or piece.whole.source in throughout):
+            return replace(piece, mixed=True)
+        return piece
+
+    return tuple(tuple(map(mixed, dim)) for dim in layout)
+
+
+def _fitting(layout: Layout, plain: Layout) -> Layout:
+    """The layout, or one without positions where it is not of that shape."""
+    return layout if list(map(grids.elements, layout)) == [dim[0] for dim in plain] else plain
+
+
+def _unfolded(first: Layout, plain: Layout, op: Op) -> Layout:
+    """Windows of an axis, their places behind all other axes."""
+    dim, size, step = (op.details[word] for word in ("dim", "size", "step"))
+    grid, coarse = grids.grid_of(first[dim]), grids.size_of(plain[dim][0])
+    if grid is None:
+        return (*first[:dim], plain[dim], *first[dim + 1 :], (size,))
+    if size == step and grid.size == size * coarse:
+        blocks, places = grids.split(grid, coarse)
+        return (*first[:dim], (blocks,), *first[dim + 1 :], (places,))
+    return (
+        *first[:dim],
+        (grids.down(grid, Window(grid.size, coarse, size, step)),),
+        *first[dim + 1 :],
+        (size,),
     )
+
+
+def _kept(first: Layout, shape: Sequence[int], axes: Sequence[int | None]) -> Layout:
+    """Axes of the result that are those of the argument as they were; None for others."""
+    return tuple((n,) if axis is None else first[axis] for n, axis in zip(shape, axes, strict=True))
 
 
 def _joined(layouts: Sequence[Layout], shape: Sequence[int], dim: int | None) -> Layout:
@@ -154,8 +210,30 @@ def _joined(layouts: Sequence[Layout], shape: Sequence[int], dim: int | None) ->
         if axis == dim:
             out.append((n,))
         elif found:
-            out.append((grids.joined(sorted(found, key=lambda g: g.field()[1])),))
+            out.append((grids.joined(grids.leading(found)),))
         else:
-            several = [d for d in here if len(d) > 1 and math.prod(map(grids.size_of, d)) == n]
-            out.append(several[0] if several else (n,))
+            several = [d for d in here if grids.grids_in([(d,)]) and grids.elements(d) == n]
+            out.append(_merged(several) if several else (n,))
     return tuple(out)
+
+
+def _merged(dims: Sequence[Dim]) -> Dim:
+    """The pieces of the first, with the fields of all that are split in the same way."""
+    first = dims[0]
+    alike = [d for d in dims if [_place(piece) for piece in d] == [_place(piece) for piece in first]]
+    return tuple(_merged_piece(pieces) for pieces in zip(*alike, strict=True))
+
+
+def _place(piece: Piece) -> Any:
+    """What a piece must have in common with another for both to be the same piece of the same axis."""
+    if isinstance(piece, Grid):
+        return piece.source, piece.size, id(piece.whole)
+    return (piece.size, id(piece.whole)) if isinstance(piece, Phase) else piece
+
+
+def _merged_piece(pieces: Sequence[Piece]) -> Piece:
+    found = [piece for piece in pieces if isinstance(piece, Grid)]
+    if found:
+        return grids.joined(grids.leading(found))
+    phases = [piece for piece in pieces if isinstance(piece, Phase)]
+    return replace(phases[0], mixed=any(p.mixed for p in phases)) if phases else pieces[0]

@@ -21,6 +21,7 @@ Statistics of a normalisation are left out, as is usual.
 """
 
 import itertools
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -54,6 +55,9 @@ class Grid:
         Of blocks of an axis that was split by a reshape: the axis.
     level : Fraction
         Input elements per element as sizes go, which is not the scale where align_corners stretches.
+    reach : Fraction or float
+        From the first to the last input element of a field without borders, which no size of the input cuts;
+        infinite where it grows with the input.
     """
 
     source: tuple[int, int, int]
@@ -63,6 +67,7 @@ class Grid:
     high: Ints
     whole: "Grid | None" = None
     level: Fraction = Fraction(1)
+    reach: Fraction | float = Fraction(0)
 
     @property
     def size(self) -> int:
@@ -83,9 +88,11 @@ class Grid:
         return self.source[2], self.source[2]
 
     def everything(self) -> "Grid":
-        """The same positions, depending on the whole axis."""
-        full = np.zeros_like(self.low)
-        return replace(self, low=full, high=full + self.source[2] - 1, whole=None)
+        """The same positions, each depending on what any of them depends on."""
+        if not self.size:
+            return self
+        low, high = np.full_like(self.low, self.low.min()), np.full_like(self.high, self.high.max())
+        return replace(self, low=low, high=high, reach=math.inf)
 
 
 def of_input(number: int, axis: int, size: int) -> Grid:
@@ -162,7 +169,12 @@ def down(grid: Grid, window: AnyWindow) -> Grid:
     meetings = ((_index(tap.fine), _index(tap.coarse)) for tap in _taps(window))
     low, high = _reach(grid, window.coarse, meetings)
     level = grid.level * step.limit_denominator(8)
-    return Grid(grid.source, grid.scale * step, grid.offset + grid.scale * middle, low, high, level=level)
+    reach = (
+        math.inf if isinstance(window, AdaptiveWindow) else grid.reach + abs(grid.scale) * (window.extent - 1)
+    )
+    return Grid(
+        grid.source, grid.scale * step, grid.offset + grid.scale * middle, low, high, level=level, reach=reach
+    )
 
 
 def up(grid: Grid, window: AnyWindow) -> Grid:
@@ -172,7 +184,10 @@ def up(grid: Grid, window: AnyWindow) -> Grid:
     low, high = _reach(grid, window.fine, meetings)
     scale = grid.scale / step
     level = grid.level / step.limit_denominator(8)
-    return Grid(grid.source, scale, grid.offset - scale * middle, low, high, level=level)
+    # So many windows further along is the last that meets the same element.
+    further = math.inf if isinstance(window, AdaptiveWindow) else (window.extent - 1) // window.stride
+    reach = grid.reach + abs(grid.scale) * further
+    return Grid(grid.source, scale, grid.offset - scale * middle, low, high, level=level, reach=reach)
 
 
 def resized(grid: Grid, axis: Resample, told: float | None = None) -> Grid:
@@ -195,7 +210,11 @@ def resized(grid: Grid, axis: Resample, told: float | None = None) -> Grid:
     elif axis.convention == "half_pixel" or axis.method == "area" or axis.antialias:
         first = (step - 1) / 2
     level = grid.level * (Fraction(n, max(m, 1)).limit_denominator(8) or 1)
-    return Grid(grid.source, grid.scale * step, grid.offset + grid.scale * first, low, high, level=level)
+    # From the first to the last source element of a target; antialiasing widens the kernel.
+    width = {"nearest": 0, "linear": 1}.get(axis.method, 3)
+    reach = grid.reach + abs(grid.scale) * width * (max(step, Fraction(1)) if axis.antialias else 1)
+    offset = grid.offset + grid.scale * first
+    return Grid(grid.source, grid.scale * step, offset, low, high, level=level, reach=reach)
 
 
 def _mean_of_nearest(step: Fraction, convention: str) -> Fraction:
@@ -217,7 +236,7 @@ def sliced(grid: Grid, start: int, step: int, size: int) -> Grid:
     low, high = _nothing(size)
     low[inside], high[inside] = grid.low[at[inside]], grid.high[at[inside]]
     scale, offset = grid.scale * step, grid.offset + grid.scale * start
-    return Grid(grid.source, scale, offset, low, high, level=grid.level * abs(step))
+    return Grid(grid.source, scale, offset, low, high, level=grid.level * abs(step), reach=grid.reach)
 
 
 def padded(grid: Grid, before: int, after: int, mode: PaddingMode) -> Grid:
@@ -238,7 +257,22 @@ def joined(grids: Sequence[Grid]) -> Grid:
     for other in grids[1:]:
         if other.source == first.source and other.size == first.size:
             low, high = np.minimum(low, other.low), np.maximum(high, other.high)
-    return replace(first, low=low, high=high, whole=None)
+    whole = first.whole if all(other.whole is first.whole for other in grids) else None
+    return replace(first, low=low, high=high, whole=whole, reach=max(other.reach for other in grids))
+
+
+def leading(grids: Iterable[Grid]) -> list[Grid]:
+    """The branches of a merge, the one that saw least of the input first: the skip connection.
+
+    By what they would see without borders, so that the order is the same for every size of the input.
+    """
+    return sorted(grids, key=lambda grid: grid.reach)
+
+
+def rolled(grid: Grid, shift: int) -> Grid:
+    """The elements `shift` places further along, those that leave at the end back at the front."""
+    low, high = np.roll(grid.low, shift), np.roll(grid.high, shift)
+    return replace(grid, offset=grid.offset - grid.scale * shift, low=low, high=high, whole=None)
 
 
 def apart(a: Grid, b: Grid) -> Fraction:
@@ -266,10 +300,20 @@ def apart(a: Grid, b: Grid) -> Fraction:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Phase:
-    """Places inside the blocks of an axis that a reshape split."""
+    """Places inside the blocks of an axis that a reshape split.
+
+    Parameters
+    ----------
+    whole : Grid
+        The axis.
+    size : int
+    mixed : bool
+        Whether every place depends on all of its block, as attention inside windows has it.
+    """
 
     whole: Grid
     size: int
+    mixed: bool = False
 
 
 Piece = Grid | Phase | int
@@ -291,6 +335,11 @@ def size_of(piece: Piece) -> int:
     return piece if isinstance(piece, int) else piece.size
 
 
+def elements(dim: Dim) -> int:
+    """Elements of a dimension."""
+    return math.prod(map(size_of, dim))
+
+
 def grid_of(dim: Dim) -> Grid | None:
     """The grid of a dimension that is one axis of the input and nothing else."""
     return dim[0] if len(dim) == 1 and isinstance(dim[0], Grid) else None
@@ -305,7 +354,8 @@ def reshaped(layout: Layout, shape: Sequence[int]) -> tuple[Layout, tuple[Moved,
     """The same elements under another shape, and the ways up or down that this amounts to.
 
     Splitting an axis into blocks and moving the places of the blocks among the channels is a pixel
-    unshuffle; putting channels behind an axis is a pixel shuffle.
+    unshuffle; putting channels behind an axis is a pixel shuffle. Moving the blocks to the batch is neither:
+    windows, which a later reshape puts together again.
 
     Examples
     --------
@@ -318,8 +368,7 @@ def reshaped(layout: Layout, shape: Sequence[int]) -> tuple[Layout, tuple[Moved,
     """
     left: list[Piece] = [piece for dim in layout for piece in dim if size_of(piece) != 1 or _alone(dim)]
     dims: list[Dim] = []
-    moved: list[Moved] = []
-    for number, n in enumerate(shape):
+    for n in shape:
         pieces: list[Piece] = []
         have = 1
         while have < n and left:
@@ -338,10 +387,8 @@ def reshaped(layout: Layout, shape: Sequence[int]) -> tuple[Layout, tuple[Moved,
             return plain(shape), ()
         if len(pieces) > 1:
             pieces = [piece for piece in pieces if size_of(piece) != 1]
-        dim, found = _simplified(pieces or [1], number)
-        dims.append(dim)
-        moved.extend(found)
-    return tuple(dims), tuple(moved)
+        dims.append(_simplified(pieces or [1]))
+    return _shuffled(dims)
 
 
 def _alone(dim: Dim) -> bool:
@@ -349,36 +396,69 @@ def _alone(dim: Dim) -> bool:
 
 
 def _split(piece: Piece, major: int) -> tuple[Piece, Piece]:
-    minor = size_of(piece) // major
-    if not isinstance(piece, Grid):
-        return major, minor
+    return split(piece, major) if isinstance(piece, Grid) else (major, size_of(piece) // major)
+
+
+def split(piece: Grid, major: int) -> tuple[Grid, Phase]:
+    """An axis as so many blocks, and the places inside them."""
+    minor = piece.size // major
     low, high = piece.low.reshape(major, minor).min(axis=1), piece.high.reshape(major, minor).max(axis=1)
     offset = piece.offset + piece.scale * Fraction(minor - 1, 2)
-    blocks = Grid(piece.source, piece.scale * minor, offset, low, high, piece, piece.level * minor)
+    reach = piece.reach + abs(piece.scale) * (minor - 1)
+    blocks = Grid(piece.source, piece.scale * minor, offset, low, high, piece, piece.level * minor, reach)
     return blocks, Phase(piece, minor)
 
 
-def _simplified(pieces: Sequence[Piece], number: int) -> tuple[Dim, list[Moved]]:
+def _simplified(pieces: Sequence[Piece]) -> Dim:
+    """Blocks and the places inside them put together again, and neighbours without positions."""
     done: list[Piece] = []
-    moved: list[Moved] = []
     for piece in pieces:
         last = done[-1] if done else None
         if isinstance(last, Grid) and isinstance(piece, Phase) and last.whole is piece.whole:
-            done[-1] = piece.whole
-        elif isinstance(last, Grid) and isinstance(piece, int | Phase):
-            n = size_of(piece)
-            done[-1] = up(last, Window(last.size * n, last.size, n, n))
-            moved.append(Moved("pixel_shuffle", number, n))
-        elif isinstance(last, int) and not isinstance(piece, Grid):
-            done[-1] = last * size_of(piece)
-            if isinstance(piece, Phase):
-                moved.append(Moved("pixel_unshuffle", number, piece.size))
-        elif isinstance(last, Phase) and not isinstance(piece, Grid):
-            done[-1] = last.size * size_of(piece)
-            moved.append(Moved("pixel_unshuffle", number, last.size))
+            done[-1] = _together(last, piece)
+        elif isinstance(last, int) and isinstance(piece, int):
+            done[-1] = last * piece
         else:
             done.append(piece)
-    return tuple(done), moved
+    return tuple(done)
+
+
+def _together(blocks: Grid, phase: Phase) -> Grid:
+    """The axis of which these are the blocks; what was mixed inside them depends on all of its block."""
+    whole = phase.whole
+    before, _ = split(whole, blocks.size)
+    if not phase.mixed:
+        if (blocks.low == before.low).all() and (blocks.high == before.high).all():
+            return whole
+        every = before.everything()
+        if (blocks.low == every.low).all() and (blocks.high == every.high).all():
+            # Mixed from block to block, every place with its like.
+            rows = blocks.size, phase.size
+            low = np.tile(whole.low.reshape(rows).min(axis=0), blocks.size)
+            high = np.tile(whole.high.reshape(rows).max(axis=0), blocks.size)
+            return replace(whole, low=low, high=high, reach=blocks.reach)
+    low, high = np.repeat(blocks.low, phase.size), np.repeat(blocks.high, phase.size)
+    return replace(whole, low=low, high=high, reach=blocks.reach)
+
+
+def _shuffled(dims: list[Dim]) -> tuple[Layout, tuple[Moved, ...]]:
+    """The ways up and down that a reshape amounts to, and the layout behind them."""
+    done, moved = list(dims), list[Moved]()
+    channels = any(all(isinstance(piece, int) for piece in dim) for dim in dims[1:])
+    blocks = [piece.whole for dim in dims[1:] for piece in dim if isinstance(piece, Grid) and piece.whole]
+    for number, dim in enumerate(dims[1:], 1):
+        phases = [piece for piece in dim if isinstance(piece, Phase)]
+        grid, n = (*dim, None)[:2]
+        if len(dim) == 2 and isinstance(grid, Grid) and isinstance(n, int):
+            done[number] = (up(grid, Window(grid.size * n, grid.size, n, n)),)
+            moved.append(Moved("pixel_shuffle", number, n))
+        elif phases and not any(isinstance(piece, Grid) for piece in dim):
+            # Among the channels, or what is now the channels; the blocks are no batch.
+            placed = all(any(phase.whole is whole for whole in blocks) for phase in phases)
+            if placed and (len(phases) < len(dim) or not channels):
+                done[number] = (math.prod(map(size_of, dim)),)
+                moved += [Moved("pixel_unshuffle", number, phase.size) for phase in phases]
+    return tuple(done), tuple(moved)
 
 
 def grids_in(layouts: Sequence[Layout]) -> list[Grid]:

@@ -8,6 +8,7 @@ import itertools
 import math
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from unsample.inspection.torch_rules import (
     resize,
     window_settings,
 )
-from unsample.inspection.vocabulary import Failure, Op, Trace, Value
+from unsample.inspection.vocabulary import Failure, Op, Trace, Value, varied
 
 Shape = tuple[int, ...]
 # Integers of shapes are small; a larger array is a weight or data.
@@ -127,9 +128,11 @@ _UNFOLLOWED = (LookupError, TypeError, ValueError, ArithmeticError, AttributeErr
 class _Stopped(Exception):
     """A node that cannot be followed."""
 
-    def __init__(self, sentence: str, merge: bool = False, dim: int | None = None) -> None:
+    def __init__(
+        self, sentence: str, merge: bool = False, dim: int | None = None, gap: int | None = None
+    ) -> None:
         super().__init__(sentence)
-        self.sentence, self.merge, self.dim = sentence, merge, dim
+        self.sentence, self.merge, self.dim, self.gap = sentence, merge, dim, gap
 
 
 class Graph:
@@ -162,6 +165,13 @@ class Graph:
         self.shapes = [
             self._declared(each, shape if number == 0 else None) for number, each in enumerate(self.inputs)
         ]
+        self.images = varied(self.shapes)
+        dims = [self.inputs[image].type.tensor_type.shape.dim for image in self.images]
+        self.fixed = tuple(
+            axis
+            for axis in range(2, len(dims[0]) if dims else 0)
+            if any(each[axis].HasField("dim_value") for each in dims)
+        )
 
     def to_array(self, weight: Any) -> NDArray[Any]:
         """The numbers of a weight."""
@@ -199,22 +209,14 @@ class Graph:
 
     def trace(self, sizes: dict[int, int] | None = None) -> Trace:
         """The walk with the shapes of the example; with other sizes where they are given."""
-        shapes = []
-        fixed = None
-        for value, shape in zip(self.inputs, self.shapes, strict=True):
-            dims = value.type.tensor_type.shape.dim
-            new = list(shape)
-            for axis, n in (sizes or {}).items():
-                if len(shape) > 2 and axis < len(shape):
-                    dim = dims[axis]
-                    if dim.HasField("dim_value") and dim.dim_value != n:
-                        fixed = Failure("", f"the file has {dim.dim_value} elements fixed on axis {axis}")
-                    new[axis] = n
-            shapes.append(tuple(new))
-        return _Walk(self, shapes, fixed).trace()
+        shapes = [list(shape) for shape in self.shapes]
+        for axis, n in (sizes or {}).items():
+            for image in self.images:
+                shapes[image][axis] = n
+        return replace(_Walk(self, [tuple(shape) for shape in shapes]).trace(), fixed=self.fixed)
 
     def output(self, sizes: dict[int, int]) -> list[Shape] | Failure:
-        """Shapes that come out where `sizes` go in; axes that the file fixes are refused."""
+        """Shapes that come out where `sizes` go in."""
         trace = self.trace(sizes)
         return trace.failure or [trace.values[i].shape for i in trace.outputs]
 
@@ -222,14 +224,14 @@ class Graph:
 class _Walk:
     """One walk: values, what is known of their contents, operations."""
 
-    def __init__(self, graph: Graph, shapes: Sequence[Shape], failure: Failure | None = None) -> None:
+    def __init__(self, graph: Graph, shapes: Sequence[Shape]) -> None:
         self.graph = graph
         self.types: dict[str, Any] = {}
         self.known: dict[str, NDArray[Any]] = {}
         self.numbers: dict[str, int] = {}
         self.values: list[Value] = []
         self.ops: list[Op] = []
-        self.failure = failure
+        self.failure: Failure | None = None
         for value, shape in zip(graph.inputs, shapes, strict=True):
             if math.prod(shape) > ELEMENTS or min(shape, default=0) < 0:
                 raise ShapeError(f"inspect: an input must have 0 to 2**48 elements, got the shape {shape}")
@@ -245,7 +247,7 @@ class _Walk:
                     raise ShapeError(
                         f"inspect: the weight {shown(name)} must hold what its shape says ({what})"
                     ) from error
-        for node in graph.model.graph.node if failure is None else ():
+        for node in graph.model.graph.node:
             try:
                 self.visit(node)
             except _Stopped as stop:
@@ -259,7 +261,7 @@ class _Walk:
     def stopped(self, node: Any, stop: _Stopped) -> Failure:
         """The failure at a node."""
         given = tuple(self.numbers[name] for name in node.input if name in self.numbers)
-        return Failure(layer_of(node), shown(stop.sentence), given, stop.merge, stop.dim)
+        return Failure(layer_of(node), shown(stop.sentence), given, stop.merge, stop.dim, stop.gap)
 
     def add(self, name: str, kind: int, shape: Shape, parameter: str = "") -> int:
         from onnx import helper
@@ -363,10 +365,14 @@ class _Walk:
         else:
             return
         if unlike:
-            sizes = " and ".join(str(s[unlike[0]]) for s in shapes)
-            shown = " and ".join(map(str, shapes))
+            axis = unlike[0]
+            sizes = [s[axis] for s in shapes]
+            shown, numbers = (" and ".join(map(str, each)) for each in (shapes, sizes))
             raise _Stopped(
-                f"{node.op_type} of {shown}: axis {unlike[0]} has {sizes} elements", merge=True, dim=unlike[0]
+                f"{node.op_type} of {shown}: axis {axis} has {numbers} elements",
+                merge=True,
+                dim=axis,
+                gap=sizes[0] - next(n for n in sizes if n != sizes[0]),
             )
 
     def fold(self, node: Any, given: Sequence[str]) -> None:

@@ -165,6 +165,11 @@ def example_of(program: Program) -> tuple[Any, ...]:
     return tuple(each.value for each in inputs)
 
 
+def sizes_of(program: Program) -> list[tuple[int | str, ...]]:
+    """Of every tensor that it takes, an int per axis of one size and an expression per axis of any."""
+    return [each.sizes for each in program._unsample_read.inputs if each.sizes is not None]
+
+
 def mode_of(program: Program) -> FakeTensorMode:
     """The mode of which the program's tensors are."""
     return program._unsample_read.mode

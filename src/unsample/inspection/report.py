@@ -18,7 +18,7 @@ FIELDS = (
     *("step", "layer", "what", "direction", "settings", "input_shape", "output_shape", "parameters"),
     *("multiply_adds", "activation_bytes", "saved_bytes", "switch_bytes", "milliseconds"),
     *("receptive_field_min", "receptive_field_max", "scale", "offset", "undoes", "short", "shift"),
-    *("checkerboard", "overlap"),
+    *("checkerboard", "overlap", "lost"),
 )
 
 
@@ -72,6 +72,7 @@ class Inspection(Findings):
                     "exact": s.exact,
                     "period": s.period,
                     "tried": s.tried,
+                    "spans": [list(span) for span in s.spans or ((1, s.tried),)],
                     "sizes": list(s.sizes),
                     "returned": list(s.whole),
                 }
@@ -143,6 +144,7 @@ def values(step: Step) -> list[Any]:
         [str(each) for each in step.shift],
         None if score is None else score.value,
         [] if score is None else [list(axis) for axis in score.overlap],
+        step.lost,
     ]
 
 

@@ -7,6 +7,7 @@ from unsample.inspection.analysis import Merge, Step
 from unsample.inspection.findings import Findings
 from unsample.inspection.sizes_that_run import Sizes
 from unsample.inspection.table import fraction, same, settings_text, shape_text, short
+from unsample.inspection.vocabulary import varied
 
 
 def all_of(found: Findings) -> tuple[tuple[str, str], ...]:
@@ -15,8 +16,8 @@ def all_of(found: Findings) -> tuple[tuple[str, str], ...]:
     if found.failure is not None:
         said.append(("stopped", f"in {found.failure.layer or 'the model'}: {found.failure.sentence}"))
     said += [("repair", each) for each in found.repairs]
-    said += [("sizes", sizes_sentence(each)) for each in found.sizes]
-    return (*said, *alignment(found), *checkerboards(found))
+    said += [("sizes", sizes_sentence(each, found.input_shapes)) for each in found.sizes]
+    return (*said, *unplaced(found), *alignment(found), *checkerboards(found))
 
 
 def title(found: Findings) -> str:
@@ -32,18 +33,31 @@ def title(found: Findings) -> str:
     return "  ".join([parts[0], ", ".join(parts[1:])])
 
 
-def sizes_sentence(sizes: Sizes) -> str:
-    """Which sizes work, and how that is known."""
-    text = f"{axis_names(sizes.axes)}: it runs with {sizes.rule()}"
+def sizes_sentence(sizes: Sizes, shapes: Sequence[Sequence[int]] = ()) -> str:
+    """Which sizes work, and how that is known; `shapes` are those of the inputs."""
+    images, where = varied(shapes), axis_names(sizes.axes)
+    if len(shapes) > 1 and images:
+        several = "s" if len(images) > 1 else ""
+        where += f" of input{several} {' and '.join(str(i + 1) for i in images)}"
+    if sizes.fixed:
+        return (
+            f"{where}: the file is of {sizes.tried} alone; export it with axes of any size (dynamic_shapes, "
+            f"dynamic_axes) to ask more"
+        )
+    text = f"{where}: it runs with {sizes.rule()}"
     if sizes.sizes and sizes.whole != sizes.sizes:
         text += f"; the output is as large as the input for {sizes.rule(sizes.whole)}"
     elif sizes.sizes:
         text += ", and the output is as large as the input"
-    how = f"every size from 1 to {sizes.tried} tried"
+    spans = sizes.spans or ((1, sizes.tried),)
+    how = f"every size from {' and '.join(f'{low} to {high}' for low, high in spans)} tried"
     if len(sizes.axes) > 1:
         how += ", each axis alone" if sizes.apart else ", all axes alike"
-    if sizes.exact and sizes.period > 1:
+    if sizes.exact and sizes.period > 1 and sizes.rule().split()[-1] != "alone":
         how += f"; the answers repeat every {sizes.period}"
+    kept = [f"{i + 1} {shape_text(s)}" for i, s in enumerate(shapes) if i not in images]
+    if kept:
+        how += f"; input{'s' if len(kept) > 1 else ''} {' and '.join(kept)} as it is"
     return f"{text} ({how})"
 
 
@@ -54,6 +68,20 @@ def axis_names(axes: Sequence[int]) -> str:
     if len(axes) > 1:
         return f"axes {', '.join(map(str, axes))}"
     return f"axis {axes[0]}"
+
+
+def unplaced(found: Findings) -> list[tuple[str, str]]:
+    """Steps whose positions are not known, and where they were lost."""
+    alike: dict[str, list[str]] = {}
+    for step in found.steps:
+        if step.unplaced:
+            alike.setdefault(step.lost, []).append(str(step.number))
+    lines = []
+    for lost, numbers in alike.items():
+        steps = f"step{'s' if len(numbers) > 1 else ''} {', '.join(numbers)}"
+        why = f"lost at {lost}" if lost else "the input has no such axis"
+        lines.append(("positions", f"not known of {steps}: {why}"))
+    return lines
 
 
 def alignment(found: Findings) -> list[tuple[str, str]]:

@@ -3,15 +3,21 @@
 Every windowed step turns a size n into floor((n + a) / s) + b or n s + b. Adding the period P, the least
 common multiple of all total factors, to the input adds a fixed whole number to every size inside, the same
 to both branches of a skip connection: where sizes meet at n they meet at n + P, where not they never will.
-Only a least size (a window that fits, a reflection that has something to reflect) can change the answer, and
-only from no to yes. So sizes are tried from 1 up until a whole period has answered as the period before
-it did; `exact` says that this happened within the limits, and that no step makes a size of its own.
+A branch with a size of its own (a parameter, another input) is met by sizes of one period at most. What it
+is compared with grows, so once it has been passed it is never met again: `Failure.gap` is looked at for that.
+Only a least size (a window that fits, a reflection that has something to reflect) can change another answer,
+and only from no to yes.
+
+So sizes are tried from that of the example up until a whole period has answered as the period before it did,
+and then from 1 up until the answers are those. Where the sizes next to the example repeat already, what lies
+between is known with that. `exact` says that all this happened within the limits, and that no step makes a
+size of its own.
 """
 
 import itertools
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 from unsample.geometry.resample import Resample
 from unsample.geometry.solve import ordinal
@@ -31,10 +37,11 @@ class Sizes:
     axes : tuple of int
         Axes of the input that were varied together.
     sizes : tuple of int
-        Those of 1 to `tried` with which it runs.
+        Those up to `tried` with which it runs.
     whole : tuple of int
         Those of them from which a result of the same size comes back.
     tried : int
+        The largest size tried.
     period : int
         The answers repeat with it.
     exact : bool
@@ -43,6 +50,10 @@ class Sizes:
         For the first sizes that fail: size, layer, sentence.
     apart : bool
         Whether the axes were varied one at a time, with the same answers.
+    spans : tuple of (int, int)
+        The first and last of the sizes tried, from the smallest on; nothing for 1 to `tried`.
+    fixed : bool
+        Whether the file has one size alone, so that no other was tried.
     """
 
     axes: tuple[int, ...]
@@ -53,20 +64,26 @@ class Sizes:
     exact: bool
     failures: tuple[tuple[int, str, str], ...] = ()
     apart: bool = False
+    spans: tuple[tuple[int, int], ...] = ()
+    fixed: bool = False
 
     def works(self, size: int) -> bool | None:
-        """Whether a size works; None beyond what was tried where the answers need not repeat."""
-        if size <= self.tried:
+        """Whether a size works; None for one that was not tried where the answers need not repeat."""
+        if self.fixed:
+            return size in self.sizes
+        if any(low <= size <= high for low, high in self.spans or ((0, self.tried),)):
             return size in self.sizes
         if not self.exact:
             return None
+        if size <= self.tried:  # between two spans
+            return size in self.sizes
         return size - -(-(size - self.tried) // self.period) * self.period in self.sizes
 
     def nearest(self, size: int) -> tuple[int | None, int | None]:
         """The working sizes next to `size`, below and above."""
         below = max((n for n in self.sizes if n <= size), default=None)
         above = min((n for n in self.sizes if n > size), default=None)
-        if self.exact:  # beyond what was tried the answers repeat
+        if self.exact and not self.fixed:  # beyond what was tried the answers repeat
             span = max(self.period, self.tried)
             below = next((n for n in range(size, max(size - span, 0), -1) if self.works(n)), below)
             above = next((n for n in range(size + 1, size + span + 1) if self.works(n)), None)
@@ -83,9 +100,15 @@ class Sizes:
         'every size'
         """
         found = self.sizes if sizes is None else tuple(sizes)
+        if self.fixed and found:
+            return f"{found[0]} alone"
         if not found:
             return "no size" if self.exact else f"none up to {self.tried}"
         gap = _gap(found, self.tried)
+        if self.exact:  # what the last period has goes on
+            last = range(self.tried - self.period + 1, self.tried + 1)
+            more = tuple(n + i * self.period for i in (1, 2) for n in last if n in found)
+            gap = _gap((*found, *more), self.tried + 2 * self.period) if more else None
         beyond = "" if self.exact else f" up to {self.tried}"
         if gap is not None:
             first = found[0]
@@ -112,9 +135,9 @@ class Sizes:
 
 def _gap(found: Sequence[int], tried: int) -> int | None:
     gaps = {b - a for a, b in itertools.pairwise(found)}
-    if len(found) > 1 and len(gaps) == 1:
+    if len(gaps) == 1:
         (gap,) = gaps
-        return gap if found[-1] + gap > tried else None
+        return gap if found[-1] + gap > tried and (gap == 1 or len(found) > 2) else None
     return None
 
 
@@ -123,6 +146,8 @@ def sizes_that_run(
 ) -> tuple[Sizes, ...]:
     """The sizes of each group of axes that are treated alike; other axes stay as in the example.
 
+    Nothing where the example fails for another reason than its sizes.
+
     Parameters
     ----------
     run : callable
@@ -130,24 +155,54 @@ def sizes_that_run(
     trace, analysis
         Of the example.
     limit : int
-        The largest size tried.
+        So many sizes are tried from that of the example on.
     seconds : float
         No further size is begun after this much work of the processor, for all groups together.
     """
-    shape = next((trace.values[i].shape for i in trace.inputs if len(trace.values[i].shape) > 2), None)
-    if shape is None:
+    shape, failure = trace.image, trace.failure
+    if not shape or (failure is not None and failure.values):
         return ()
-    axes = tuple(range(2, len(shape)))
-    groups = [axes] if len(axes) == 1 or _alike(trace, len(axes)) else [(axis,) for axis in axes]
-    if groups == [axes]:
-        together = _sizes(run, axes, analysis, limit, seconds)
-        if len(axes) == 1 or len(together.sizes) > 1 or (together.exact and not together.sizes):
+    free = tuple(axis for axis in range(2, len(shape)) if axis not in trace.fixed)
+    tried = _of_axes(run, trace, analysis, free, limit, seconds)
+    found = tuple(sorted((*_of_file(trace, shape), *tried), key=lambda each: each.axes))
+    if failure is not None and not failure.merge and not any(each.sizes for each in found):
+        return ()
+    return found
+
+
+def _of_file(trace: Trace, shape: Sequence[int]) -> Iterator[Sizes]:
+    """The axes of which a file takes one size alone, those of the same size together."""
+    for n in dict.fromkeys(shape[axis] for axis in trace.fixed):
+        axes = tuple(axis for axis in trace.fixed if shape[axis] == n)
+        runs = (n,) if trace.failure is None else ()
+        out = [trace.values[i].shape for i in trace.outputs]
+        whole = runs if any(_same_size(s, axes, n) for s in out) else ()
+        yield Sizes(axes, runs, whole, n, 1, True, fixed=True)
+
+
+def _of_axes(
+    run: Run, trace: Trace, analysis: Analysis, axes: tuple[int, ...], limit: int, seconds: float
+) -> tuple[Sizes, ...]:
+    shape, runs = trace.image, trace.failure is None
+    if not axes:
+        return ()
+    if len(axes) == 1 or _alike(trace, len(shape) - 2):
+        alike = len({shape[axis] for axis in axes}) == 1
+        together = _sizes(run, axes, analysis, limit, seconds, shape[axes[0]] if runs and alike else None)
+        denied = runs and any(together.works(shape[axis]) is False for axis in axes)
+        # One axis may be fixed and another not.
+        if (
+            len(axes) == 1
+            or (not denied and len(together.sizes) > 1)
+            or (together.exact and not together.sizes)
+        ):
             return (together,)
-        groups = [(axis,) for axis in axes]  # one axis may be fixed and another not
-    share = seconds / len(groups)
-    found = tuple(_sizes(run, group, analysis, limit, share) for group in groups)
-    alike = {replace(each, axes=(), failures=()) for each in found}
-    if len(found) > 1 and len(alike) == 1:
+    share = seconds / len(axes)
+    found = tuple(
+        _sizes(run, (axis,), analysis, limit, share, shape[axis] if runs else None) for axis in axes
+    )
+    same = {replace(each, axes=(), failures=()) for each in found}
+    if len(found) > 1 and len(same) == 1:
         return (replace(found[0], axes=axes, apart=True),)
     return found
 
@@ -173,30 +228,105 @@ def _ratio(axis: Resample) -> tuple[float, str, str]:
     return (axis.source / max(axis.target, 1), axis.method, axis.convention)
 
 
-def _sizes(run: Run, axes: tuple[int, ...], analysis: Analysis, limit: int, seconds: float) -> Sizes:
-    period = analysis.period
-    works: dict[int, bool] = {}
-    settled = False
-    whole: list[int] = []
-    failures: list[tuple[int, str, str]] = []
-    # Of the processor: an answer must not depend on what else the machine does.
-    stop, again, never, n = time.thread_time() + seconds, 0, 0, 0
-    while n < limit and time.thread_time() < stop:
-        n += 1
-        found = run(dict.fromkeys(axes, n))
-        works[n] = not isinstance(found, Failure)
+@dataclass(slots=True)
+class _Answers:
+    """What was asked so far: sizes to whether they work, come back whole, and by how much branches differ."""
+
+    run: Run
+    axes: tuple[int, ...]
+    period: int
+    stop: float
+    works: dict[int, bool] = field(default_factory=dict)
+    whole: set[int] = field(default_factory=set)
+    gaps: dict[int, int] = field(default_factory=dict)
+    failures: list[tuple[int, str, str]] = field(default_factory=list)
+
+    def ask(self, n: int) -> None:
+        """Run a size."""
+        found = self.run(dict.fromkeys(self.axes, n))
+        self.works[n] = not isinstance(found, Failure)
         if isinstance(found, Failure):
-            if len(failures) < 64:
-                failures.append((n, found.layer, found.sentence))
-        elif any(len(s) > max(axes) and all(s[axis] == n for axis in axes) for s in found):
-            whole.append(n)
-        # Branches that do not meet never will; another refusal may be that of a window that does not fit yet.
-        never = never + 1 if isinstance(found, Failure) and found.merge else 0
-        again = again + 1 if works.get(n - period) == works[n] else 0
-        settled = again >= period and (any(works.values()) or never >= period)
-        if settled:
+            if found.gap is not None:
+                self.gaps[n] = found.gap
+            if len(self.failures) < 64:
+                self.failures.append((n, found.layer, found.sentence))
+        elif any(_same_size(shape, self.axes, n) for shape in found):
+            self.whole.add(n)
+
+    def answer(self, n: int) -> tuple[bool | None, bool]:
+        """Whether a size works, and comes back whole."""
+        return self.works.get(n), n in self.whole
+
+    def in_time(self) -> bool:
+        """Whether another size may be begun."""
+        # Of the processor: an answer must not depend on what else the machine does.
+        return time.thread_time() < self.stop
+
+    def growth(self, n: int) -> int | None:
+        """By how much more than a period before the branches differ at `n`; None where that is not known."""
+        now, before = self.gaps.get(n), self.gaps.get(n - self.period)
+        return None if now is None or before is None or now * before < 0 else abs(now) - abs(before)
+
+    def settled(self, n: int) -> bool:
+        """Whether the period that ends with `n` answered as the one before, and will go on to do so."""
+        last = range(n - self.period + 1, n + 1)
+        if any(self.answer(m) != self.answer(m - self.period) for m in last):
+            return False
+        growth = [self.growth(m) for m in last if not self.works[m]]
+        if any(each is not None and each < 0 for each in growth):  # these branches will meet
+            return False
+        return len(growth) < self.period or None not in growth
+
+
+def _same_size(shape: Sequence[int], axes: Sequence[int], n: int) -> bool:
+    return len(shape) > max(axes) and all(shape[axis] == n for axis in axes)
+
+
+def _sizes(
+    run: Run, axes: tuple[int, ...], analysis: Analysis, limit: int, seconds: float, example: int | None
+) -> Sizes:
+    """The sizes of some axes; `example` is the size of an example that runs."""
+    period, first = analysis.period, example or 1
+    now = time.thread_time()
+    answers = _Answers(run, axes, period, now + seconds * (2 / 3 if first > 1 else 1))
+    settled, tried = False, first - 1
+    while not settled and tried < first + limit - 1 and answers.in_time():
+        tried += 1
+        answers.ask(tried)
+        settled = tried >= first + 2 * period - 1 and answers.settled(tried)
+    answers.stop, low = now + seconds, 0
+    repeats = settled and tried == first + 2 * period - 1 and not analysis.fixed
+    while low < first - 1 and answers.in_time():
+        low += 1
+        answers.ask(low)
+        if (
+            repeats
+            and low >= period
+            and all(
+                answers.answer(n) == answers.answer(_class(n, first, period))
+                for n in range(low - period + 1, low + 1)
+            )
+        ):
             break
-    exact = settled and not analysis.fixed
+    spans = ((1, tried),) if low == first - 1 else ((1, low), (first, tried)) if low else ((first, tried),)
+    known = low == first - 1 or (repeats and low >= period)
+    works = {n for n, w in answers.works.items() if w}
+    if known:  # what lies between answers as the sizes on both sides do
+        between = range(low + 1, first)
+        works |= {n for n in between if answers.works[_class(n, first, period)]}
+        answers.whole |= {n for n in between if _class(n, first, period) in answers.whole}
     return Sizes(
-        axes, tuple(n for n, w in works.items() if w), tuple(whole), n, period, exact, tuple(failures)
+        axes,
+        tuple(sorted(works)),
+        tuple(sorted(answers.whole)),
+        tried,
+        period,
+        settled and known and not analysis.fixed,
+        tuple(answers.failures),
+        spans=() if len(spans) == 1 and spans[0][0] == 1 else spans,
     )
+
+
+def _class(n: int, first: int, period: int) -> int:
+    """The size from `first` on that answers as `n` does."""
+    return first + (n - first) % period

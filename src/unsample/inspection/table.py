@@ -84,7 +84,7 @@ def _field(step: Step) -> str:
         f">={n}" if low == n else text
         for text, (low, _), n in zip(each, step.receptive_field, step.input_sizes, strict=True)
     ]
-    return same(each) if each else "?"
+    return same([*each, *["?"] * step.unplaced]) or "?"
 
 
 def settings_text(step: Step) -> str:

@@ -396,13 +396,71 @@ def _reshape(args: Sequence[Any], shapes: Shapes) -> Lowered:
     return "reshape", {}
 
 
-def _reduce(args: Sequence[Any], shapes: Shapes) -> Lowered:
+def _reduce(index: int = 1, keep: int = 2) -> Callable[[Sequence[Any], Shapes], Lowered]:
+    """A rule for an operator with its dimensions at `index`, and at `keep` whether they stay."""
+
+    def rule(args: Sequence[Any], shapes: Shapes) -> Lowered:
+        rank = len(shapes.first or ())
+        dims = _at(args, index)
+        if hasattr(dims, "shape"):  # `torch.max(a, b)` has the name of `torch.max(a, dim)`
+            return "elementwise", {}
+        several = (
+            range(rank) if dims is None or dims == [] else dims if isinstance(dims, Sequence) else [dims]
+        )
+        found = sorted(int(each) % rank for each in several) if rank else []
+        return "reduce", {"details": {"dims": found, "keep": bool(_at(args, keep))}}
+
+    return rule
+
+
+def _stack(args: Sequence[Any], shapes: Shapes) -> Lowered:
+    return "stack", {"details": {"dim": int(_at(args, 1, 0)) % (len(shapes.first or ()) + 1)}}
+
+
+def _roll(args: Sequence[Any], shapes: Shapes) -> Lowered:
     rank = len(shapes.first or ())
-    dims = _at(args, 1)
-    several = range(rank) if dims is None or dims == [] else dims if isinstance(dims, Sequence) else [dims]
-    return "reduce", {
-        "details": {"dims": sorted(int(each) % rank for each in several), "keep": bool(_at(args, 2))}
-    }
+    shifts, dims = ([each] if isinstance(each, int) else list(each or ()) for each in (args[1], _at(args, 2)))
+    if not dims:  # over all elements in a row
+        return "opaque", {}
+    return "roll", {"details": {"dims": [int(d) % rank for d in dims], "shifts": [int(n) for n in shifts]}}
+
+
+def _unfold(args: Sequence[Any], shapes: Shapes) -> Lowered:
+    dim = int(args[1]) % (len(shapes.first or ()) or 1)
+    return "unfold", {"details": {"dim": dim, "size": int(args[2]), "step": int(args[3])}}
+
+
+def _keep(axes: Sequence[int | None]) -> Lowered:
+    return "keep", {"details": {"axes": list(axes)}}
+
+
+def _index(args: Sequence[Any], shapes: Shapes) -> Lowered:
+    """x[..., i, ...] with arrays: their axes stand where they did, first if not together."""
+    assert shapes.first is not None
+    assert shapes.out is not None
+    rank = len(shapes.first)
+    given = [*args[1], *[None] * (rank - len(args[1]))]
+    at = [axis for axis, each in enumerate(given) if each is not None]
+    new = len(shapes.out) - (rank - len(at))
+    if len(given) > rank or new < 0 or not at:  # masks
+        return "opaque", {}
+    first = at[0] if at == list(range(at[0], at[0] + len(at))) else 0
+    rest: list[int | None] = [axis for axis in range(rank) if axis not in at]
+    return _keep([*rest[:first], *[None] * new, *rest[first:]])
+
+
+def _gather(args: Sequence[Any], shapes: Shapes) -> Lowered:
+    """Elements of one axis by their numbers."""
+    assert shapes.first is not None
+    assert shapes.out is not None
+    dim = int(args[1]) % (len(shapes.first) or 1)
+    pairs = zip(shapes.first, shapes.out, strict=True)
+    return _keep([axis if axis != dim and n == m else None for axis, (n, m) in enumerate(pairs)])
+
+
+def _repeat(args: Sequence[Any], shapes: Shapes) -> Lowered:
+    new = len(args[1]) - len(shapes.first or ())
+    return _keep([axis - new if axis >= new and n == 1 else None for axis, n in enumerate(args[1])])
 
 
 def _sample(args: Sequence[Any], shapes: Shapes) -> Lowered:
@@ -418,23 +476,27 @@ def _matmul(left: int) -> Callable[[Sequence[Any], Shapes], Lowered]:
     return lambda args, shapes: ("matmul", {"details": {"left": left}})
 
 
+ATTENTION = (
+    "aten._scaled_dot_product_flash_attention",
+    "aten._scaled_dot_product_flash_attention_for_cpu",
+    "aten._scaled_dot_product_efficient_attention",
+    "aten._scaled_dot_product_cudnn_attention",
+    "aten._scaled_dot_product_fused_attention_overrideable",
+    "aten.scaled_dot_product_attention",
+)
+# What an element depends on lies anywhere along the axes, though the shape stays.
 MIXING = frozenset(
-    {
-        "aten._scaled_dot_product_flash_attention",
-        "aten._scaled_dot_product_flash_attention_for_cpu",
-        "aten._scaled_dot_product_efficient_attention",
-        "aten._scaled_dot_product_cudnn_attention",
-        "aten._scaled_dot_product_fused_attention_overrideable",
-        "aten.scaled_dot_product_attention",
-        "aten.cumsum",
-        "aten._fft_r2c",
-        "aten._fft_c2c",
-        "aten._fft_c2r",
-    }
+    f"aten.{name}"
+    for name in (
+        *("cumsum", "cumprod", "cummax", "cummin", "logcumsumexp", "sort", "argsort"),
+        *("_fft_r2c", "_fft_c2c", "_fft_c2r", "lstm", "gru", "rnn_tanh", "rnn_relu", "mkldnn_rnn_layer"),
+        *("_native_multi_head_attention", "_transformer_encoder_layer_fwd"),
+    )
 )
 
 RULES: dict[str, Callable[[Sequence[Any], Shapes], Lowered]] = {
     "aten.convolution": _convolution,
+    "aten._convolution": _convolution,  # of a traced module
     "aten.max_pool2d_with_indices": _pool(2, dilated=True),
     "aten.max_pool3d_with_indices": _pool(3, dilated=True),
     "aten.max_pool1d": _pool(1, dilated=True),
@@ -478,10 +540,38 @@ RULES: dict[str, Callable[[Sequence[Any], Shapes], Lowered]] = {
             *("unflatten", "expand"),
         )
     },
-    "aten.mean": _reduce,
-    "aten.sum": _reduce,
-    "aten.amax": _reduce,
-    "aten.amin": _reduce,
+    **{
+        f"aten.{name}": _reduce()
+        for name in (
+            *("mean", "sum", "amax", "amin", "max", "min", "prod", "any", "all", "argmax", "argmin"),
+            *("logsumexp", "nanmean", "nansum"),
+        )
+    },
+    **{f"aten.{name}": _reduce(1, 3) for name in ("var", "std", "var_mean", "std_mean")},
+    "aten.linalg_vector_norm": _reduce(2, 3),
+    **{
+        f"aten.{name}": _dim("split", 2)
+        for name in (
+            *(
+                "split",
+                "split_with_sizes",
+                "unsafe_split",
+                "unsafe_split_with_sizes",
+                "chunk",
+                "unsafe_chunk",
+            ),
+            "tensor_split",
+        )
+    },
+    "aten.unbind": _dim("select"),
+    "aten.stack": _stack,
+    "aten.roll": _roll,
+    "aten.unfold": _unfold,
+    "aten.index": _index,
+    "aten.index_select": _gather,
+    "aten.gather": _gather,
+    "aten.repeat": _repeat,
+    **dict.fromkeys(ATTENTION, lambda args, shapes: ("attention", {})),
     "aten.flip": _flip,
     "aten.grid_sampler_2d": _sample,
     "aten.grid_sampler_3d": _sample,

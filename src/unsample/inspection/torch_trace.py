@@ -12,21 +12,32 @@ import random
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import fields, is_dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import torch
 from torch import nn
-from torch._subclasses.fake_tensor import FakeCopyMode, FakeTensorMode
+from torch._guards import detect_fake_mode
+from torch._subclasses.fake_tensor import (
+    DataDependentOutputException,
+    DynamicOutputShapeException,
+    FakeCopyMode,
+    FakeTensor,
+    FakeTensorMode,
+)
 from torch.nn.modules import module as hooks
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from unsample.inspection.archive import first_line
+from unsample.inspection.constants import ELEMENTS as CONSTANT
+from unsample.inspection.constants import UNKNOWN, Constants, known_of
 from unsample.inspection.pt2 import Layer, Program, mode_of, numbers_of
 from unsample.inspection.torch_rules import Shapes, lower
-from unsample.inspection.vocabulary import Failure, Op, Trace, Value
+from unsample.inspection.vocabulary import Failure, Op, Trace, Value, varied
 from unsample.pairs import OPERATIONS
 
 Tensor = torch.Tensor
@@ -40,71 +51,85 @@ class Copies:
     model : Module
     example : tuple
         Arguments of the model; tensors stand for their shapes, dtypes and devices.
+    fixed : tuple of int
+        Axes of the image of which the model takes one size alone.
+    words : dict
+        Arguments by keyword.
     """
 
-    def __init__(self, model: nn.Module, example: tuple[Any, ...]) -> None:
-        self.model, self.example = model, example
+    def __init__(
+        self,
+        model: nn.Module,
+        example: tuple[Any, ...],
+        fixed: tuple[int, ...] = (),
+        words: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
+        self.model, self.example, self.fixed, self.words = model, example, fixed, dict(words)
         self.copy: nn.Module
-        if isinstance(model, Program):  # of a file: of fake tensors as it is
+        self.known: dict[int, Tensor] | None = None
+        if isinstance(model, Program):  # of a file: of fake tensors as it is, and nothing is computed
             self.mode, self.copy = mode_of(model), model
             return
         self.mode = FakeTensorMode(allow_non_fake_inputs=True)
+        memo: dict[int, Any] = {}
         try:
             with quiet(), FakeCopyMode(self.mode):
-                self.copy = copy.deepcopy(model)
+                self.copy = copy.deepcopy(model, memo)
         except Exception as error:
             raise TypeError(
                 f"inspect: the model must be one that copy.deepcopy copies, got {type(model).__name__}: "
                 f"{first_line(error)}"
             ) from error
+        originals = [x for x in memo.get(id(memo), ()) if isinstance(x, Tensor) and not _lazy(x)]
+        self.known = known_of((x, memo[id(x)]) for x in originals if isinstance(memo.get(id(x)), Tensor))
 
-    def arguments(self, sizes: dict[int, int] | None = None) -> tuple[Any, ...]:
-        """The example as fake tensors, `sizes` in the place of axes of every tensor that has them."""
-
-        def fake(x: Any) -> Any:
-            if not isinstance(x, Tensor):
-                return x
+    def arguments(self, sizes: dict[int, int] | None = None) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The example as fake tensors, `sizes` in the place of axes of the image."""
+        leaves, tree = pytree.tree_flatten((self.example, self.words))
+        tensors = [i for i, x in enumerate(leaves) if isinstance(x, Tensor)]
+        images = {tensors[i] for i in varied([leaves[i].shape for i in tensors])}
+        for i in tensors:
+            x = leaves[i]
             shape = list(x.shape)
-            if x.ndim > 2:
-                for axis, n in (sizes or {}).items():
-                    if axis < x.ndim:
-                        shape[axis] = n
+            for axis, n in (sizes or {}).items() if i in images else ():
+                shape[axis] = n
             with self.mode:
-                return torch.empty(shape, dtype=x.dtype, device=x.device, requires_grad=x.requires_grad)
-
-        result: tuple[Any, ...] = pytree.tree_map(fake, self.example)
+                leaves[i] = torch.empty(shape, dtype=x.dtype, device=x.device, requires_grad=x.requires_grad)
+        result: tuple[tuple[Any, ...], dict[str, Any]] = pytree.tree_unflatten(leaves, tree)
         return result
 
     def trace(self, sizes: dict[int, int] | None = None) -> Trace:
         """The run of the example, recorded; of other sizes where they are given."""
-        recorder = _Recorder(self.copy)
+        recorder = _Recorder(self.copy, known=self.known)
         arguments = self.arguments(sizes)
         with _untouched(), self.mode, torch.enable_grad():
-            recorder.run(arguments)
-        return recorder.trace(self.model)
+            recorder.run(*arguments)
+        return replace(recorder.trace(self.model), fixed=self.fixed)
 
     def output(self, sizes: dict[int, int]) -> list[tuple[int, ...]] | Failure:
         """Shapes that come out where `sizes` go in, or where that stops."""
-        recorder = _Recorder(self.copy, brief=True)
+        recorder = _Recorder(self.copy, brief=True, known=self.known)
         with _untouched(), self.mode, torch.no_grad():
-            recorder.run(self.arguments(sizes))
+            recorder.run(*self.arguments(sizes))
         if recorder.failure is not None:
             return recorder.failure
-        return [tuple(x.shape) for x in _tensors(recorder.result)]
+        return [tuple(x.shape) for x in _results(recorder.result)]
 
 
-def measured(model: nn.Module, example: tuple[Any, ...], repeats: int) -> list[float]:
+def measured(
+    model: nn.Module, example: tuple[Any, ...], words: Mapping[str, Any], repeats: int
+) -> list[float]:
     """Milliseconds of every recorded operator of a real run of a copy of the model: the fastest of `repeats`.
 
     The copy takes the memory of the model once more. Random states are put back.
     """
     made = copy.deepcopy(model)
-    arguments = pytree.tree_map(lambda x: x.detach().clone() if isinstance(x, Tensor) else x, example)
+    arguments = pytree.tree_map_only(Tensor, lambda x: x.detach().clone(), (example, dict(words)))
     runs = []
     with _untouched(), torch.enable_grad():  # as it was recorded: other operators are chosen without
         for _ in range(repeats + 1):
             recorder = _Recorder(made, timed=True)
-            recorder.run(arguments)
+            recorder.run(*arguments)
             if recorder.failure is not None:
                 return []
             runs.append(recorder.times)
@@ -114,6 +139,21 @@ def measured(model: nn.Module, example: tuple[Any, ...], repeats: int) -> list[f
 
 def _tensors(tree: Any) -> list[Tensor]:
     return [leaf for leaf in pytree.tree_leaves(tree) if isinstance(leaf, Tensor)]
+
+
+def _results(tree: Any) -> list[Tensor]:
+    """The tensors of what a model returns, those of a dataclass and of any mapping as well."""
+    if isinstance(tree, Tensor):
+        return [tree]
+    if isinstance(tree, Mapping):
+        parts: Any = tree.values()
+    elif is_dataclass(tree) and not isinstance(tree, type):
+        parts = [getattr(tree, each.name) for each in fields(tree)]
+    elif isinstance(tree, list | tuple):
+        parts = tree
+    else:
+        return _tensors(tree)
+    return [x for part in parts for x in _results(part)]
 
 
 @contextmanager
@@ -150,20 +190,26 @@ def _untouched() -> Iterator[None]:
 class _Recorder(TorchDispatchMode):
     """Writes down every operator, with the layer that called it."""
 
-    def __init__(self, copy: nn.Module, *, brief: bool = False, timed: bool = False) -> None:
+    def __init__(
+        self,
+        copy: nn.Module,
+        *,
+        brief: bool = False,
+        timed: bool = False,
+        known: dict[int, Tensor] | None = None,
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self.constants = None if known is None else Constants(known)
         self.copy, self.brief, self.timed = copy, brief, timed
-        self.names = {id(layer): name for name, layer in copy.named_modules()}
-        self.parameters = {
-            id(tensor): name
-            for name, tensor in (
-                *copy.named_parameters(remove_duplicate=True),
-                *copy.named_buffers(remove_duplicate=True),
-            )
-        }
+        self.owners = dict(copy.named_modules())
+        self.names = {id(layer): name for name, layer in self.owners.items()}
+        self.own = [*copy.named_parameters(), *copy.named_buffers()]  # kept: a script makes them when asked
+        self.parameters = {id(tensor): name for name, tensor in self.own}
         self.layers: list[str] = []
         self.numbers: dict[int, int] = {}
         self.kept: list[Any] = []  # so that no number is given twice
+        self.packs: list[Tensor] = []
+        self.detached: list[Tensor] = []
         self.values: list[Value] = []
         self.ops: list[Op] = []
         self.in_place: list[bool] = []
@@ -176,7 +222,7 @@ class _Recorder(TorchDispatchMode):
 
     # -- running ----------------------------------------------------------------------------------------
 
-    def run(self, arguments: tuple[Any, ...]) -> None:
+    def run(self, arguments: tuple[Any, ...], words: Mapping[str, Any]) -> None:
         """Call the copy; what goes wrong becomes `failure`."""
         here = threading.get_ident()
 
@@ -191,18 +237,28 @@ class _Recorder(TorchDispatchMode):
                     pass  # a layer inside raised, and one outside took that up
 
         if not self.brief:
-            self.inputs = tuple(self.number(x) for x in _tensors(arguments))
+            self.inputs = tuple(self.number(x) for x in _tensors((arguments, words)))
         handles = [hooks.register_module_forward_pre_hook(entered), hooks.register_module_forward_hook(left)]
+        saving = torch.autograd.graph.saved_tensors_hooks(self.packed, self.unpacked)
         try:
-            with self:
-                self.result = self.copy(*arguments)
+            with self, nullcontext() if self.brief or self.timed else saving:
+                self.result = self.copy(*arguments, **words)
         except Exception as error:
             self.failure = self.failed(error)
         finally:
             for handle in handles:
                 handle.remove()
         if self.failure is None and not self.brief:
-            self.outputs = tuple(self.number(x) for x in _tensors(self.result))
+            self.outputs = tuple(self.number(x) for x in _results(self.result))
+
+    def packed(self, x: Tensor) -> int:
+        """The number of a tensor that autograd keeps; the tensor itself would keep its own graph alive."""
+        self.packs.append(x)
+        return len(self.packs) - 1
+
+    def unpacked(self, number: int) -> Tensor:
+        """The tensor of a number, as it was made, whatever was written into it since."""
+        return self.packs[number]
 
     def failed(self, error: Exception) -> Failure:
         """Where it went wrong: the innermost layer that did not return."""
@@ -219,19 +275,54 @@ class _Recorder(TorchDispatchMode):
         kwargs = kwargs or {}
         if func.namespace == "prim":
             return func(*args, **kwargs)
+        if _composite(func):  # in inference mode they come whole
+            with self:
+                out = func.decompose(*args, **kwargs)
+            if out is not NotImplemented:
+                return out
         begin = time.perf_counter() if self.timed else 0.0
         try:
-            out = func(*args, **kwargs)
+            out = self.called_on(func, args, kwargs)
             if self.timed and torch.cuda.is_initialized():
                 torch.cuda.synchronize()
         except Exception as error:
             if self.failing is None or self.failing[0] is not error:
                 self.failing = (error, self.failure_of(func, args, error))
             raise
-        if self.timed:
+        if func is torch.ops.aten.detach.default:  # the same values; autograd calls it to keep a result
+            if not self.brief:
+                self.numbers[id(out)] = self.number(args[0])
+                self.detached.append(out)  # so that no number is given twice
+        elif self.timed:
             self.times.append((time.perf_counter() - begin) * 1e3)
         elif not self.brief:
             self.write(func, args, kwargs, out)
+        return out
+
+    def called_on(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What an operator makes; values that do not depend on the input are known beside the shapes."""
+        if self.constants is None:
+            return func(*args, **kwargs)
+        mode = detect_fake_mode()
+        if func._schema.is_mutable and mode is not None:  # nothing outside of the model is written into
+            args, kwargs = pytree.tree_map_only(
+                Tensor, lambda x: x if isinstance(x, FakeTensor) else mode.from_tensor(x), (args, kwargs)
+            )
+        try:
+            out = func(*args, **kwargs)
+        except (DataDependentOutputException, DynamicOutputShapeException):
+            values = self.constants.values(func, args, kwargs)
+            if values is UNKNOWN:
+                raise
+            assert mode is not None
+            out = pytree.tree_map_only(Tensor, mode.from_tensor, values)
+        else:
+            few = all(x.numel() <= CONSTANT for x in _tensors(out))
+            values = self.constants.values(func, args, kwargs) if few else UNKNOWN
+        if values is not UNKNOWN:
+            self.constants.keep(out, values)
+        elif func._schema.is_mutable:
+            self.constants.changed(func, args, kwargs)
         return out
 
     def number(self, x: Tensor) -> int:
@@ -278,11 +369,11 @@ class _Recorder(TorchDispatchMode):
 
     def called(self, layer: str, name: str, kind: str, rank: int) -> str:
         """The layer's class where it is torch's or ours, else the function."""
-        owner = self.copy.get_submodule(layer) if layer else self.copy
+        owner = self.owners.get(layer, self.copy)
         place, _, cls = _class_of(owner).rpartition(".")
         if place.startswith(("torch.nn.modules", "unsample.torch.layers")) and not list(owner.children()):
             return cls
-        if name == "aten.convolution":
+        if name in ("aten.convolution", "aten._convolution"):
             return f"F.{kind}{rank - 2}d"
         return FUNCTIONS.get(name, name.partition(".")[2].rstrip("_"))
 
@@ -300,7 +391,10 @@ class _Recorder(TorchDispatchMode):
                 a for a in range(len(shapes[0])) if a != dim and len({s[a] for s in shapes if a < len(s)}) > 1
             ]
             if unlike:
-                return Failure(layer, _unlike("cat", shapes, unlike[0]), inputs, merge=True, dim=unlike[0])
+                axis = unlike[0]
+                sizes = [s[axis] for s in shapes if s[axis] != shapes[0][axis]]
+                gap, text = shapes[0][axis] - sizes[0], _unlike("cat", shapes, axis)
+                return Failure(layer, text, inputs, merge=True, dim=axis, gap=gap)
         plain = [each for each in shapes if len(each) > 2]
         if (
             name.partition(".")[2].rstrip("_") in _MERGES
@@ -309,11 +403,20 @@ class _Recorder(TorchDispatchMode):
         ):
             unlike = [a for a, (m, n) in enumerate(zip(*plain, strict=True)) if m != n and 1 not in (m, n)]
             if unlike:
-                word = name.partition(".")[2].rstrip("_")
-                return Failure(layer, _unlike(word, plain, unlike[0]), inputs, merge=True, dim=unlike[0])
+                axis, word = unlike[0], name.partition(".")[2].rstrip("_")
+                gap, text = plain[0][axis] - plain[1][axis], _unlike(word, plain, axis)
+                return Failure(layer, text, inputs, merge=True, dim=axis, gap=gap)
+        if isinstance(error, DataDependentOutputException):
+            return Failure(layer, VALUES, inputs, values=True)
         word = FUNCTIONS.get(name, name.partition(".")[2])
         shown = ", ".join(map(str, shapes))
-        return Failure(layer, f"{word} of {shown}: {first_line(error)}", inputs)
+        if isinstance(error, DynamicOutputShapeException):
+            why = "how large its result is depends on values, which a run on shapes does not have"
+            return Failure(layer, f"{word} of {shown}: {why}", inputs, values=True)
+        apart = None
+        if name in ("aten.mm", "aten.bmm", "aten.addmm", "aten.baddbmm"):
+            apart = shapes[-2][-1] - shapes[-1][-2]
+        return Failure(layer, f"{word} of {shown}: {first_line(error)}", inputs, gap=apart)
 
     def trace(self, model: nn.Module) -> Trace:
         """Everything that was recorded, with what the backward pass keeps."""
@@ -351,12 +454,13 @@ class _Recorder(TorchDispatchMode):
         """Bytes that autograd keeps for each operator, those of them that are indices, and the total.
 
         Read off the graph that autograd built: the tensors each node saved, parameters and buffers left out
-        (they are there anyway). In the total a storage that several nodes keep is counted once.
+        (they are there anyway). The total is that of all tensors that it kept, a storage that several nodes
+        keep counted once: a node of a view that was written into is none that any operator made.
         """
         own = {_storage(x) for x in (*self.copy.parameters(), *self.copy.buffers()) if not _lazy(x)}
-        seen: set[int] = set()
+        kept = {_storage(x): x.untyped_storage().nbytes() for x in self.packs}
+        total = sum(size for key, size in kept.items() if key not in own)
         done: set[Any] = set()
-        total = 0
         each: list[tuple[int, int]] = []
         nodes = self.nodes()
         for op in self.ops:
@@ -372,11 +476,14 @@ class _Recorder(TorchDispatchMode):
                     size = tensor.untyped_storage().nbytes()
                     bytes_ += size
                     switches += 0 if tensor.is_floating_point() or tensor.is_complex() else size
-                    if key not in seen:
-                        seen.add(key)
-                        total += size
             each.append((bytes_, switches))
         return each, total
+
+
+def _composite(func: Any) -> bool:
+    """Whether an operator is made of others, which autograd would have taken apart."""
+    key = "CompositeImplicitAutograd"
+    return bool(torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), key))
 
 
 def _class_of(layer: nn.Module) -> str:
@@ -458,12 +565,14 @@ def _real(model: nn.Module, layer: str, value: Value, word: str) -> Tensor | Non
     """A parameter by name; a weight that is computed (parametrised, weight-normed), as its layer gives it."""
     owner, _, last = (value.parameter or f"{layer}.{word}").rpartition(".")
     try:
-        found = getattr(model.get_submodule(owner), last)
-    except AttributeError:
+        found = getattr(dict(model.named_modules())[owner], last)
+    except (AttributeError, KeyError):
         return None
     same = isinstance(found, Tensor) and not _lazy(found) and tuple(found.shape) == value.shape
     return found if same else None
 
+
+VALUES = "the run depends on the values of a tensor (if ..., item()), which a run on shapes does not have"
 
 _MERGES = frozenset({"add", "sub", "mul", "div", "maximum", "minimum", "where", "lerp"})
 _COUNTED = frozenset(

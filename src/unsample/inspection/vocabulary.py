@@ -1,6 +1,6 @@
 """What a run of a model did: operations in order, with the geometry of each. No framework."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -24,8 +24,13 @@ KINDS = (
     "slice",
     "slices",
     "flip",
+    "roll",
     "copy",
     "sample",
+    "split",
+    "stack",
+    "unfold",
+    "keep",
     "cat",
     "permute",
     "reshape",
@@ -33,6 +38,7 @@ KINDS = (
     "reduce",
     "matmul",
     "mix",
+    "attention",
     "elementwise",
     "opaque",
 )
@@ -131,6 +137,12 @@ class Failure:
         Values that the failing operation was given.
     merge : bool
         Whether the operation joins branches (a concatenation, an addition) whose sizes do not meet.
+    dim : int or None
+        The axis on which they do not.
+    gap : int or None
+        By how many elements the sizes of two factors or branches differ that must be the same.
+    values : bool
+        Whether the run depends on the values of a tensor, which a run on shapes does not have.
     """
 
     layer: str
@@ -138,6 +150,26 @@ class Failure:
     inputs: tuple[int, ...] = ()
     merge: bool = False
     dim: int | None = None
+    gap: int | None = None
+    values: bool = False
+
+
+def varied(shapes: Sequence[Sequence[int]]) -> tuple[int, ...]:
+    """Which inputs other sizes are tried of, by their places: the image, and those of its sizes.
+
+    The image is the first of the inputs with most axes. An input of other sizes may be tied to it in any way,
+    and one of fewer axes is a text, a time or a list of boxes: they stay as they are.
+
+    Examples
+    --------
+    >>> varied([(1, 77, 768), (1, 3, 64, 64), (1, 1, 64, 64), (1, 3, 32, 32)])
+    (1, 2)
+    """
+    rank = max(map(len, shapes), default=0)
+    if rank < 3:
+        return ()
+    image = next(tuple(shape[2:]) for shape in shapes if len(shape) == rank)
+    return tuple(i for i, shape in enumerate(shapes) if len(shape) == rank and tuple(shape[2:]) == image)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +191,8 @@ class Trace:
     failure : Failure or None
     foreign : bool
         Whether it is that of a file, whose numbers are held to limits before work is done for them.
+    fixed : tuple of int
+        Axes of the image of which the file takes one size alone.
     """
 
     ops: tuple[Op, ...]
@@ -170,3 +204,11 @@ class Trace:
     read: Callable[[Op], tuple[Any, Any] | None] | None = None
     failure: Failure | None = None
     foreign: bool = False
+    fixed: tuple[int, ...] = ()
+
+    @property
+    def image(self) -> tuple[int, ...]:
+        """The shape of the input of which other sizes are tried; nothing where there is none."""
+        shapes = [self.values[i].shape for i in self.inputs]
+        places = varied(shapes)
+        return shapes[places[0]] if places else ()
