@@ -19,7 +19,7 @@ from torch.nn.utils import parametrizations, parametrize  # noqa: E402
 import unsample as us  # noqa: E402
 import unsample.torch as ut  # noqa: E402
 from unsample.torch.models import functions, layers  # noqa: E402
-from unsample.torch.models.accelerate import Acceleration  # noqa: E402
+from unsample.torch.models.acceleration import Acceleration, Timed  # noqa: E402
 
 module = sys.modules["unsample.torch.models.timing"]
 compiled = pytest.mark.skipif(not us.show_config().compiled, reason="without kernels nothing is swapped")
@@ -33,7 +33,11 @@ def seed() -> None:
 @pytest.fixture
 def always(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever is right counts as faster: no test depends on a time."""
-    monkeypatch.setattr(module, "_in_turn", lambda before, after: (before(), after(), (2.0, 1.0, 2.0))[2])
+    monkeypatch.setattr(module, "_in_turn", lambda before, after: (before(), after(), times(2.0))[2])
+
+
+def times(ratio: float, low: float | None = None, unrest: float = 1.1) -> Timed:
+    return Timed(ratio, 1.0, ratio, ratio if low is None else low, ratio, unrest)
 
 
 class SegNet(nn.Module):
@@ -172,7 +176,7 @@ def test_a_second_time_nothing_is_left_to_swap() -> None:
     ut.accelerate(model, example())
     again = ut.accelerate(model, example())
     assert {each.kept for each in again.layers} == {"it is unsample's already"}
-    assert again.ratio is None
+    assert again.times is None
     assert "the model is as it was" in repr(again)
 
 
@@ -199,31 +203,35 @@ def test_hooks_copies_pickles_and_printed_form_survive() -> None:
 
 
 @compiled
-@pytest.mark.parametrize("ratio", [0.5, 1.0])
-def test_what_is_no_faster_is_kept(ratio: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_in_turn", lambda before, after: (1.0, 1.0 / ratio, ratio))
+@pytest.mark.parametrize(
+    ("ratio", "low", "why"),
+    [(0.5, 0.4, "not faster"), (1.0, 1.0, "not faster"), (2.0, 1.0, "not surely faster")],
+)
+def test_what_is_not_surely_faster_is_kept(
+    ratio: float, low: float, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_in_turn", lambda before, after: times(ratio, low))
     model = SegNet()
     kinds = [type(each) for each in model.modules()]
     report = ut.accelerate(model, example())
-    assert {each.kept for each in report.layers if each.name != "unpool"} == {"not faster"}
+    assert {each.kept for each in report.layers if each.name != "unpool"} == {why}
     assert [type(each) for each in model.modules()] == kinds
 
 
 @compiled
 def test_a_whole_model_that_is_slower_is_left_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    ratios = iter([2.0] * 6 + [0.9, 0.9])
+    lows = iter([2.0] * 6 + [0.9, 0.9])
 
-    def timed(before: Callable[[], Any], after: Callable[[], Any]) -> tuple[float, float, float]:
+    def timed(before: Callable[[], Any], after: Callable[[], Any]) -> Timed:
         before(), after()
-        ratio = next(ratios)
-        return ratio, 1.0, ratio
+        return times(2.0, next(lows))
 
     monkeypatch.setattr(module, "_in_turn", timed)
     model = SegNet()
     kinds = [type(each) for each in model.modules()]
     report = ut.accelerate(model, example())
     assert [type(each) for each in model.modules()] == kinds
-    assert {each.kept for each in report.layers} == {"the whole model is no faster with it"}
+    assert {each.kept for each in report.layers} == {"the whole model is not surely faster with it"}
     assert "0 of 6 layers swapped" in repr(report)
 
 
@@ -440,9 +448,17 @@ def test_reports_print_and_serialize() -> None:
     assert isinstance(report, Acceleration)
     lines = repr(report).splitlines()
     assert lines[0] == "accelerate: 1 of 2 layers swapped"
-    assert lines[1].startswith("whole model: forward pass 2 -> 1 ms, 2.00x as fast on ")
+    assert lines[1].startswith("whole model: forward pass 2 -> 1 ms, 2.0x (2.0 to 2.0) as fast on ")
     assert lines[2].split() == ["layer", "kind", "input", "torch", "ms", "ours", "ms", "ratio"]
-    assert lines[3].split() == ["0", "MaxPool2d", "1x2x8x8", "2", "1", "2.00x", "swapped"]
+    assert lines[3].split() == [
+        "0",
+        "MaxPool2d",
+        "1x2x8x8",
+        "2",
+        "1",
+        *"2.0x (2.0 to 2.0)".split(),
+        "swapped",
+    ]
     assert lines[4].endswith("kept: Mine is a subclass of torch's layer")
     found = json.loads(report.to_json())
     assert [each["swapped"] for each in found["layers"]] == [True, False]
@@ -450,6 +466,60 @@ def test_reports_print_and_serialize() -> None:
     page = report._repr_html_()
     assert page.count("<tr>") == 3
     assert "Mine is a subclass of torch&#x27;s layer" in page
+
+
+@compiled
+@pytest.mark.parametrize("unrest", [1.2, 40.0])
+def test_a_busy_machine_is_said(unrest: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_in_turn", lambda before, after: times(2.0, unrest=unrest))
+    report = ut.accelerate(nn.Sequential(nn.MaxPool2d(2)), (1, 2, 8, 8), training=False)
+    assert report.unrest == unrest
+    busy = "the slowest round took 40 times as long as the fastest" in repr(report)
+    assert busy == (unrest == 40)
+    assert ("the machine was busy" in report._repr_html_()) == busy
+
+
+def rounds_of(*pairs: tuple[float, float], monkeypatch: pytest.MonkeyPatch) -> tuple[Timed, int]:
+    """What is measured where rounds take these milliseconds, and how many were asked."""
+    clock, asked = [0.0], []
+
+    def run(which: int) -> None:
+        if not asked:  # nothing is known before the first round: each call takes the milliseconds of one
+            clock[0] += pairs[0][which] / 1e3
+            return
+        clock[0] += asked[-1][which] / 1e3
+
+    monkeypatch.setattr(module.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(module, "SECONDS", 0.0)
+    left = iter(pairs)
+    number = [0]
+
+    def before() -> None:
+        number[0] += 1
+        if number[0] > 2:  # two calls to warm up
+            asked.append(next(left))
+        run(0)
+
+    return module._in_turn(before, lambda: run(1)), len(asked)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "asked", "low"),
+    [
+        ([(1.0, 1.1)] * 7, 3, 1 / 1.1),  # not faster in any
+        ([(2.0, 1.0)] * 7, 3, 2.0),  # clearly faster in all
+        ([(1.1, 1.0)] * 7, 7, 1.1),  # a little faster
+        ([(2.0, 1.0), (0.5, 1.0), (2.0, 1.0)] + [(2.0, 1.0)] * 4, 7, 2.0),  # one that was disturbed
+        ([(1100.0, 1000.0)] * 7, 3, 1.1),  # slow
+    ],
+)
+def test_rounds_stop_where_more_of_them_change_nothing(
+    pairs: list[tuple[float, float]], asked: int, low: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, number = rounds_of(*pairs, monkeypatch=monkeypatch)
+    assert number == asked
+    assert found.low == pytest.approx(low)
+    assert (found.ms_before, found.ms_after) == pytest.approx(pairs[-1])
 
 
 def test_html_escapes_what_users_named() -> None:

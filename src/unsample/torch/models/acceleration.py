@@ -4,12 +4,35 @@ import html
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
+from statistics import median
 from typing import Any
 
 from torch import nn
 
 from unsample.tables import html_table, text_table
 from unsample.torch.models.layers import PLAIN, counterpart
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """Torch and our kernels in turn.
+
+    Parameters
+    ----------
+    ms_before, ms_after : float
+        Milliseconds, medians over the rounds.
+    ratio, low, high : float
+        The median and the quartiles over the rounds of (torch's time / ours) in the same round.
+    unrest : float
+        The slowest round of the same code over the fastest.
+    """
+
+    ms_before: float
+    ms_after: float
+    ratio: float
+    low: float
+    high: float
+    unrest: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +47,8 @@ class TimedLayer:
         Its class.
     inputs : tuple of tuple of int
         Shapes of its first argument, call by call.
-    ms_before, ms_after : float or None
-        Milliseconds of all its calls by torch and by our kernels, medians; None where it was not timed.
-    ratio : float or None
-        The median over the rounds of (torch's time / ours) in the same round.
+    times : Timed or None
+        Of all its calls; None where it was not timed.
     kept : str
         Why it was left as it was; empty where it was swapped.
     """
@@ -35,9 +56,7 @@ class TimedLayer:
     name: str
     kind: str
     inputs: tuple[tuple[int, ...], ...] = ()
-    ms_before: float | None = None
-    ms_after: float | None = None
-    ratio: float | None = None
+    times: Timed | None = None
     kept: str = ""
 
     @property
@@ -58,10 +77,8 @@ class Acceleration:
         Whether a training step was timed, or a forward pass without gradients.
     threads : int
         Of torch and of our kernels.
-    ms_before, ms_after : float or None
-        Milliseconds of the whole model, medians; None where no layer was swapped.
-    ratio : float or None
-        The median over the rounds of (time before / time after) in the same round.
+    times : Timed or None
+        Of the whole model; None where no layer was swapped.
     difference : float or None
         The largest difference of the model's outputs, over their largest element.
     functions : tuple of (str, int)
@@ -71,9 +88,7 @@ class Acceleration:
     layers: tuple[TimedLayer, ...]
     training: bool = False
     threads: int = 1
-    ms_before: float | None = None
-    ms_after: float | None = None
-    ratio: float | None = None
+    times: Timed | None = None
     difference: float | None = None
     functions: tuple[tuple[str, int], ...] = ()
     _modules: tuple[nn.Module, ...] = field(default=(), repr=False, compare=False)
@@ -82,6 +97,12 @@ class Acceleration:
     def swapped(self) -> tuple[TimedLayer, ...]:
         """The layers that run on our kernels now."""
         return tuple(layer for layer in self.layers if layer.swapped)
+
+    @property
+    def unrest(self) -> float:
+        """The slowest round of the same code over the fastest, in the median of all that was timed."""
+        found = [times.unrest for times in (*(each.times for each in self.layers), self.times) if times]
+        return median(found) if found else 1.0
 
     def restore(self) -> None:
         """Give every swapped layer its own class back."""
@@ -131,9 +152,9 @@ def _rows(report: Acceleration) -> Iterator[tuple[str, ...]]:
             each.name or "(the model)",
             each.kind,
             shown,
-            _milliseconds(each.ms_before),
-            _milliseconds(each.ms_after),
-            _times(each.ratio),
+            _milliseconds(each.times.ms_before if each.times else None),
+            _milliseconds(each.times.ms_after if each.times else None),
+            _times(each.times),
             "swapped" if each.swapped else f"kept: {each.kept}",
         )
 
@@ -142,26 +163,42 @@ def _milliseconds(ms: float | None) -> str:
     return "" if ms is None else f"{ms:.3g}" if ms < 100 else f"{ms:.0f}"
 
 
-def _times(ratio: float | None) -> str:
-    return "" if ratio is None else f"{ratio:.2f}x"
+def _times(timed: Timed | None) -> str:
+    """The ratio and its quartiles, in two digits: what differs by more from run to run needs no third."""
+    if timed is None:
+        return ""
+    return f"{_two(timed.ratio)}x ({_two(timed.low)} to {_two(timed.high)})"
+
+
+def _two(ratio: float) -> str:
+    return f"{ratio:.2f}" if ratio < 1.1 else f"{ratio:.1f}" if ratio < 10 else f"{ratio:.0f}"
 
 
 def _headline(report: Acceleration) -> list[str]:
     number = len(report.swapped)
     layers = "layer" if len(report.layers) == 1 else "layers"
     head = f"accelerate: {number} of {len(report.layers)} {layers} swapped"
-    if report.ratio is None:
+    if report.times is None:
         return [f"{head}; the model is as it was"]
     what = "training step" if report.training else "forward pass"
     threads = "1 thread" if report.threads == 1 else f"{report.threads} threads"
-    times = f"{_milliseconds(report.ms_before)} -> {_milliseconds(report.ms_after)} ms"
+    times = f"{_milliseconds(report.times.ms_before)} -> {_milliseconds(report.times.ms_after)} ms"
     undone = "" if number else "; no faster, so nothing was swapped"
-    whole = f"whole model: {what} {times}, {_times(report.ratio)} as fast on {threads}{undone}"
+    whole = f"whole model: {what} {times}, {_times(report.times)} as fast on {threads}{undone}"
     return [head, f"{whole}; outputs differ by {report.difference:.1g} of their largest"]
 
 
 def _footnotes(report: Acceleration) -> list[str]:
-    if not report.functions:
-        return []
-    calls = ", ".join(f"{name} {count} times" if count > 1 else name for name, count in report.functions)
-    return [f"called as functions, which unsample.torch.patched() takes: {calls}"]
+    notes = []
+    if report.unrest > BUSY:
+        notes.append(
+            f"the machine was busy: the slowest round took {_two(report.unrest)} times as long as the fastest "
+            f"of the same code, in the median; run it again when it is not"
+        )
+    if report.functions:
+        calls = ", ".join(f"{name} {count} times" if count > 1 else name for name, count in report.functions)
+        notes.append(f"called as functions, which unsample.torch.patched() takes: {calls}")
+    return notes
+
+
+BUSY = 1.5  # an idle machine gives 1.1 to 1.3

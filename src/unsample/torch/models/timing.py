@@ -3,23 +3,24 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from statistics import median
+from statistics import median, quantiles
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-from unsample.torch.models.acceleration import Acceleration, TimedLayer, become
+from unsample.torch.models.acceleration import Acceleration, Timed, TimedLayer, become
 from unsample.torch.models.agreement import gap
 from unsample.torch.models.layers import PLAIN
 from unsample.torch.models.recorded import ModelCall, Recorded, tensors, undisturbed
 
 Tensor = torch.Tensor
 
-ROUNDS = 7
+ROUNDS, FEW = 7, 3
 SECONDS = 0.004  # of a round at least: several calls of a fast layer
-HOPELESS = 1.25  # so much slower in each of three rounds, and no more are asked
+CLEAR = 1.25  # faster by so much in each of a few rounds is faster
+PATIENCE = 3.0  # seconds after which a few rounds have to do
 
 
 def time_layer(
@@ -35,10 +36,10 @@ def time_layer(
             step()
 
     try:
-        before, after, ratio = _in_turn(lambda: run(theirs), lambda: run(ours))
+        times = _in_turn(lambda: run(theirs), lambda: run(ours))
     finally:
         layer.__class__ = theirs
-    return replace(row, ms_before=before, ms_after=after, ratio=ratio)
+    return replace(row, times=times)
 
 
 def time_model(call: ModelCall, report: Acceleration) -> Acceleration:
@@ -63,9 +64,9 @@ def time_model(call: ModelCall, report: Acceleration) -> Acceleration:
 
     try:
         plain, fast = outputs(False), outputs(True)
-        before, after, ratio = _in_turn(lambda: timed(False), lambda: timed(True))
-        if ratio < 1:  # each layer alone was faster: ask again before giving that up
-            before, after, ratio = _in_turn(lambda: timed(False), lambda: timed(True))
+        times = _in_turn(lambda: timed(False), lambda: timed(True))
+        if times.low < 1:  # each layer alone was faster: ask again before giving that up
+            times = _in_turn(lambda: timed(False), lambda: timed(True))
     finally:
         use(True)
     gaps = [
@@ -73,7 +74,7 @@ def time_model(call: ModelCall, report: Acceleration) -> Acceleration:
         for a, b in zip(plain, fast, strict=True)
         if a.is_floating_point() and a.numel()
     ]
-    return replace(report, ms_before=before, ms_after=after, ratio=ratio, difference=max(gaps, default=0.0))
+    return replace(report, times=times, difference=max(gaps, default=0.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,24 +101,46 @@ class _Step:
         return [each for each in named if isinstance(each, Tensor) and each.requires_grad]
 
 
-def _in_turn(before: Callable[[], Any], after: Callable[[], Any]) -> tuple[float, float, float]:
-    """Milliseconds of both, and the median ratio: A B A B, so that what disturbs one disturbs the other."""
-    times = []
+def _in_turn(before: Callable[[], Any], after: Callable[[], Any]) -> Timed:
+    """Both in turn, A B A B, so that what disturbs one disturbs the other.
+
+    Three rounds that all say the same are enough, and so are three long ones: the rest would take time and
+    change nothing.
+    """
+    times: list[tuple[float, float]] = []
     numbers = []
+    began = time.perf_counter()
     for call in (before, after):
         call()
         start = time.perf_counter()
         call()
         took = time.perf_counter() - start
         numbers.append(max(1, round(SECONDS / max(took, 1e-7))))
-    for _ in range(ROUNDS):
+    while len(times) < ROUNDS:
         pair = []
         for call, number in zip((before, after), numbers, strict=True):
             start = time.perf_counter()
             for _ in range(number):
                 call()
             pair.append(1e3 * (time.perf_counter() - start) / number)
-        times.append(pair)
-        if len(times) == 3 and all(b > HOPELESS * a for a, b in times):
+        times.append((pair[0], pair[1]))
+        ratios = [a / b for a, b in times]
+        settled = max(ratios) < 1 or min(ratios) > CLEAR
+        if len(times) >= FEW and (settled or time.perf_counter() - began > PATIENCE):
             break
-    return median(a for a, _ in times), median(b for _, b in times), median(a / b for a, b in times)
+    return timed_by(times)
+
+
+def timed_by(times: Sequence[tuple[float, float]]) -> Timed:
+    """What rounds say, each the milliseconds before and after.
+
+    Examples
+    --------
+    >>> timed_by([(2.0, 1.0), (3.0, 1.0), (4.0, 1.0), (20.0, 1.0), (5.0, 1.0)])
+    Timed(ms_before=4.0, ms_after=1.0, ratio=4.0, low=3.0, high=5.0, unrest=10.0)
+    """
+    ratios = sorted(a / b for a, b in times)
+    low, ratio, high = quantiles(ratios, n=4, method="inclusive")
+    befores, afters = zip(*times, strict=True)
+    unrest = max(max(each) / min(each) for each in (befores, afters))
+    return Timed(median(befores), median(afters), ratio, low, high, unrest)
