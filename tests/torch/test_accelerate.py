@@ -450,15 +450,8 @@ def test_reports_print_and_serialize() -> None:
     assert lines[0] == "accelerate: 1 of 2 layers swapped"
     assert lines[1].startswith("whole model: forward pass 2 -> 1 ms, 2.0x (2.0 to 2.0) as fast on ")
     assert lines[2].split() == ["layer", "kind", "input", "torch", "ms", "ours", "ms", "ratio"]
-    assert lines[3].split() == [
-        "0",
-        "MaxPool2d",
-        "1x2x8x8",
-        "2",
-        "1",
-        *"2.0x (2.0 to 2.0)".split(),
-        "swapped",
-    ]
+    assert lines[3].split()[:5] == ["0", "MaxPool2d", "1x2x8x8", "2", "1"]
+    assert lines[3].endswith("  2.0x (2.0 to 2.0)  swapped")
     assert lines[4].endswith("kept: Mine is a subclass of torch's layer")
     found = json.loads(report.to_json())
     assert [each["swapped"] for each in found["layers"]] == [True, False]

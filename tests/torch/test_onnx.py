@@ -15,6 +15,7 @@ import unsample as us
 import unsample.torch as ut
 from backends import TORCH
 from samples import SAMPLES, Sample
+from unsample.geometry.resample import CONVENTIONS
 from unsample.torch import direct, operators
 from unsample.torch.export import RULES
 
@@ -62,9 +63,9 @@ class Call(nn.Module):
         super().__init__()
         self.name, self.args, self.kwargs = name, args, kwargs
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        out: torch.Tensor = getattr(ut, self.name)(x, *self.args, **self.kwargs)
-        return out
+    def forward(self, x: torch.Tensor) -> Any:
+        out: Any = getattr(ut, self.name)(x, *self.args, **self.kwargs)
+        return (out[0], out[1].taps) if isinstance(out, tuple) else out
 
 
 def switches_of(pool: Any) -> Any:
@@ -129,13 +130,21 @@ MODELS: dict[str, Model] = {
     ),
     "MaxPool same": (ut.MaxPool2d(3, 2, padding="same"), (2, 4, 7, 8), False),
     "Upsample bicubic": (ut.Upsample(size=(9, 13), mode="bicubic", align_corners=True), (2, 4, 6, 8), True),
-    "Upsample nearest-exact": (ut.Upsample(size=(9, 13), mode="nearest-exact"), (2, 4, 6, 8), False),
+    "Upsample nearest-exact": (ut.Upsample(size=(9, 13), mode="nearest-exact"), (2, 4, 6, 8), True),
     "Upsample antialias": (
         ut.Upsample(size=(4, 5), mode="bicubic", antialias=True),
         (2, 4, 6, 8),
-        False,
+        True,
     ),
-    "resize_transpose": (Call("resize_transpose", (4, 5), method="cubic"), (2, 4, 6, 8), False),
+    "Upsample area": (ut.Upsample(size=(4, 13), mode="area"), (2, 4, 6, 8), True),
+    "resize catmull_rom": (Call("resize", factor=2, method="catmull_rom"), (2, 4, 6, 8), True),
+    "resize align_corners": (
+        Call("resize", (9, 13), method="catmull_rom", convention="align_corners"),
+        (2, 4, 6, 8),
+        True,
+    ),
+    "resize_transpose": (Call("resize_transpose", (4, 5), method="cubic"), (2, 4, 6, 8), True),
+    "resize_transpose nearest": (Call("resize_transpose", (4, 5), method="nearest"), (2, 4, 6, 8), True),
     "window_sum": (Call("window_sum", 2), (2, 4, 6, 8), False),
     "decimate": (Call("decimate", 2, at=1), (2, 4, 6, 9), False),
 }
@@ -150,12 +159,19 @@ def model(name: str) -> tuple[nn.Module, torch.Tensor, bool]:
     return copy.deepcopy(module).eval(), torch.randn(shape), dynamic
 
 
-def run(program: Any, x: torch.Tensor) -> torch.Tensor:
+def session_of(program: Any) -> Any:
     """The program in ONNX Runtime."""
     content = program.model_proto.SerializeToString()
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+
+
+def in_runtime(session: Any, x: torch.Tensor) -> torch.Tensor:
     (given,) = session.get_inputs()
     return torch.from_numpy(session.run(None, {given.name: x.numpy()})[0])
+
+
+def run(program: Any, x: torch.Tensor) -> torch.Tensor:
+    return in_runtime(session_of(program), x)
 
 
 def other_size(x: torch.Tensor) -> torch.Tensor:
@@ -165,6 +181,11 @@ def other_size(x: torch.Tensor) -> torch.Tensor:
 
 def sizes(x: torch.Tensor, dynamic: bool) -> Any:
     return ({axis: DIM for axis in range(x.ndim) if axis != 1},) if dynamic else None
+
+
+def some(names: Any, *shown: str) -> list[Any]:
+    """Names as parameters, slow but for those with one of these in them."""
+    return [n if any(each in n for each in shown) else pytest.param(n, marks=pytest.mark.slow) for n in names]
 
 
 @every_model
@@ -202,6 +223,115 @@ def test_a_program_exported_before() -> None:
     torch.testing.assert_close(plain.module()(x), module(x))
     exported = torch.onnx.export(plain, dynamo=True, verbose=False)
     torch.testing.assert_close(run(exported, x), module(x).detach(), rtol=1e-5, atol=2e-6)
+
+
+@pytest.mark.parametrize("name", some(MODELS, "Upsample", "resize", "adaptive"))
+@torch.no_grad()
+def test_every_program_exported_before(name: str) -> None:
+    module, x, dynamic = model(name)
+    program = torch.export.export(module, (x,), dynamic_shapes=sizes(x, dynamic))
+    plain = program.run_decompositions(ut.decompositions())
+    assert not any("unsample" in str(node.target) for node in plain.graph.nodes)
+    for each in (x, other_size(x)) if dynamic else (x,):
+        torch.testing.assert_close(plain.module()(each), module(each), rtol=1e-5, atol=2e-6)
+
+
+# -- what is not finite, and labels -------------------------------------------------------------------------
+
+COPIED = {
+    "nearest": Call("nearest", (2, 3)),
+    "bed_of_nails": Call("bed_of_nails", (2, 3), at=1),
+    "decimate": Call("decimate", 2),
+    "pixel_shuffle": Call("pixel_shuffle", 2),
+    "pixel_shuffle DCR": Call("pixel_shuffle", 2, order="DCR"),
+    "pixel_unshuffle": Call("pixel_unshuffle", 2),
+    **{
+        f"resize {size} {convention}": Call("resize", size, method="nearest", convention=convention)
+        for size in ((12, 8), (13, 8), (1, 5))
+        for convention in CONVENTIONS
+    },
+}
+WAYS = [
+    {"method": method, "convention": convention, "antialias": antialias}
+    for method in ("linear", "cubic", "catmull_rom", "area")
+    for convention in ("half_pixel", "align_corners", "asymmetric")
+    for antialias in (False, True)
+    if (convention == "half_pixel" or (method != "area" and not antialias))
+    and not (antialias and method == "area")
+]
+SUMMED = {
+    "window_sum": Call("window_sum", 2),
+    "conv": Call("conv", torch.randn(3, 8, 3, 3), padding=1),
+    "conv_transpose": Call("conv_transpose", torch.randn(8, 3, 3, 3), stride=2, padding=1),
+    **{
+        f"{name} {size} {' '.join(map(str, way.values()))}": Call(name, size, **way)
+        for size in ((12, 32), (13, 8), (3, 5))
+        for way in WAYS
+        for name in ("resize", "resize_transpose")
+    },
+    **{
+        f"resize_transpose {size} nearest": Call("resize_transpose", size, method="nearest")
+        for size in ((12, 16), (3, 5))
+    },
+}
+
+
+def image(dtype: torch.dtype) -> torch.Tensor:
+    """Small whole numbers, or what lies between, 8 channels of 6 times 8."""
+    x = torch.randn(1, 8, 6, 8) * 3
+    if dtype == torch.bool:
+        return x > 0
+    return x.to(dtype) if dtype.is_floating_point else x.abs().round().to(dtype)
+
+
+def exported(module: nn.Module, x: torch.Tensor) -> Any:
+    return session_of(torch.onnx.export(module.eval(), (x,), dynamo=True, verbose=False))
+
+
+def with_one(x: torch.Tensor, value: float) -> torch.Tensor:
+    """As `x`, with this value near a corner of one channel and in the middle of another."""
+    x = x.clone()
+    x[0, 0, 1, 1] = x[0, 3, 3, 4] = value
+    return x
+
+
+NOT_FINITE = (float("nan"), float("inf"), -float("inf"), -0.0)
+
+
+@pytest.mark.parametrize("name", some(COPIED, "nails", "pixel_shuffle", "half_pixel"))
+@torch.no_grad()
+def test_copies_are_bit_for_bit_in_onnx_runtime(name: str) -> None:
+    module = COPIED[name]
+    session = exported(module, image(torch.float32))
+    for value in NOT_FINITE:
+        x = with_one(image(torch.float32), value)
+        assert torch.equal(in_runtime(session, x).view(torch.int32), module(x).view(torch.int32))
+    for dtype in (torch.uint8, torch.int32, torch.int64, torch.bool):
+        x = image(dtype)
+        assert torch.equal(in_runtime(exported(module, x), x), module(x))
+
+
+@pytest.mark.parametrize(
+    "name", some(SUMMED, "window", "conv", "(12, 32) linear", "(13, 8) c", "(3, 5) area", "nearest")
+)
+@torch.no_grad()
+def test_sums_touch_what_has_a_weight_in_onnx_runtime(name: str) -> None:
+    module = SUMMED[name]
+    session = exported(module, image(torch.float32))
+    for value in NOT_FINITE:
+        x = with_one(image(torch.float32), value)
+        torch.testing.assert_close(in_runtime(session, x), module(x), rtol=1e-5, atol=1e-5, equal_nan=True)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.float16, torch.float64], ids=str)
+@pytest.mark.parametrize("way", [WAYS[0], WAYS[-1]], ids=str)
+@torch.no_grad()
+def test_sums_of_other_dtypes_in_onnx_runtime(dtype: torch.dtype, way: dict[str, Any]) -> None:
+    """Accumulated in float32, rounded once and clamped, as eager does."""
+    module, x = Call("resize", (12, 5), **way), image(dtype)
+    found, expected = in_runtime(exported(module, x), x), module(x)
+    assert found.dtype == dtype
+    torch.testing.assert_close(found, expected, rtol=1e-3 if dtype == torch.float16 else 1e-12, atol=0)
 
 
 # -- the same functions, called ----------------------------------------------------------------------------
@@ -280,10 +410,8 @@ def test_every_operator_but_one_has_torch_functions() -> None:
 
 
 def test_sizes_that_cannot_be_symbols_are_named() -> None:
-    resize = Call("resize", factor=2, method="catmull_rom").eval()
+    pool = Call("adaptive_max_pool", (2, 3)).eval()
     x = torch.randn(2, 2, 5, 6)
-    program = torch.export.export(resize, (x,), dynamic_shapes=sizes(x, True))
-    with pytest.raises(
-        RuntimeError, match="resize: sizes must be fixed for the export of method 'catmull_rom'"
-    ):
+    program = torch.export.export(pool, (x,), dynamic_shapes=sizes(x, True))
+    with pytest.raises(RuntimeError, match="adaptive_max_pool: sizes must be fixed for the export"):
         program.run_decompositions(ut.decompositions())

@@ -191,12 +191,9 @@ def _table(axis: Resample, begin: int, end: int) -> tuple[Ints, Floats]:
         return _area(source, target, o)
     if axis.antialias:
         return _antialiased(source, target, method, o)
-    numerator, denominator = _position(source, target, axis.convention, o)
     if method == "nearest":
-        # "legacy" takes the element before, as torch's mode "nearest" does; the others the nearest, ties up.
-        shift = 0 if axis.convention == "legacy" else denominator
-        index = (2 * numerator + shift) // (2 * denominator)
-        return np.clip(index, 0, source - 1)[:, None], np.broadcast_to(1.0, (len(o), 1))
+        return nearest_source(source, target, axis.convention, o)[:, None], np.broadcast_to(1.0, (len(o), 1))
+    numerator, denominator = position(source, target, axis.convention, o)
     if method == "linear":
         numerator = np.clip(numerator, 0, (source - 1) * denominator)
     floor = numerator // denominator
@@ -205,11 +202,14 @@ def _table(axis: Resample, begin: int, end: int) -> tuple[Ints, Floats]:
         index, weights = floor[:, None] + np.arange(2), np.stack([1 - t, t], axis=1)
     else:
         index = floor[:, None] + np.arange(-1, 3)
-        weights = _cubic(np.abs(t[:, None] - np.arange(-1, 3)), CUBIC[method])
+        weights = kernel(method, np.abs(t[:, None] - np.arange(-1, 3)))
     return _merge(np.clip(index, 0, source - 1), weights)
 
 
-def _position(source: int, target: int, convention: str, o: Ints) -> tuple[Ints, int]:
+# These three are arithmetic alone: `o` and `distance` may be arrays of any library, and sizes symbols.
+
+
+def position(source: int, target: int, convention: str, o: Any) -> tuple[Any, int]:
     """Numerators and the denominator of the source positions of targets `o`."""
     if convention == "half_pixel":
         return (2 * o + 1) * source - target, 2 * target
@@ -218,11 +218,24 @@ def _position(source: int, target: int, convention: str, o: Ints) -> tuple[Ints,
     return o * source, target
 
 
-def _cubic(distance: Floats, a: float) -> Floats:
-    """Keys' cubic convolution kernel (Keys 1981, equation 4)."""
+def nearest_source(source: int, target: int, convention: str, o: Any) -> Any:
+    """The source of every target of "nearest".
+
+    "legacy" takes the element before, as torch's mode "nearest" does; the others the nearest, ties up.
+    """
+    numerator, denominator = position(source, target, convention, o)
+    shift = 0 if convention == "legacy" else denominator
+    return ((2 * numerator + shift) // (2 * denominator)).clip(0, source - 1)
+
+
+def kernel(method: Method, distance: Any) -> Any:
+    """The weight at a distance: a triangle, or Keys' cubic convolution kernel (Keys 1981, equation 4)."""
+    if method == "linear":
+        return (1 - distance).clip(0)
+    a = CUBIC[method]
     near = ((a + 2) * distance - (a + 3)) * distance**2 + 1
     far = ((a * distance - 5 * a) * distance + 8 * a) * distance - 4 * a
-    return np.where(distance <= 1, near, np.where(distance < 2, far, 0.0))
+    return near * (distance <= 1) + far * ((distance > 1) & (distance < 2))
 
 
 def _merge(index: Ints, weights: Floats) -> tuple[Ints, Floats]:
@@ -260,8 +273,7 @@ def _antialiased(source: int, target: int, method: Method, o: Ints) -> tuple[Int
     first = np.maximum(0, -(-(centre - target - 2 * wide * support) // (2 * target)))
     index = first[:, None] + np.arange(-(-2 * support * wide // target) + 1)
     distance = np.abs((2 * index + 1) * target - centre[:, None]) / (2 * wide)
-    weights = np.maximum(0.0, 1 - distance) if method == "linear" else _cubic(distance, CUBIC[method])
-    weights = np.where(index < source, weights, 0.0)
+    weights = np.where(index < source, kernel(method, distance), 0.0)
     return np.minimum(index, source - 1), weights / weights.sum(axis=1, keepdims=True)
 
 

@@ -5,26 +5,31 @@ asks whether it is running. A program exported before takes them as a table:
 
     program.run_decompositions(unsample.torch.export())
 
-They are graphs to be written down, without mutation and, but for `resize` other than torch's own and
-adaptive pooling, for sizes that may be symbols. `conv_weight_grad`, a training step's, has none.
+They are graphs to be written down, without mutation, without tables (of which `run_decompositions` loses
+the numbers) and, but for adaptive pooling, for sizes that may be symbols. `conv_weight_grad`, a training
+step's, has none.
 """
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch.nn import functional as F
 
+from unsample.arrays.library import dtype_kind
 from unsample.errors import ShapeError
-from unsample.geometry.resample import Resample
-from unsample.geometry.window import AnyWindow, Window
+from unsample.geometry.resample import CUBIC, Method, kernel, nearest_source, position
+from unsample.geometry.window import AdaptiveWindow, AnyWindow, Window
 from unsample.switches import switch_dtype
 from unsample.torch.layout import common_dtype
-from unsample.torch.windows import from_ints
+from unsample.torch.windows import from_ints, pairs_from_ints
 
 Tensor = torch.Tensor
 Ints = Sequence[int]
+Pairs = Sequence[tuple[int, int]]
+
+# Floats that ONNX Runtime has both Resize and DepthToSpace for.
+IN_RUNTIME = (torch.float16, torch.float32)
 
 
 def nearest(x: Tensor, windows: Ints) -> Tensor:
@@ -42,7 +47,9 @@ def window_sum(y: Tensor, windows: Ints) -> Tensor:
     leading, size = _split(y, len(factor))
     blocks = [n // f for n, f in zip(size, factor, strict=True)]
     split = y.reshape(*leading, *_interleaved(blocks, factor))
-    return split.sum(dim=tuple(len(leading) + 2 * axis + 1 for axis in range(len(factor))))
+    axes = tuple(len(leading) + 2 * axis + 1 for axis in range(len(factor)))
+    total = split.to(_sum_dtype(y)).sum(dim=axes)
+    return total.to(y.dtype) if y.is_floating_point() else total
 
 
 def bed_of_nails(x: Tensor, windows: Ints) -> Tensor:
@@ -69,7 +76,7 @@ def pixel_shuffle(x: Tensor, windows: Ints, order: str) -> Tensor:
     """Channels split into blocks, and the axes of a block moved behind those of space."""
     factor = _factors(windows)
     rank = len(factor)
-    if order == "CRD" and rank == 2 and factor[0] == factor[1] and x.ndim > 3:
+    if order == "CRD" and rank == 2 and factor[0] == factor[1] and x.ndim > 3 and x.dtype in IN_RUNTIME:
         return F.pixel_shuffle(x, factor[0])  # one node of ONNX
     (*leading, channels), size = _split(x, rank)
     c = channels // _product(factor)
@@ -95,7 +102,7 @@ def pixel_unshuffle(y: Tensor, windows: Ints, order: str) -> Tensor:
 
 
 # method, convention and rank -> mode of torch.nn.functional.interpolate, align_corners
-INTERPOLATE: dict[tuple[str, str, int], tuple[str, bool | None]] = {
+INTERPOLATE: dict[tuple[str, str, int], tuple[str, bool]] = {
     ("linear", "half_pixel", 1): ("linear", False),
     ("linear", "half_pixel", 2): ("bilinear", False),
     ("linear", "half_pixel", 3): ("trilinear", False),
@@ -104,46 +111,128 @@ INTERPOLATE: dict[tuple[str, str, int], tuple[str, bool | None]] = {
     ("linear", "align_corners", 3): ("trilinear", True),
     ("cubic", "half_pixel", 2): ("bicubic", False),
     ("cubic", "align_corners", 2): ("bicubic", True),
-    ("nearest", "legacy", 1): ("nearest", None),
-    ("nearest", "legacy", 2): ("nearest", None),
-    ("nearest", "legacy", 3): ("nearest", None),
 }
 
 
-def resize(x: Tensor, windows: Ints, method: str, convention: str, antialias: bool) -> Tensor:
-    """Torch's own interpolation where it is one, else a matrix along every axis."""
-    output_size = windows[1::2]
-    mode = None if antialias else INTERPOLATE.get((method, convention, len(output_size)))
-    if mode is None or not x.is_floating_point():
-        return _mixed(x, output_size, (method, convention, antialias), transposed=False)
-    leading, size = _split(x, len(output_size))
-    planes = x.reshape(1, -1, *size) if len(leading) != 2 else x
-    result = F.interpolate(planes, list(output_size), mode=mode[0], align_corners=mode[1])
-    return result.reshape(*leading, *output_size) if len(leading) != 2 else result
+def resize(x: Tensor, windows: Ints, method: Method, convention: str, antialias: bool) -> Tensor:
+    """A gather for "nearest", else torch's own interpolation where that will do, or matrices.
+
+    Torch's, and ONNX's Resize, also read neighbours of weight 0, and 0 times infinity is NaN. Sizes that are
+    symbols have it wherever it exists; others for even factors, where such neighbours lie beyond the border.
+    """
+    axes, rank = pairs_from_ints(windows), len(windows) // 2
+    fixed = all(isinstance(n, int) for n in windows)
+    if method == "nearest":
+        blocks = fixed and rank <= 3 and convention in ("half_pixel", "legacy")
+        if x.dtype in IN_RUNTIME and blocks and all(n > 0 and m % n == 0 for n, m in axes):
+            return _interpolated(x, axes, "nearest", None)
+        for axis, (n, m) in zip(range(-rank, 0), axes, strict=True):
+            x = x if _same(n, m) else x.index_select(axis, _sources(x, n, m, convention))
+        return x
+    total = x.to(torch.promote_types(x.dtype, torch.float32))
+    # ONNX Runtime has no Resize of float64; that of integers would round positions, and so turn ties.
+    single = x.is_floating_point() and total.dtype == torch.float32 and not antialias
+    mode = INTERPOLATE.get((method, convention, rank)) if single else None
+    even = fixed and method == "linear" and all(n > 0 and m % (2 * n) == 0 for n, m in axes)
+    if mode is None or (fixed and not (even and convention == "half_pixel")):
+        total = _mixed(total, axes, (method, convention, antialias), transposed=False)
+    else:
+        total = _interpolated(total, axes, *mode, even)
+    if dtype_kind(x.dtype) == "integer":
+        limits = torch.iinfo(x.dtype)
+        total = total.round().clamp(limits.min, limits.max)
+    return total.to(x.dtype)
 
 
-def resize_transpose(y: Tensor, windows: Ints, method: str, convention: str, antialias: bool) -> Tensor:
-    """The matrix of `resize`, transposed, along every axis."""
-    return _mixed(y, windows[0::2], (method, convention, antialias), transposed=True)
+def resize_transpose(y: Tensor, windows: Ints, method: Method, convention: str, antialias: bool) -> Tensor:
+    """Every target added to its source for "nearest", else the matrices of `resize`, transposed."""
+    axes = pairs_from_ints(windows)
+    total = y.to(_sum_dtype(y))
+    if method != "nearest":
+        return _mixed(total, axes, (method, convention, antialias), transposed=True).to(y.dtype)
+    for axis, (n, m) in zip(range(-len(axes), 0), axes, strict=True):
+        if not _same(n, m):
+            size = [*total.shape]
+            size[axis] = n
+            total = total.new_zeros(size).index_add(axis, _sources(y, n, m, convention), total)
+    return total.to(y.dtype) if y.is_floating_point() or y.is_complex() else total
 
 
-def _mixed(x: Tensor, size: Ints, words: Any, transposed: bool) -> Tensor:
-    operation = "resize_transpose" if transposed else "resize"
-    for axis, wanted in enumerate(size):
-        own = x.shape[axis - len(size)]
-        if not (isinstance(own, int) and isinstance(wanted, int)):
-            raise ShapeError(
-                f"{operation}: sizes must be fixed for the export of method {words[0]!r}, "
-                f"convention {words[1]!r}, antialias {words[2]}"
-            )
-        source, target = (wanted, own) if transposed else (own, wanted)
-        matrix = np.zeros((target, source))
-        for tap in Resample(source, target, *words).taps():
-            matrix[np.asarray(tap.target), np.asarray(tap.source)] += tap.weights
-        weights = torch.tensor(matrix.tolist(), dtype=x.dtype, device=x.device)
-        moved = x.movedim(axis - len(size), -1)
-        x = torch.matmul(moved, weights if transposed else weights.mT).movedim(-1, axis - len(size))
-    return x
+def _sources(like: Tensor, n: int, m: int, convention: str) -> Tensor:
+    return nearest_source(n, m, convention, _count(m, like.device))  # type: ignore[no-any-return]
+
+
+def _interpolated(
+    x: Tensor, axes: Pairs, mode: str, align_corners: bool | None, bordered: bool = False
+) -> Tensor:
+    """Torch's own interpolation, with the elements of the border repeated around it and cut off again."""
+    leading, size = _split(x, len(axes))
+    planes = x if len(leading) == 2 else x.reshape(1, -1, *size)
+    target, border = [m for _, m in axes], [m // n if bordered else 0 for n, m in axes]
+    if bordered:
+        planes = F.pad(planes, [1, 1] * len(axes), mode="replicate")
+    wide = [m + 2 * f for m, f in zip(target, border, strict=True)]
+    result = F.interpolate(planes, wide, mode=mode, align_corners=align_corners)
+    return _padded(result, [(-f, -f) for f in border]).reshape(*leading, *target)
+
+
+def _mixed(x: Tensor, axes: Pairs, words: Any, transposed: bool) -> Tensor:
+    """A matrix along every axis of what is finite, and beside it where infinity and NaN reach.
+
+    The matrix has zeros, and 0 times infinity would be NaN. Infinity takes the sign of the weight; NaN has
+    both, and comes back as their sum.
+    """
+    if x.is_complex():
+        return torch.complex(*(_mixed(part, axes, words, transposed) for part in (x.real, x.imag)))
+    infinity = float("inf")
+    finite = torch.where(x.abs() < infinity, x, 0.0)
+    signs = torch.stack([~(x < infinity), ~(x > -infinity)]).to(x.dtype)
+    for axis, (n, m) in zip(range(-len(axes), 0), axes, strict=True):
+        if _same(n, m):
+            continue
+        weights = _weights(x.device, n, m, *words).to(x.dtype)
+        weights = weights.mT if transposed else weights
+        finite = _times(finite, weights, axis)
+        reached = _times(signs, weights.clip(0), axis)
+        if words[0] in CUBIC:
+            reached = reached + _times(signs.flip(0), (-weights).clip(0), axis)
+        signs = reached
+    up, down = torch.where(signs > 0, infinity, 0.0).unbind(0)
+    return finite + up - down
+
+
+def _times(x: Tensor, weights: Tensor, axis: int) -> Tensor:
+    """A matrix along one of the last axes, without transposing, which takes ONNX Runtime longer."""
+    if axis == -1:
+        return torch.matmul(x, weights.mT)
+    done = torch.matmul(weights, x.flatten(axis + 1))
+    return done if axis == -2 else done.unflatten(-1, x.shape[axis + 1 :])
+
+
+def _weights(
+    device: torch.device, n: int, m: int, method: Method, convention: str, antialias: bool
+) -> Tensor:
+    """The weights of `Resample`, (target, source), as arithmetic: sizes may be symbols."""
+    o, i = _count(m, device).unsqueeze(1), _count(n, device)
+    if method == "area":
+        window: Any = AdaptiveWindow(n, m)
+        start, length = window.start(o), window.length(o)
+        return torch.where((start <= i) & (i < start + length), 1 / length.double(), 0.0)
+    if antialias:
+        distance = ((2 * i + 1) * m - (2 * o + 1) * n).abs().double() / (2 * torch.sym_max(n, m))
+        near: Tensor = kernel(method, distance)
+        return near / near.sum(1, keepdim=True)
+    numerator, denominator = position(n, m, convention, o)
+    if method == "linear":
+        numerator = numerator.clip(0, (n - 1) * denominator)
+        distance = (numerator - i * denominator).abs().double() / denominator
+        return kernel(method, distance)  # type: ignore[no-any-return]
+    first = numerator // denominator
+    t = (numerator - first * denominator).double() / denominator
+    weights = torch.zeros((m, n), dtype=torch.float64, device=device)
+    for j in range(-1, 3):
+        weights = weights + torch.where((first + j).clip(0, n - 1) == i, kernel(method, (t - j).abs()), 0.0)
+    return weights
 
 
 # -- convolutions ----------------------------------------------------------------------------------------
@@ -253,9 +342,9 @@ def max_pool(x: Tensor, windows: Ints, ceil_mode: bool) -> tuple[Tensor, Tensor]
     pool: Any = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[rank - 1]
     values, flat = pool(planes, list(kernel_size), list(stride), 0, list(dilation), False, True)
     number = flat * 0
-    for axis, position in enumerate(_unravel(flat, size)):
+    for axis, place in enumerate(_unravel(flat, size)):
         start = torch.arange(flat.shape[axis - rank], device=x.device) * stride[axis]
-        tap = (position - start.reshape(-1, *(1,) * (rank - axis - 1))) // dilation[axis]
+        tap = (place - start.reshape(-1, *(1,) * (rank - axis - 1))) // dilation[axis]
         number = number * kernel_size[axis] + tap
     results = []
     for each in (values, number.to(getattr(torch, switch_dtype(tuple(found))))):
@@ -273,9 +362,9 @@ def adaptive_max_pool(x: Tensor, windows: Ints) -> tuple[Tensor, Tensor]:
     for axis, w in enumerate(found):
         if not (isinstance(w.fine, int) and isinstance(w.coarse, int)):
             raise ShapeError("adaptive_max_pool: sizes must be fixed for the export")
-        taps = np.minimum(np.arange(w.size), w.lengths()[:, None] - 1)
-        places = (w.starts()[:, None] + taps).reshape(-1).tolist()
-        index = torch.tensor(places, dtype=torch.int64, device=x.device)
+        o = _count(w.coarse, x.device).unsqueeze(1)
+        taps = _count(w.size, x.device).minimum(w.length(o) - 1)
+        index = (w.start(o) + taps).flatten()
         at = leading + 2 * axis
         x = x.index_select(at, index).unflatten(at, (w.coarse, w.size))
     coarse, block = ([leading + 2 * i + j for i in range(rank)] for j in (0, 1))
@@ -319,9 +408,9 @@ def indices_to_switches(indices: Tensor, windows: Ints) -> Tensor:
     """Positions in a plane back to taps; nothing is checked in an exported graph."""
     found = from_ints(windows)
     number = indices * 0
-    for axis, position in enumerate(_unravel(indices, [w.fine for w in found])):
+    for axis, place in enumerate(_unravel(indices, [w.fine for w in found])):
         w = found[axis]
-        number = number * w.size + (position - _starts(indices, found, axis)) // w.dilation
+        number = number * w.size + (place - _starts(indices, found, axis)) // w.dilation
     return number.to(getattr(torch, switch_dtype(found)))
 
 
@@ -341,9 +430,8 @@ def _flat_positions(switches: Tensor, windows: Sequence[AnyWindow]) -> Tensor:
 def _starts(like: Tensor, windows: Sequence[AnyWindow], axis: int) -> Tensor:
     """`Window.start` of every window of an axis, their number perhaps a symbol."""
     w, number = windows[axis], like.shape[axis - len(windows)]
-    o = torch.arange(number, device=like.device)
-    start = o * w.stride - w.before if isinstance(w, Window) else o * w.fine // w.coarse
-    return start.reshape(-1, *(1,) * (len(windows) - axis - 1))
+    start: Any = w.start(_count(number, like.device))
+    return start.reshape(-1, *(1,) * (len(windows) - axis - 1))  # type: ignore[no-any-return]
 
 
 def _unravel(flat: Tensor, size: Ints) -> list[Tensor]:
@@ -373,6 +461,17 @@ def _steps(windows: Ints) -> tuple[list[int], list[tuple[int, int]], list[int], 
     return [w.stride for w in found], pads, [w.dilation for w in found], [w.fine for w in found]
 
 
+def _same(n: int, m: int) -> bool:
+    """Whether two sizes are known to be equal."""
+    return isinstance(n, int) and isinstance(m, int) and n == m
+
+
+def _sum_dtype(x: Tensor) -> torch.dtype:
+    """What sums of these are taken in."""
+    whole = dtype_kind(x.dtype) in ("bool", "integer")
+    return torch.int64 if whole else torch.promote_types(x.dtype, torch.float32)
+
+
 def _three_at_most(operation: str, rank: int) -> int:
     """`rank`, as far as torch has convolutions and poolings."""
     if rank > 3:
@@ -383,6 +482,11 @@ def _three_at_most(operation: str, rank: int) -> int:
 def _split(x: Tensor, rank: int) -> tuple[list[int], list[int]]:
     """Leading and spatial sizes, symbols kept."""
     return list(x.shape[: x.ndim - rank]), list(x.shape[x.ndim - rank :])
+
+
+def _count(n: int, device: torch.device) -> Any:
+    """0, 1, ... n - 1, of any type: the formulas of `geometry` are for integers."""
+    return torch.arange(n, device=device)
 
 
 def _interleaved(first: Ints, second: Ints) -> list[int]:

@@ -192,8 +192,8 @@ def _footnotes(report: Acceleration) -> list[str]:
     notes = []
     if report.unrest > BUSY:
         notes.append(
-            f"the machine was busy: the slowest round took {_two(report.unrest)} times as long as the fastest "
-            f"of the same code, in the median; run it again when it is not"
+            f"the machine was busy: the slowest round took {_two(report.unrest)} times as long as the "
+            f"fastest of the same code, in the median; run it again when it is not"
         )
     if report.functions:
         calls = ", ".join(f"{name} {count} times" if count > 1 else name for name, count in report.functions)
