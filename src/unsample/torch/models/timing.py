@@ -141,6 +141,6 @@ def timed_by(times: Sequence[tuple[float, float]]) -> Timed:
     """
     ratios = sorted(a / b for a, b in times)
     low, ratio, high = quantiles(ratios, n=4, method="inclusive")
-    befores, afters = zip(*times, strict=True)
-    unrest = max(max(each) / min(each) for each in (befores, afters))
-    return Timed(median(befores), median(afters), ratio, low, high, unrest)
+    before, after = zip(*times, strict=True)
+    unrest = max(max(each) / min(each) for each in (before, after))
+    return Timed(median(before), median(after), ratio, low, high, unrest)
