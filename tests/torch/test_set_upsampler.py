@@ -1,5 +1,6 @@
 """Swapping ways up: every kind for every other, with the same effect on shapes, and a report that says so."""
 
+import json
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 from torch import nn
 
 import unsample.torch as ut
-from unsample.torch.models.set_upsampler import UPSAMPLERS
+from unsample.torch.models.set_upsampler import LEARNED, UPSAMPLERS
 
 KINDS = {
     "nearest": ut.Nearest,
@@ -48,6 +49,10 @@ def test_every_kind_for_every_other(way: str, upsampler: str) -> None:
     model, x = model_with(WAYS_UP[way]), torch.randn(2, 3, 5, 6)
     before = model(x)
     report = ut.set_upsampler(model, upsampler, example=x)
+    if KINDS[upsampler] is type(WAYS_UP[way]()) and upsampler in LEARNED:
+        assert [swap.kept for swap in report.swaps] == ["it is one already"]
+        assert torch.equal(model(x), before)
+        return
     assert len(report.changed) == 1, report
     after = model(x)
     assert after.shape == before.shape
@@ -58,15 +63,83 @@ def test_every_kind_for_every_other(way: str, upsampler: str) -> None:
     assert swap.channels == (8, before.shape[1])
     assert swap.factor == (2, 2)
     assert swap.parameters[1] == sum(p.numel() for p in model[1][1].parameters())
-    assert ut.set_upsampler(model, "nearest", example=x).changed  # what was put there is a way up again
+    if swap.weights == "kept":
+        torch.testing.assert_close(after, before, rtol=1e-4, atol=1e-5)
+    again = ut.set_upsampler(model, "blur" if upsampler == "nearest" else "nearest", example=x)
+    assert again.changed  # what was put there is a way up again
     assert model(x).shape == before.shape
+    again.restore()
+    assert torch.equal(model(x), after)
+    report.restore()
+    assert torch.equal(model(x), before)
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+@pytest.mark.parametrize("upsampler", ["conv_transpose", "pixel_shuffle"])
+def test_what_an_old_way_did_is_kept_where_the_new_one_can_say_it(upsampler: str, rank: int) -> None:
+    factor = (2, 3, 2)[:rank]
+    conv: Any = getattr(nn, f"ConvTranspose{rank}d")
+    for old, expected in {
+        conv(4, 5, factor, stride=factor): "kept",
+        conv(4, 5, [f + 2 for f in factor], stride=factor, padding=1): "kept",
+        nn.Upsample(scale_factor=factor): "kept",
+        ut.BedOfNails(factor): "kept",
+        ut.SubPixelConv(4, 5, 1, factor): "kept",
+        ut.CARAFE(4): "new",
+    }.items():
+        if isinstance(old, ut.CARAFE) and rank != 2:
+            continue
+        x = torch.randn(2, 4, *(7, 6, 5)[:rank])
+        model = nn.Sequential(old)
+        before = model(x)
+        report = ut.set_upsampler(model, upsampler, example=x)
+        (swap,) = report.swaps
+        if swap.kept:
+            assert (swap.kept, upsampler, rank) == ("it is one already", "conv_transpose", 1)
+            continue
+        assert swap.weights == expected, old
+        assert ("train the model" in repr(report)) == (swap.weights == "new")
+        if swap.weights == "kept":
+            torch.testing.assert_close(model(x), before, rtol=1e-4, atol=1e-5)
+
+
+def test_a_border_that_is_clamped_is_not_what_a_convolution_says() -> None:
+    x = torch.randn(1, 4, 7, 6)
+    model = nn.Sequential(nn.Upsample(scale_factor=2, mode="bilinear"))
+    before = model(x)
+    assert ut.set_upsampler(model, "conv_transpose", example=x).swaps[0].weights == "kept inside"
+    inside = (..., slice(1, -1), slice(1, -1))
+    torch.testing.assert_close(model(x)[inside], before[inside], rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(model(x), before, atol=1e-3)
+
+
+def test_weights_may_start_anew() -> None:
+    model = nn.Sequential(nn.ConvTranspose2d(4, 4, 2, stride=2))
+    report = ut.set_upsampler(model, "pixel_shuffle", keep_weights=False)
+    assert report.swaps[0].weights == "new"
+    assert json.loads(report.to_json())["swaps"][0]["weights"] == "new"
+    assert repr(report).endswith("weights that are new know nothing yet: train the model, or fine-tune it")
+
+
+def test_hooks_and_what_others_wrote_on_a_layer_stay() -> None:
+    seen: list[torch.Size] = []
+    model = nn.Sequential(nn.ConvTranspose2d(4, 4, 2, stride=2))
+    old: Any = model[0]
+    old.i, old.f = 7, -1  # as YOLO tells its layers where they are
+    old.register_forward_hook(lambda layer, inputs, output: seen.append(output.shape))
+    ut.set_upsampler(model, "resize_conv")
+    assert not seen  # nothing is tried on what listens
+    assert (model[0].i, model[0].f) == (7, -1)
+    assert not hasattr(model[0], "kernel_size")
+    model(torch.zeros(1, 4, 3, 3))
+    assert seen == [(1, 4, 6, 6)]
 
 
 TABLE = """\
 set_upsampler 'nearest': 2 of 4 swapped
-layer  was              is                                          channels  factor  parameters
-0      ConvTranspose2d  Nearest                                     8 -> 8    2x2     264 -> 0
-1      Upsample         Nearest                                     ? -> ?    2       0 -> 0
+layer  was              is                                          channels  factor  parameters  weights
+0      ConvTranspose2d  Nearest                                     8 -> 8    2x2     264 -> 0    none
+1      Upsample         Nearest                                     ? -> ?    2       0 -> 0      none
 2      ConvTranspose2d  kept: it makes 2 n + 1 of n                 8 -> 4    2x2     292 -> 292
 3      MaxUnpool2d      kept: it needs the switches of its pooling  ? -> ?    2x2     0 -> 0"""
 

@@ -1,7 +1,9 @@
 """`set_upsampler`: another way up in every place of a model where there is one."""
 
+import inspect
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import torch
@@ -12,6 +14,7 @@ from unsample.geometry.arguments import choice, is_sequence
 from unsample.tables import text_table
 from unsample.torch.layers import content, conv, learned, resize
 from unsample.torch.layers.resize import MODES
+from unsample.torch.models.weights import take_weights
 
 Tensor = torch.Tensor
 
@@ -38,6 +41,8 @@ class Swap:
         Per axis; a single number where the layer does not say how many axes there are.
     parameters : tuple of int
         Before and after.
+    weights : str
+        "none" where nothing is learned; "kept", "kept inside" where the border alone differs, or "new".
     kept : str
         Why it was left as it was, or nothing.
     axes : int or None
@@ -50,6 +55,7 @@ class Swap:
     channels: tuple[int | None, int | None] = (None, None)
     factor: tuple[int, ...] = ()
     parameters: tuple[int, int] = (0, 0)
+    weights: str = ""
     kept: str = ""
     axes: int | None = None
 
@@ -60,6 +66,20 @@ class SwapReport:
 
     upsampler: str
     swaps: tuple[Swap, ...]
+    _undo: tuple[tuple[nn.Module, str, nn.Module], ...] = field(default=(), repr=False, compare=False)
+
+    def restore(self) -> None:
+        """Put every layer back that was there before, with the weights that it had."""
+        for parent, name, layer in self._undo:
+            setattr(parent, name, layer)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything it says, in plain values."""
+        return {"upsampler": self.upsampler, "swaps": [asdict(swap) for swap in self.swaps]}
+
+    def to_json(self) -> str:
+        """`as_dict()` as JSON."""
+        return json.dumps(self.as_dict(), indent=2)
 
     @property
     def changed(self) -> tuple[Swap, ...]:
@@ -67,7 +87,7 @@ class SwapReport:
         return tuple(swap for swap in self.swaps if not swap.kept)
 
     def __repr__(self) -> str:
-        rows = [("layer", "was", "is", "channels", "factor", "parameters")]
+        rows = [("layer", "was", "is", "channels", "factor", "parameters", "weights")]
         for swap in self.swaps:
             rows.append(
                 (
@@ -77,15 +97,16 @@ class SwapReport:
                     " -> ".join("?" if c is None else str(c) for c in swap.channels),
                     "x".join(map(str, swap.factor)),
                     f"{swap.parameters[0]} -> {swap.parameters[1]}",
+                    swap.weights,
                 )
             )
         number = len(self.changed)
         head = f"set_upsampler {self.upsampler!r}: {number} of {len(self.swaps)} swapped"
-        return (
-            "\n".join([head, *text_table(rows)])
-            if self.swaps
-            else f"{head}: the model has no layer that is a way up"
-        )
+        if not self.swaps:
+            return f"{head}: the model has no layer that is a way up"
+        new = any(swap.weights == "new" for swap in self.swaps)
+        note = ["weights that are new know nothing yet: train the model, or fine-tune it"] if new else []
+        return "\n".join([head, *text_table(rows), *note])
 
 
 class ProjectedUp(nn.Module):
@@ -112,6 +133,7 @@ def set_upsampler(
     *,
     example: Any = None,
     only: Callable[[str, nn.Module], bool] | None = None,
+    keep_weights: bool = True,
 ) -> SwapReport:
     """Swap every way up of a model, in place, for another of the same effect on shapes.
 
@@ -122,17 +144,21 @@ def set_upsampler(
         this library. What is called as a function inside `forward` cannot be seen.
     upsampler : str
         "nearest", "bed_of_nails", "linear" or "blur", which learn nothing; "conv_transpose", "pixel_shuffle",
-        "resize_conv", "carafe" or "dysample", which start anew.
+        "resize_conv", "carafe" or "dysample", which learn.
     example : Tensor or tuple, optional
         Arguments of the model. It is run once with them, to see the channels of layers that do not know
         theirs; needed to put a way up that learns in the place of one such as torch.nn.Upsample.
     only : callable, optional
         `only(name, layer)`; False leaves a layer alone.
+    keep_weights : bool
+        Whether a new layer takes over what the old one did, if it can: "conv_transpose" and "pixel_shuffle"
+        whatever adds up the nearest elements. The column "weights" says for which it did, for which inside
+        of the border alone, and which start anew.
 
     Returns
     -------
     SwapReport
-        Prints as a table; what was kept says why.
+        Prints as a table; what was kept says why. `restore()` undoes all of it.
 
     Raises
     ------
@@ -143,7 +169,7 @@ def set_upsampler(
     -----
     A way up that changes channels becomes a 1x1 convolution and one that keeps them, if the new kind keeps
     them. Layers that do not make exactly factor times the size, and unpooling, which needs its switches,
-    are kept. New layers take device, dtype and training mode of the old.
+    are kept. New layers take device, dtype, training mode, hooks and foreign attributes of the old.
 
     Examples
     --------
@@ -153,8 +179,8 @@ def set_upsampler(
     ... )
     >>> ut.set_upsampler(model, "pixel_shuffle")
     set_upsampler 'pixel_shuffle': 1 of 1 swapped
-    layer  was              is            channels  factor  parameters
-    1      ConvTranspose2d  SubPixelConv  8 -> 4    2x2     516 -> 1168
+    layer  was              is            channels  factor  parameters   weights
+    1      ConvTranspose2d  SubPixelConv  8 -> 4    2x2     516 -> 1168  kept
     >>> model(torch.zeros(1, 3, 6, 6)).shape
     torch.Size([1, 4, 8, 8])
     """
@@ -162,7 +188,8 @@ def set_upsampler(
     found = _ways_up(model, only)
     if example is not None:
         found = _watched(model, found, example)
-    swaps, fresh = [], dict[int, nn.Module]()
+    swaps, undo = [], []
+    fresh, told = dict[int, nn.Module](), dict[int, str]()
     for name, layer, site in found:
         if not name:
             site = replace(site, kept="it is the model itself")
@@ -170,19 +197,24 @@ def set_upsampler(
             built = _build(site, upsampler)
             if isinstance(built, str):
                 site = replace(site, kept=built)
+            elif _alike(layer, built):
+                site = replace(site, kept="it is one already")
             else:
                 fresh[id(layer)] = _in_place_of(layer, built, model)
+                told[id(layer)] = _weights(layer, built, site, keep_weights)
         before = _parameters(layer)
         if site.kept:
             swaps.append(replace(site, now=site.was, parameters=(before, before)))
             continue
         new = fresh[id(layer)]
         parent, _, last = name.rpartition(".")
+        undo.append((model.get_submodule(parent), last, layer))
         setattr(model.get_submodule(parent), last, new)
         kind = type(new.up if isinstance(new, ProjectedUp) else new).__name__
         now = f"Conv 1x1 + {kind}" if isinstance(new, ProjectedUp) else kind
-        swaps.append(replace(site, now=now, parameters=(before, _parameters(new))))
-    return SwapReport(upsampler, tuple(swaps))
+        parameters = (before, _parameters(new))
+        swaps.append(replace(site, now=now, parameters=parameters, weights=told[id(layer)]))
+    return SwapReport(upsampler, tuple(swaps), tuple(undo))
 
 
 def _parameters(layer: nn.Module) -> int:
@@ -191,7 +223,35 @@ def _parameters(layer: nn.Module) -> int:
     )
 
 
+def _alike(old: nn.Module, new: nn.Module) -> bool:
+    """Whether the old layer is what would be put in its place, made by torch.nn or by us."""
+    if not (isinstance(old, type(new)) or isinstance(new, type(old))):
+        return False
+    if isinstance(new, ProjectedUp) and type(old.up) is not type(new.up):
+        return False
+    shapes = [{name: value.shape for name, value in each.state_dict().items()} for each in (old, new)]
+    return shapes[0] == shapes[1] and bool(shapes[0])
+
+
+def _weights(old: nn.Module, new: nn.Module, site: Swap, keep: bool) -> str:
+    if not _parameters(new):
+        return "none"
+    inputs = site.channels[0]
+    return take_weights(old, new, inputs, site.factor) if keep and inputs is not None else "new"
+
+
+# What torch.nn's layers hold beside their arguments.
+_OWN = frozenset(("training", "transposed", "name"))
+
+
 def _in_place_of(old: nn.Module, new: nn.Module, model: nn.Module) -> nn.Module:
+    """The new layer on the device of the old, with its hooks and what others have written on it."""
+    arguments = inspect.signature(type(old).__init__).parameters
+    for name, value in vars(old).items():
+        if not (name.startswith("_") or name in _OWN or name in arguments or hasattr(new, name)):
+            setattr(new, name, value)
+        elif name.endswith(("_hooks", "_hooks_with_kwargs", "_hooks_always_called")):
+            getattr(new, name).update(value)
     like = next((p for module in (old, model) for p in module.parameters() if p.is_floating_point()), None)
     if like is not None:
         new.to(device=like.device, dtype=like.dtype)
