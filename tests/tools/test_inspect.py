@@ -1134,6 +1134,44 @@ def score(layer: nn.Module, channels: int = 4) -> Any:
     return us.inspect(layer, (1, channels, 8, 8), sizes=False).steps[0].checkerboard
 
 
+FRESH = {
+    "2x2": lambda: nn.ConvTranspose2d(16, 8, 2, 2),
+    "3x3, uneven": lambda: nn.ConvTranspose2d(16, 8, 3, 2),
+    "vocoder": lambda: nn.ConvTranspose1d(16, 8, 16, 8),
+    "volume": lambda: nn.ConvTranspose3d(16, 4, 2, 2),
+}
+
+
+@pytest.mark.parametrize("name", FRESH)
+def test_a_fresh_kernel_is_called_one(name: str) -> None:
+    torch.manual_seed(0)
+    layer = FRESH[name]()
+    result = us.inspect(layer, (1, 16, *(8,) * (layer.weight.ndim - 2)), sizes=False)
+    (step,) = result.steps
+    assert step.checkerboard is not None
+    assert step.checkerboard.fresh
+    assert "as a fresh random kernel has" in repr(result)
+    assert json.loads(result.to_json())["steps"][0]["checkerboard_band"] == "as a fresh random kernel has"
+
+
+@pytest.mark.parametrize(("part", "band"), [(0.0, "none"), (0.3, "weak"), (0.5, "visible"), (2.0, "strong")])
+def test_a_trained_kernel_has_a_band(part: float, band: str) -> None:
+    """All phases answer alike, and the first adds a part of that."""
+    layer = nn.ConvTranspose2d(16, 8, 2, stride=2)
+    with torch.no_grad():
+        layer.weight.copy_(torch.randn(16, 8, 1, 1).expand(16, 8, 2, 2))
+        layer.weight[..., 0, 0] *= 1 + 2 * part
+    score = us.inspect(layer, (1, 16, 8, 8), sizes=False).steps[0].checkerboard
+    assert score is not None
+    assert (score.band, score.fresh) == (band, False)
+
+
+def test_few_numbers_are_not_called_fresh() -> None:
+    score = us.inspect(nn.ConvTranspose2d(1, 1, 2, stride=2), (1, 1, 8, 8), sizes=False).steps[0].checkerboard
+    assert score is not None
+    assert not score.fresh
+
+
 def test_the_score_is_the_spread_of_the_answer_to_flat_inputs() -> None:
     torch.manual_seed(0)
     # Under stride 4 a dilation of 2 leaves two phases without taps.

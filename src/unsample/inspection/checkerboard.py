@@ -11,7 +11,9 @@ For channels that are independent, of mean 0 and the same variance, its share of
     score = sum (R - mean of R over r)**2 / sum R**2                  from 0 to 1
 
 0 exactly where all phases answer alike, the condition of Sugawara, Shiota & Kiya (1806.02658); an untrained
-kernel whose phases are independent has about 1 - 1 / (number of phases); bed of nails exactly that.
+kernel whose phases are independent has about 1 - 1 / (number of phases); bed of nails exactly that. Where n
+sums R are independent of the same variance, the score is distributed as Beta(n (1 - 1 / P) / 2, n / P / 2)
+for P phases: a score within three standard deviations of its mean says that the kernel is not trained.
 A bias that differs between phases (of a convolution before a pixel shuffle) counts as one more channel.
 """
 
@@ -47,17 +49,43 @@ class Score:
         What would remove it, and the score after.
     why : str
         Why there is no value.
+    fresh : bool
+        Whether a random kernel that was never trained has such a value.
     """
 
     value: float | None
     overlap: tuple[tuple[int, ...], ...] = ()
     remedies: tuple[tuple[str, float], ...] = ()
     why: str = ""
+    fresh: bool = False
+
+    @property
+    def band(self) -> str:
+        """How strong it is: the pattern has the amplitude sqrt(value / (1 - value)) of what is no pattern."""
+        if self.value is None:
+            return ""
+        if self.fresh:
+            return "as a fresh random kernel has"
+        return next(word for limit, word in BANDS if self.value <= limit)
 
     @property
     def even(self) -> bool:
         """Whether equally many stamps meet everywhere."""
         return all(len(set(axis)) == 1 for axis in self.overlap)
+
+
+# Up to which score, and what it is called: amplitudes of up to 10 %, 23 %, 50 % and more.
+BANDS = ((0.01, "none"), (0.05, "weak"), (0.2, "visible"), (1.0, "strong"))
+
+
+def is_fresh(value: float, response: Floats) -> bool:
+    """Whether an energy share is that of phases drawn at random, and of enough of them to tell."""
+    phases, number = response.shape[-1], response.size
+    if phases < 2 or number < 32:
+        return False
+    a, b = number * (1 - 1 / phases) / 2, number / phases / 2
+    deviation = math.sqrt(a * b / ((a + b) ** 2 * (a + b + 1)))
+    return bool(abs(value - (1 - 1 / phases)) <= 3 * deviation)
 
 
 def energy_share(response: Floats) -> float:
@@ -145,7 +173,8 @@ def _of_conv_transpose(trace: Trace, op: Op) -> Score:
     if arrays is None:
         return Score(None, overlap, why="its weight has no numbers")
     weight = arrays[0]
-    value = energy_share(transposed_response(weight, stride, dilation))
+    response = transposed_response(weight, stride, dilation)
+    value = energy_share(response)
     remedies = []
     if value > 0:
         after = _after_icnr(weight, stride, dilation)
@@ -156,7 +185,7 @@ def _of_conv_transpose(trace: Trace, op: Op) -> Score:
             w.fine == w.coarse * w.stride for w in windows
         ):
             remedies.append(("set_upsampler(model, 'resize_conv')", 0.0))
-    return Score(value, overlap, tuple(remedies))
+    return Score(value, overlap, tuple(remedies), fresh=is_fresh(value, response))
 
 
 def _after_icnr(weight: Floats, stride: Sequence[int], dilation: Sequence[int]) -> float | None:
@@ -194,6 +223,7 @@ def _of_shuffle(trace: Trace, op: Op, moved: Sequence[Any], maker: dict[int, Op]
         return Score(None, overlap, why="its weight has no numbers")
     weight, bias = arrays
     order = op.details.get("order", "CRD")
-    value = energy_share(shuffled_response(weight, bias, phases, order))
+    response = shuffled_response(weight, bias, phases, order)
+    value = energy_share(response)
     remedies = (("init.icnr_ (a new start)", 0.0),) if value > 0 else ()
-    return Score(value, overlap, remedies)
+    return Score(value, overlap, remedies, fresh=is_fresh(value, response))

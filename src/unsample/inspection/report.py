@@ -18,7 +18,7 @@ FIELDS = (
     *("step", "layer", "what", "direction", "settings", "input_shape", "output_shape", "parameters"),
     *("multiply_adds", "activation_bytes", "saved_bytes", "switch_bytes", "milliseconds"),
     *("receptive_field_min", "receptive_field_max", "scale", "offset", "undoes", "short", "shift"),
-    *("checkerboard", "overlap", "lost"),
+    *("checkerboard", "overlap", "lost", "checkerboard_band"),
 )
 
 
@@ -145,6 +145,7 @@ def values(step: Step) -> list[Any]:
         None if score is None else score.value,
         [] if score is None else [list(axis) for axis in score.overlap],
         step.lost,
+        "" if score is None else score.band,
     ]
 
 

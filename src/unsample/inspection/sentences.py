@@ -114,14 +114,13 @@ def checkerboards(found: Findings) -> list[tuple[str, str]]:
     for step in found.steps:
         score = step.checkerboard
         if score is not None and score.value is not None and score.value > 0.01:
-            alike.setdefault((score.overlap, score.remedies), []).append(step)
+            alike.setdefault((score.overlap, score.remedies, score.band), []).append(step)
     lines = []
-    for (overlap, remedies), steps in alike.items():
+    for (overlap, remedies, band), steps in alike.items():
         values = sorted({f"{step.checkerboard.value:.2f}" for step in steps if step.checkerboard})
         numbers = ", ".join(str(step.number) for step in steps)
-        text = (
-            f"step{'s' if len(steps) > 1 else ''} {numbers}: {' to '.join(_unique([values[0], values[-1]]))}"
-        )
+        worth = " to ".join(_unique([values[0], values[-1]]))
+        text = f"step{'s' if len(steps) > 1 else ''} {numbers}: {worth}, {band}"
         if any(len(set(axis)) > 1 for axis in overlap):
             text += (
                 f", stamps overlap unevenly ({', '.join('/'.join(map(str, a)) for a in _unique(overlap))})"

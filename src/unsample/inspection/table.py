@@ -137,7 +137,8 @@ def _score(step: Step) -> Cell:
         return Cell("")
     if score.value is None:
         return Cell("-")
-    return Cell(f"{score.value:.2f}", "good" if score.value < 0.01 else "bad" if score.value > 0.2 else "")
+    tone = {"none": "good", "strong": "bad"}.get(score.band, "")
+    return Cell(f"{score.value:.2f}", tone)
 
 
 COLUMNS = (
