@@ -14,7 +14,7 @@ from typing import Any
 from unsample.arrays.library import dtype_name, has_values, namespace, zeros
 from unsample.arrays.stamp import add_tap, place_tap
 from unsample.errors import ShapeError
-from unsample.geometry.arguments import count, integer, integers
+from unsample.geometry.arguments import count, integer, integers, known
 from unsample.geometry.window import AnyWindow
 from unsample.interop import switch_indices
 
@@ -271,6 +271,7 @@ class Switches:
         number = math.prod(self.kernel_size)
         if number > 16:
             raise ShapeError(f"Switches.pack: 4 bits count up to 16 taps, the windows have {number}")
+        known("Switches.pack", "the shape", self.shape)
         bits = 2 if number <= 4 else 4
         xp = namespace("Switches.pack", switches=self.taps)
         flat = xp.reshape(self.taps, (math.prod(self.shape),))

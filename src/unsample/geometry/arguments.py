@@ -32,7 +32,7 @@ Pads = tuple[tuple[int, int], ...]
 def integer(operation: str, name: str, value: Any, minimum: int | None = None) -> int:
     """`value` as a Python int; bools, floats and strings are refused, NumPy integers and symbols welcome."""
     if is_symbol(value):
-        return cast(int, value)
+        return known(operation, name, (value,))[0]
     number = value if type(value) is int else _index(operation, name, value)
     if not symbolic(number) and abs(number) > LARGEST:
         raise OverflowError(f"{operation}: {name} must be below 2**63, got {shown(number)}")
@@ -165,15 +165,27 @@ def spatial_size(
     """
     if not is_sequence(value):
         return (integer(operation, name, value, minimum),) * rank
-    sizes = tuple(integer(operation, name, each, minimum) for each in value)
-    if len(sizes) == rank:
-        return sizes
-    if len(sizes) == rank + len(leading) and sizes[: len(leading)] == tuple(leading):
-        return sizes[len(leading) :]
+    before = len(value) - rank  # what leads may be open, where it is that of the input
+    if before == 0 or (before == len(leading) and tuple(value[:before]) == tuple(leading)):
+        return tuple(integer(operation, name, each, minimum) for each in value[before:])
     raise ShapeError(
         f"{operation}: {name} must be an int, {count(rank, 'int')} or the full shape "
         f"({', '.join([*map(str, leading), *['*'] * rank])}), got {shown(value)}"
     )
+
+
+def spatial_axes(operation: str, shape: Sequence[int], rank: int) -> tuple[int, ...]:
+    """The last `rank` sizes of an array of this shape."""
+    return known(operation, "the spatial size", tuple(shape[len(shape) - rank :]))
+
+
+def known(operation: str, name: str, sizes: tuple[int, ...]) -> tuple[int, ...]:
+    """`sizes`, none of which jax may have left open: no window can be laid by what has no number."""
+    if any(map(_is_dimension, sizes)):
+        raise ShapeError(
+            f"{operation}: {name} must be known while jax.export traces, got ({', '.join(map(str, sizes))})"
+        )
+    return sizes
 
 
 def size_of_like(operation: str, like: Any, rank: int) -> tuple[int, ...]:
@@ -185,7 +197,7 @@ def size_of_like(operation: str, like: Any, rank: int) -> tuple[int, ...]:
         raise ShapeError(
             f"{operation}: like must have at least {count(rank, 'axis')}, got shape {tuple(shape)}"
         )
-    size = tuple(shape[len(shape) - rank :])
+    size = known(operation, "the spatial size of like", tuple(shape[len(shape) - rank :]))
     return size if symbolic(*size) else tuple(map(int, size))
 
 
@@ -242,22 +254,27 @@ def is_bool(value: Any) -> bool:
 
 def is_symbol(value: Any) -> bool:
     """Whether `value` stands for a size that is not known yet, while torch or JAX traces."""
-    return type(value).__name__ in ("SymInt", "_DimExpr")
+    return _is_dimension(value) or type(value).__name__ == "SymInt"
+
+
+def _is_dimension(value: Any) -> bool:
+    """Whether `value` is a symbol of JAX, of which `jax.export` makes batch and channels."""
+    return type(value).__name__ == "_DimExpr"
 
 
 def has_symbols(*sizes: Any) -> bool:
-    """Whether a size is not known yet.
+    """Whether a size is a symbol of torch.
 
-    What is asked of a symbol becomes a condition of the traced program: it is asked nothing but its sum and
-    product with others.
+    What is asked of it becomes a condition of the traced program: it is asked nothing but its sum and
+    product with others. A symbol of JAX may be asked what it equals, and says yes only where that is certain.
     """
-    return any(map(is_symbol, sizes))
+    return any(type(size).__name__ == "SymInt" for size in sizes)
 
 
 def symbolic(*sizes: Any) -> bool:
-    """The same where Python itself may be what torch traces: symbols then pass for ints."""
+    """Whether a size is not known yet; Python itself may be what torch traces: symbols then pass for ints."""
     torch = sys.modules.get("torch")
-    return (torch is not None and torch.compiler.is_compiling()) or has_symbols(*sizes)
+    return (torch is not None and torch.compiler.is_compiling()) or any(map(is_symbol, sizes))
 
 
 def describe(value: Any) -> str:

@@ -34,9 +34,11 @@ from unsample.geometry.arguments import (
     has_symbols,
     integer,
     is_sequence,
+    known,
     paddings,
     per_axis,
     shown,
+    spatial_axes,
     wanted_size,
 )
 from unsample.geometry.plan import Plan, cached_plan, plan_of_windows
@@ -132,7 +134,7 @@ def conv_windows(
     rank, groups = _weight_rank("conv", weight, groups)
     steps = _steps("conv", rank, stride, padding, dilation, padding_mode)
     _check_conv(tuple(shape), weight, bias_shape, groups)
-    return windows_over("conv", shape[-rank:], weight[2:], *steps)
+    return windows_over("conv", spatial_axes("conv", shape, rank), weight[2:], *steps)
 
 
 def _check_conv(
@@ -197,7 +199,7 @@ def transpose_windows(
                     f"{operation}: output_padding must be smaller than stride or dilation, "
                     f"got output_padding {extra}, stride {steps[0]}, dilation {steps[2]}"
                 )
-    return windows_under(operation, shape[-rank:], weight[2:], *steps, extra, size)
+    return windows_under(operation, spatial_axes(operation, shape, rank), weight[2:], *steps, extra, size)
 
 
 def _check_transpose(
@@ -266,7 +268,7 @@ def weight_grad_windows(
     groups = integer(operation, "groups", groups, minimum=1)
     steps = _steps(operation, rank, stride, padding, dilation, padding_mode)
     _check_groups(shape[-rank - 1], y_shape[-rank - 1], groups)
-    return windows_over(operation, shape[-rank:], kernel, *steps)
+    return windows_over(operation, spatial_axes(operation, shape, rank), kernel, *steps)
 
 
 def _check_both(shape: Sequence[int], y_shape: Sequence[int], rank: int, kernel_size: Any) -> None:
@@ -320,7 +322,7 @@ def _weight_rank(operation: str, weight: tuple[int, ...], groups: int) -> tuple[
             f"{operation}: weight must be (C_y, C_x / groups, *kernel) with at least 1 kernel axis, "
             f"got shape {weight}"
         )
-    if any(k < 1 for k in weight[2:]):
+    if any(k < 1 for k in known(operation, "the kernel size", weight[2:])):
         raise ShapeError(f"{operation}: the kernel axes of weight must not be empty, got shape {weight}")
     groups = integer(operation, "groups", groups, minimum=1)
     if weight[0] % groups:
