@@ -60,6 +60,7 @@ def integers(operation: str, name: str, value: Any, minimum: int | None = None) 
 
 def per_axis(operation: str, name: str, value: Any, rank: int, minimum: int | None = None) -> tuple[int, ...]:
     """One int for every axis, or a sequence with one int per axis -> `rank` ints."""
+    value = unpacked(value)
     if is_sequence(value):
         numbers = tuple(integer(operation, name, each, minimum) for each in value)
         if len(numbers) != rank:
@@ -73,6 +74,7 @@ def per_axis(operation: str, name: str, value: Any, rank: int, minimum: int | No
 
 def rank_of(operation: str, name: str, value: Any, shape: Sequence[int], array: str = "x") -> int:
     """Spatial rank of a channel-wise call: `len(value)` for a tuple, `ndim - 2` for a single number."""
+    value = unpacked(value)
     if is_sequence(value):
         rank = len(value)
         if rank == 0 or rank > len(shape):
@@ -124,6 +126,7 @@ def paddings(
     """Int, per axis, per axis and side, or a word -> ((before, after), ...) or the word."""
     if isinstance(value, str):
         return choice(operation, "padding", value, words)
+    value = unpacked(value)
     if not is_sequence(value):
         return ((integer(operation, "padding", value, minimum),) * 2,) * rank
     if len(value) != rank:
@@ -133,6 +136,7 @@ def paddings(
         )
     pads = []
     for each in value:
+        each = unpacked(each)
         pair = tuple(each) if is_sequence(each) else (each, each)
         if len(pair) != 2:
             raise ShapeError(
@@ -163,6 +167,7 @@ def spatial_size(
 
     An int means the same size on every axis, as in torch.
     """
+    value = unpacked(value)
     if not is_sequence(value):
         return (integer(operation, name, value, minimum),) * rank
     before = len(value) - rank  # what leads may be open, where it is that of the input
@@ -238,8 +243,28 @@ def is_sequence(value: Any) -> TypeGuard[Sequence[Any]]:
     return isinstance(value, Sequence) and not isinstance(value, str | bytes)
 
 
+def unpacked(value: Any, dtypes: tuple[str, ...] = ("int", "uint")) -> Any:
+    """A NumPy, torch or jax array of such numbers as the list that it is as good as; anything else as it is.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> unpacked(np.array([2, 3])), unpacked((2, 3)), unpacked(2)
+    ([2, 3], (2, 3), 2)
+    """
+    if not getattr(value, "ndim", 0) or not hasattr(value, "tolist"):
+        return value
+    if not str(value.dtype).removeprefix("torch.").startswith(dtypes):
+        return value
+    try:
+        return value.tolist()
+    except (TypeError, RuntimeError):  # whose elements a framework that traces does not know
+        return value
+
+
 def sequence(operation: str, name: str, value: Any) -> tuple[Any, ...]:
     """`value` as a tuple, or a TypeError."""
+    value = unpacked(value)
     if not is_sequence(value):
         raise TypeError(f"{operation}: {name} must be a tuple of ints, got {describe(value)}")
     return tuple(value)

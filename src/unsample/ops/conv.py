@@ -39,6 +39,7 @@ from unsample.geometry.arguments import (
     per_axis,
     shown,
     spatial_axes,
+    unpacked,
     wanted_size,
 )
 from unsample.geometry.plan import Plan, cached_plan, plan_of_windows
@@ -262,6 +263,7 @@ def weight_grad_windows(
 ) -> tuple[Window, ...]:
     """The windows of `conv_weight_grad`."""
     operation = "conv_weight_grad"
+    kernel_size = unpacked(kernel_size)
     rank = len(kernel_size) if is_sequence(kernel_size) else len(shape) - 2
     _check_both(shape, y_shape, rank, kernel_size)
     kernel = per_axis(operation, "kernel_size", kernel_size, rank, minimum=1)
@@ -429,6 +431,7 @@ def conv(
     >>> us.conv(x, w, stride=2, padding="same")
     array([[210, 432,  54]])
     """
+    groups = groups if type(groups) is int else integer("conv", "groups", groups, minimum=1)
     if (call := dispatch.door(x)) is not None:
         return call(  # type: ignore[no-any-return]
             "conv",
@@ -554,6 +557,7 @@ def conv_transpose(
     >>> us.conv_transpose(y, xyz, stride=2, output_size=6)
     array([[ 2,  3, 24, 30, 40,  0]])
     """
+    groups = groups if type(groups) is int else integer("conv_transpose", "groups", groups, minimum=1)
     if (call := dispatch.door(y)) is not None:
         return call(  # type: ignore[no-any-return]
             "conv_transpose",
@@ -669,6 +673,7 @@ def conv_weight_grad(
     >>> us.conv_weight_grad(np.array([[1, 2, 3, 4]]), np.array([[1, 10]]), (3,))
     array([[[21, 32, 43]]])
     """
+    groups = groups if type(groups) is int else integer("conv_weight_grad", "groups", groups, minimum=1)
     if (call := dispatch.door(x)) is not None:
         return call(  # type: ignore[no-any-return]
             "conv_weight_grad",

@@ -36,6 +36,7 @@ from unsample.geometry.arguments import (
     rank_of,
     shown,
     spatial_axes,
+    unpacked,
 )
 from unsample.geometry.plan import Plan, cached_plan
 from unsample.geometry.resample import CONVENTIONS, METHODS, Convention, Method, Resample, check_axis
@@ -95,6 +96,7 @@ def resize_axes(
         source = spatial_axes("resize", shape, rank)
         target = per_axis("resize", "output_size", output_size, rank, minimum=0)
     else:
+        factor = unpacked(factor, ("int", "uint", "float"))
         rank = rank_of("resize", "factor", factor, shape, "x")
         source = spatial_axes("resize", shape, rank)
         factors = tuple(factor) if is_sequence(factor) else (factor,) * rank
