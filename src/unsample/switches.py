@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from unsample.arrays.library import dtype_name, has_values, namespace, zeros
+import numpy as np
+
+from unsample.arrays.library import dtype_name, has_values, namespace, to_numpy, zeros
 from unsample.arrays.stamp import add_tap, place_tap
 from unsample.errors import ShapeError
-from unsample.geometry.arguments import count, integer, integers
+from unsample.geometry.arguments import count, describe, integer, integers, known, shown
 from unsample.geometry.window import AnyWindow
 from unsample.interop import switch_indices
 
@@ -44,7 +46,11 @@ def check_windows(operation: str, shape: tuple[int, ...], windows: tuple[AnyWind
         )
 
 
-@dataclass(frozen=True, slots=True)
+def _same_numbers(one: Any, other: Any) -> bool:
+    return one is other or np.array_equal(to_numpy(one), to_numpy(other))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Switches:
     """The winning tap of every window, and the windows.
 
@@ -66,6 +72,8 @@ class Switches:
     (array([9, 7, 8]), array([1, 1, 0], dtype=uint8))
     >>> switches
     Switches of (3,) windows of 2 taps over (5,) elements, uint8
+    >>> switches == us.max_pool(np.array([3, 9, 5, 7, 8]), (2,), ceil_mode=True)[1]
+    True
     """
 
     taps: Any
@@ -76,6 +84,56 @@ class Switches:
         torch = sys.modules.get("torch")
         if "jax" in sys.modules and not (torch is not None and torch.compiler.is_compiling()):
             make_pytrees(sys.modules["jax"])
+
+    def __eq__(self, other: object) -> bool:
+        """Whether taps and windows are the same, whatever library holds the taps."""
+        if not isinstance(other, Switches):
+            return NotImplemented
+        return self.windows == other.windows and _same_numbers(self.taps, other.taps)
+
+    __hash__ = None  # type: ignore[assignment]  # arrays have none
+    __iter__ = None  # jax arrays have no last index that Python would stop at
+
+    def __getitem__(self, index: Any) -> "Switches":
+        """The switches of some examples or channels: `index` is of the axes before the windows.
+
+        Raises
+        ------
+        IndexError
+            Where it reaches beyond them.
+
+        Examples
+        --------
+        >>> import numpy as np, unsample as us
+        >>> values, switches = us.max_pool(np.array([[3, 9, 5, 7], [8, 1, 2, 4]]), (2,))
+        >>> switches[1].taps, us.max_unpool(values[1], switches[1])
+        (array([0, 1], dtype=uint8), array([8, 0, 0, 4]))
+        """
+        given = index if isinstance(index, tuple) else (index,)
+        rest = () if any(each is ... for each in given) else (...,)
+        windows = (slice(None),) * len(self.windows)
+        try:
+            return Switches(self.taps[(*given, *rest, *windows)], self.windows)
+        except IndexError:
+            leading = self.shape[: self.taps.ndim - len(windows)]
+            raise IndexError(
+                f"Switches: index must be of the axes {leading} before the windows, got {shown(index)}"
+            ) from None
+
+    def to(self, device: Any, **options: Any) -> "Switches":
+        """The switches on another device, for torch with the options of `Tensor.to`.
+
+        Examples
+        --------
+        >>> import numpy as np, unsample as us
+        >>> us.max_pool(np.array([3, 9, 5, 7]), (2,))[1].to("cpu")
+        Switches of (2,) windows of 2 taps over (4,) elements, uint8
+        """
+        move = self.taps.to if hasattr(self.taps, "to") else self.taps.to_device
+        taps = move(device, **options)
+        if taps.dtype != self.taps.dtype:
+            raise TypeError(f"Switches.to: device must be a device, got {describe(device)}")
+        return Switches(taps, self.windows)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -271,6 +329,7 @@ class Switches:
         number = math.prod(self.kernel_size)
         if number > 16:
             raise ShapeError(f"Switches.pack: 4 bits count up to 16 taps, the windows have {number}")
+        known("Switches.pack", "the shape", self.shape)
         bits = 2 if number <= 4 else 4
         xp = namespace("Switches.pack", switches=self.taps)
         flat = xp.reshape(self.taps, (math.prod(self.shape),))
@@ -281,7 +340,7 @@ class Switches:
         return PackedSwitches(data, bits, self.shape, self.windows)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class PackedSwitches:
     """Switches at 2 or 4 bits each, in C order, the first in the lowest bits of a byte.
 
@@ -301,6 +360,15 @@ class PackedSwitches:
     bits: int
     shape: tuple[int, ...]
     windows: tuple[AnyWindow, ...]
+
+    def __eq__(self, other: object) -> bool:
+        """Whether they unpack to the same switches."""
+        if not isinstance(other, PackedSwitches):
+            return NotImplemented
+        made = self.bits, self.shape, self.windows
+        return made == (other.bits, other.shape, other.windows) and _same_numbers(self.data, other.data)
+
+    __hash__ = None  # type: ignore[assignment]
 
     def unpack(self) -> Switches:
         """The switches again, one byte each.

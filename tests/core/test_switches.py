@@ -187,3 +187,54 @@ def test_size_of_switches() -> None:
         assert switches.taps.dtype == dtype
         assert switches.taps[0, 0, 0, 0] == kernel[0] * kernel[1] - 1
         np.testing.assert_array_equal(us.max_gather(x, switches), values)
+
+
+@every_library
+def test_equal_switches_have_the_same_taps_and_windows(library: Backend) -> None:
+    switches, again = (us.max_pool(library.array(X), 2)[1] for _ in range(2))
+    packed = switches.pack()
+    assert (switches == again) is True
+    assert (packed == again.pack()) is True
+    assert switches == us.max_pool(X, 2)[1]
+    assert switches != us.max_pool(library.array(-X), 2)[1]
+    assert packed != us.max_pool(library.array(-X), 2)[1].pack()
+    assert switches != us.Switches(switches.taps, us.max_pool(X, 2, padding=1, stride=3)[1].windows)
+    assert switches != switches[0]
+    assert packed != replace(packed, shape=(4, 1, 2, 2))
+    assert switches != "no switches"
+    assert packed != switches
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(switches)
+
+
+INDICES = [0, -1, slice(1), (0, 1), (slice(None), 1), (..., 1), None, np.array([1, 0])]
+
+
+@every_library
+@pytest.mark.parametrize("index", INDICES, ids=str)
+def test_an_index_selects_examples_and_channels(library: Backend, index: Any) -> None:
+    values, switches = us.max_pool(library.array(X), (2, 2))
+    whole = (slice(None), 1) if isinstance(index, tuple) and index[0] is ... else index
+    found = us.max_unpool(values[whole], switches[index])
+    np.testing.assert_array_equal(library.numpy(found), library.numpy(us.max_unpool(values, switches))[whole])
+
+
+@every_library
+@pytest.mark.parametrize("index", [(0, 0, 0), (slice(None), 0, slice(1)), (..., 0, 0, 0)], ids=str)
+def test_an_index_does_not_reach_into_the_windows(library: Backend, index: Any) -> None:
+    switches = us.max_pool(library.array(X), 2)[1]
+    with pytest.raises(IndexError, match=r"^Switches: index must be of the axes \(2, 2\) before the windows"):
+        switches[index]
+    with pytest.raises(TypeError, match="not iterable"):
+        iter(switches)  # type: ignore[call-overload]
+
+
+@every_library
+def test_switches_move_to_a_device_and_keep_their_dtype(library: Backend) -> None:
+    switches = us.max_pool(library.array(X), 2)[1]
+    device = jax.devices()[0] if library is JAX else "cpu"
+    assert switches.to(device) == switches
+    meta = us.max_pool(torch.tensor(X), 2)[1].to("meta", non_blocking=True)
+    assert meta.taps.device.type == "meta"
+    with pytest.raises(TypeError, match=r"^Switches.to: device must be a device, got torch.int64"):
+        us.max_pool(torch.tensor(X), 2)[1].to(torch.int64)

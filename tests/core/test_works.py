@@ -14,7 +14,7 @@ import checks
 import unsample as us
 import unsample.torch as ut
 from backends import JAX, NUMPY, TORCH, Backend
-from samples import integers
+from samples import SAMPLES, integers
 
 every_library = pytest.mark.parametrize("library", [NUMPY, TORCH, JAX], ids=lambda each: each.name)
 
@@ -50,6 +50,43 @@ def test_row_20_whatever_is_an_index(two: Any) -> None:
     np.testing.assert_array_equal(us.nearest(x, (two,)), us.nearest(x, 2))
     np.testing.assert_array_equal(us.resize(x, [two]), us.resize(x, 2))
     np.testing.assert_array_equal(us.max_pool(x, two)[0], us.max_pool(x, 2)[0])
+
+
+def in_arrays(given: Any, array: Any) -> Any:
+    """Numbers, tuples of them and pairs per axis as an array; anything else as it is."""
+    if not isinstance(given, int | tuple) or isinstance(given, bool):
+        return given
+    if isinstance(given, tuple) and len({isinstance(each, tuple) for each in given}) == 2:
+        return tuple(in_arrays(each, array) for each in given)
+    return array(given)
+
+
+@every_library
+@pytest.mark.parametrize("array", [np.array, torch.tensor, jnp.array], ids=["numpy", "torch", "jax"])
+def test_numbers_of_every_argument_in_arrays(library: Backend, array: Any) -> None:
+    for sample in SAMPLES:
+        for call, (args, kwargs), x in (
+            (sample.pair.down, (sample.args, sample.kwargs), sample.x()),
+            (sample.pair.up, sample.up, sample.y()),
+        ):
+            args = library.arguments(args)
+            expected = call(library.array(x), *args, **kwargs)
+            args = tuple(in_arrays(each, array) for each in args)
+            kwargs = {name: in_arrays(each, array) for name, each in kwargs.items()}
+            np.testing.assert_array_equal(call(library.array(x), *args, **kwargs), expected)
+
+
+def test_factors_in_arrays() -> None:
+    x = integers((1, 4, 6), 1)
+    expected = us.resize(x, factor=(2, 1.5))
+    for factor in (np.array([2, 1.5], np.float32), torch.tensor([2, 1.5]), [np.float32(2), np.float16(1.5)]):
+        np.testing.assert_array_equal(us.resize(x, factor=factor), expected)
+    np.testing.assert_array_equal(us.resize(x, factor=np.float32(2)), us.resize(x, factor=2))
+
+
+def test_the_input_size_of_switches_in_an_array() -> None:
+    found = us.Switches.from_torch(np.array([[1, 2]]), np.array([4]), np.array([2]))
+    np.testing.assert_array_equal(found.taps, us.Switches.from_torch(np.array([[1, 2]]), (4,), 2).taps)
 
 
 @pytest.mark.promise("24")

@@ -361,6 +361,24 @@ ERROR_SAMPLES: tuple[ErrorSample, ...] = tuple(
         ),
         (
             20,
+            lambda A: us.nearest(A(X), np.array([[2, 2]])),
+            TypeError,
+            "nearest: factor must be an int, got [2, 2] (list)",
+        ),
+        (
+            20,
+            lambda A: us.max_pool(A(X), np.array([True, True])),
+            TypeError,
+            "max_pool: kernel_size must be an int, got array([ True,  True]) (numpy.ndarray)",
+        ),
+        (
+            20,
+            lambda A: us.resize(A(X), factor=np.array([[2.0]])),
+            TypeError,
+            "resize: factor must be a number, got [2.0] (list)",
+        ),
+        (
+            20,
             lambda A: us.max_pool(A(X), 2, ceil_mode=1),
             TypeError,
             "max_pool: ceil_mode must be a bool, got 1 (int)",

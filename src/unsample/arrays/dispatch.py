@@ -4,7 +4,7 @@ A library's package depends on the core and never the other way round: it is imp
 first of its arrays comes, and fills in the tables here. What is not in them the definition computes.
 
 - PyTorch takes whole calls (`DOORS`): sizes may be symbols there, of which no plan can be made.
-- JAX takes planned definitions (`IMPLEMENTATIONS`): it traces with sizes that are numbers.
+- JAX takes planned definitions (`IMPLEMENTATIONS`): sizes of windows are numbers there.
 """
 
 import importlib

@@ -32,7 +32,7 @@ Pads = tuple[tuple[int, int], ...]
 def integer(operation: str, name: str, value: Any, minimum: int | None = None) -> int:
     """`value` as a Python int; bools, floats and strings are refused, NumPy integers and symbols welcome."""
     if is_symbol(value):
-        return cast(int, value)
+        return known(operation, name, (value,))[0]
     number = value if type(value) is int else _index(operation, name, value)
     if not symbolic(number) and abs(number) > LARGEST:
         raise OverflowError(f"{operation}: {name} must be below 2**63, got {shown(number)}")
@@ -60,6 +60,7 @@ def integers(operation: str, name: str, value: Any, minimum: int | None = None) 
 
 def per_axis(operation: str, name: str, value: Any, rank: int, minimum: int | None = None) -> tuple[int, ...]:
     """One int for every axis, or a sequence with one int per axis -> `rank` ints."""
+    value = unpacked(value)
     if is_sequence(value):
         numbers = tuple(integer(operation, name, each, minimum) for each in value)
         if len(numbers) != rank:
@@ -73,6 +74,7 @@ def per_axis(operation: str, name: str, value: Any, rank: int, minimum: int | No
 
 def rank_of(operation: str, name: str, value: Any, shape: Sequence[int], array: str = "x") -> int:
     """Spatial rank of a channel-wise call: `len(value)` for a tuple, `ndim - 2` for a single number."""
+    value = unpacked(value)
     if is_sequence(value):
         rank = len(value)
         if rank == 0 or rank > len(shape):
@@ -124,6 +126,7 @@ def paddings(
     """Int, per axis, per axis and side, or a word -> ((before, after), ...) or the word."""
     if isinstance(value, str):
         return choice(operation, "padding", value, words)
+    value = unpacked(value)
     if not is_sequence(value):
         return ((integer(operation, "padding", value, minimum),) * 2,) * rank
     if len(value) != rank:
@@ -133,6 +136,7 @@ def paddings(
         )
     pads = []
     for each in value:
+        each = unpacked(each)
         pair = tuple(each) if is_sequence(each) else (each, each)
         if len(pair) != 2:
             raise ShapeError(
@@ -163,17 +167,30 @@ def spatial_size(
 
     An int means the same size on every axis, as in torch.
     """
+    value = unpacked(value)
     if not is_sequence(value):
         return (integer(operation, name, value, minimum),) * rank
-    sizes = tuple(integer(operation, name, each, minimum) for each in value)
-    if len(sizes) == rank:
-        return sizes
-    if len(sizes) == rank + len(leading) and sizes[: len(leading)] == tuple(leading):
-        return sizes[len(leading) :]
+    before = len(value) - rank  # what leads may be open, where it is that of the input
+    if before == 0 or (before == len(leading) and tuple(value[:before]) == tuple(leading)):
+        return tuple(integer(operation, name, each, minimum) for each in value[before:])
     raise ShapeError(
         f"{operation}: {name} must be an int, {count(rank, 'int')} or the full shape "
         f"({', '.join([*map(str, leading), *['*'] * rank])}), got {shown(value)}"
     )
+
+
+def spatial_axes(operation: str, shape: Sequence[int], rank: int) -> tuple[int, ...]:
+    """The last `rank` sizes of an array of this shape."""
+    return known(operation, "the spatial size", tuple(shape[len(shape) - rank :]))
+
+
+def known(operation: str, name: str, sizes: tuple[int, ...]) -> tuple[int, ...]:
+    """`sizes`, none of which jax may have left open: no window can be laid by what has no number."""
+    if any(map(_is_dimension, sizes)):
+        raise ShapeError(
+            f"{operation}: {name} must be known while jax.export traces, got ({', '.join(map(str, sizes))})"
+        )
+    return sizes
 
 
 def size_of_like(operation: str, like: Any, rank: int) -> tuple[int, ...]:
@@ -185,7 +202,7 @@ def size_of_like(operation: str, like: Any, rank: int) -> tuple[int, ...]:
         raise ShapeError(
             f"{operation}: like must have at least {count(rank, 'axis')}, got shape {tuple(shape)}"
         )
-    size = tuple(shape[len(shape) - rank :])
+    size = known(operation, "the spatial size of like", tuple(shape[len(shape) - rank :]))
     return size if symbolic(*size) else tuple(map(int, size))
 
 
@@ -226,8 +243,28 @@ def is_sequence(value: Any) -> TypeGuard[Sequence[Any]]:
     return isinstance(value, Sequence) and not isinstance(value, str | bytes)
 
 
+def unpacked(value: Any, dtypes: tuple[str, ...] = ("int", "uint")) -> Any:
+    """A NumPy, torch or jax array of such numbers as the list that it is as good as; anything else as it is.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> unpacked(np.array([2, 3])), unpacked((2, 3)), unpacked(2)
+    ([2, 3], (2, 3), 2)
+    """
+    if not getattr(value, "ndim", 0) or not hasattr(value, "tolist"):
+        return value
+    if not str(value.dtype).removeprefix("torch.").startswith(dtypes):
+        return value
+    try:
+        return value.tolist()
+    except (TypeError, RuntimeError):  # whose elements a framework that traces does not know
+        return value
+
+
 def sequence(operation: str, name: str, value: Any) -> tuple[Any, ...]:
     """`value` as a tuple, or a TypeError."""
+    value = unpacked(value)
     if not is_sequence(value):
         raise TypeError(f"{operation}: {name} must be a tuple of ints, got {describe(value)}")
     return tuple(value)
@@ -242,22 +279,27 @@ def is_bool(value: Any) -> bool:
 
 def is_symbol(value: Any) -> bool:
     """Whether `value` stands for a size that is not known yet, while torch or JAX traces."""
-    return type(value).__name__ in ("SymInt", "_DimExpr")
+    return _is_dimension(value) or type(value).__name__ == "SymInt"
+
+
+def _is_dimension(value: Any) -> bool:
+    """Whether `value` is a symbol of JAX, of which `jax.export` makes batch and channels."""
+    return type(value).__name__ == "_DimExpr"
 
 
 def has_symbols(*sizes: Any) -> bool:
-    """Whether a size is not known yet.
+    """Whether a size is a symbol of torch.
 
-    What is asked of a symbol becomes a condition of the traced program: it is asked nothing but its sum and
-    product with others.
+    What is asked of it becomes a condition of the traced program: it is asked nothing but its sum and
+    product with others. A symbol of JAX may be asked what it equals, and says yes only where that is certain.
     """
-    return any(map(is_symbol, sizes))
+    return any(type(size).__name__ == "SymInt" for size in sizes)
 
 
 def symbolic(*sizes: Any) -> bool:
-    """The same where Python itself may be what torch traces: symbols then pass for ints."""
+    """Whether a size is not known yet; Python itself may be what torch traces: symbols then pass for ints."""
     torch = sys.modules.get("torch")
-    return (torch is not None and torch.compiler.is_compiling()) or has_symbols(*sizes)
+    return (torch is not None and torch.compiler.is_compiling()) or any(map(is_symbol, sizes))
 
 
 def describe(value: Any) -> str:

@@ -4,13 +4,14 @@ Python's integers have no end; those of kernels, frameworks and index arrays hav
 through here, so that what computes may multiply and add the numbers of a plan without looking.
 """
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
 from unsample.errors import ShapeError
-from unsample.geometry.arguments import has_symbols
+from unsample.geometry.arguments import has_symbols, is_symbol
 from unsample.geometry.window import AdaptiveWindow, AnyWindow, Window
 
 WindowT = TypeVar("WindowT", Window, AdaptiveWindow, AnyWindow)
@@ -50,6 +51,9 @@ def check_reach(operation: str, leading: Iterable[Sequence[int]], windows: tuple
     `leading` are the axes before the windows, of each array that the windows lie on. An axis of length 0
     counts as 1: what follows from the other axes is reckoned all the same.
     """
+    leading = list(leading)
+    if any(map(is_symbol, itertools.chain(*leading))):
+        return
     taps = math.prod(
         [max(window.fine if isinstance(window, AdaptiveWindow) else window.size, 1) for window in windows]
     )

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from unsample.arrays.library import dtype_name
+from unsample.geometry.arguments import is_symbol
 from unsample.geometry.plan import Plan
 from unsample.geometry.window import Window
 from unsample.jax import conv_in_lax
@@ -41,8 +42,11 @@ if compiled is not None:
 
 
 def _takes(dtypes: Sequence[str], *arrays: Any) -> bool:
-    # XLA may drop arrays without elements, and there is nothing to gain on them.
-    return compiled is not None and all(dtype_name(x.dtype) in dtypes and x.size for x in arrays)
+    # A call carries sizes in numbers, which symbols of `jax.export` are not. XLA may drop arrays without
+    # elements, and there is nothing to gain on them.
+    return compiled is not None and all(
+        dtype_name(x.dtype) in dtypes and not any(map(is_symbol, x.shape)) and x.size for x in arrays
+    )
 
 
 def _call(name: str, result: Any, *arrays: Any, **attributes: Any) -> Any:

@@ -21,6 +21,7 @@ from jax.interpreters import ad, batching, mlir
 from unsample import cache
 from unsample.arrays.dispatch import IMPLEMENTATIONS
 from unsample.arrays.library import dtype_kind, result_dtype, sum_dtype
+from unsample.geometry.arguments import known
 from unsample.geometry.plan import Plan
 from unsample.geometry.window import AdaptiveWindow
 from unsample.jax import conv_in_lax, kernels
@@ -150,9 +151,9 @@ def mapped_in_front(made: Primitive) -> None:
     batching.primitive_batchers[made] = rule
 
 
-def _mapped_size(arrays: Sequence[Any], axes: Sequence[Any]) -> int:
+def _mapped_size(arrays: Sequence[Any], axes: Sequence[Any]) -> Any:
     sizes = [x.shape[axis] for x, axis in zip(arrays, axes, strict=True) if _is_mapped(axis)]
-    return int(sizes[0])
+    return sizes[0]
 
 
 def _is_mapped(axis: Any) -> bool:
@@ -357,6 +358,7 @@ def _conv_map(made: Primitive, arrays: Any, axes: Any, *, plan: Plan, groups: in
         result = made.bind(x, weight, *inside, plan=joint, groups=groups)
         result = result.reshape(size, *plan.output_shape)
     else:
+        size = _mapped_groups(plan, arrays, axes)
         x = _into_channels(batching.bdim_at_front(x, of_x, size))
         weight = _into_batch(batching.bdim_at_front(weight, of_weight, size))
         joint = _plan_of(x.shape, (batch, size * channels, *plan.output_shape[2:]), plan)
@@ -368,9 +370,14 @@ def _conv_map(made: Primitive, arrays: Any, axes: Any, *, plan: Plan, groups: in
     return result, 0
 
 
+def _mapped_groups(plan: Plan, arrays: Sequence[Any], axes: Sequence[Any]) -> int:
+    """How many groups a mapping makes of one, which XLA must be told in a number."""
+    return known(plan.operation, "the number of mapped weights", (_mapped_size(arrays, axes),))[0]
+
+
 def _weight_grad_map(arrays: Any, axes: Any, *, plan: Plan, groups: int) -> Any:
     """Every mapped pair is a group more."""
-    size = _mapped_size(arrays, axes)
+    size = _mapped_groups(plan, arrays, axes)
     x, y = (
         _into_channels(batching.bdim_at_front(each, axis, size))
         for each, axis in zip(arrays, axes, strict=True)

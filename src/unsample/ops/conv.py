@@ -34,9 +34,12 @@ from unsample.geometry.arguments import (
     has_symbols,
     integer,
     is_sequence,
+    known,
     paddings,
     per_axis,
     shown,
+    spatial_axes,
+    unpacked,
     wanted_size,
 )
 from unsample.geometry.plan import Plan, cached_plan, plan_of_windows
@@ -132,7 +135,7 @@ def conv_windows(
     rank, groups = _weight_rank("conv", weight, groups)
     steps = _steps("conv", rank, stride, padding, dilation, padding_mode)
     _check_conv(tuple(shape), weight, bias_shape, groups)
-    return windows_over("conv", shape[-rank:], weight[2:], *steps)
+    return windows_over("conv", spatial_axes("conv", shape, rank), weight[2:], *steps)
 
 
 def _check_conv(
@@ -197,7 +200,7 @@ def transpose_windows(
                     f"{operation}: output_padding must be smaller than stride or dilation, "
                     f"got output_padding {extra}, stride {steps[0]}, dilation {steps[2]}"
                 )
-    return windows_under(operation, shape[-rank:], weight[2:], *steps, extra, size)
+    return windows_under(operation, spatial_axes(operation, shape, rank), weight[2:], *steps, extra, size)
 
 
 def _check_transpose(
@@ -260,13 +263,14 @@ def weight_grad_windows(
 ) -> tuple[Window, ...]:
     """The windows of `conv_weight_grad`."""
     operation = "conv_weight_grad"
+    kernel_size = unpacked(kernel_size)
     rank = len(kernel_size) if is_sequence(kernel_size) else len(shape) - 2
     _check_both(shape, y_shape, rank, kernel_size)
     kernel = per_axis(operation, "kernel_size", kernel_size, rank, minimum=1)
     groups = integer(operation, "groups", groups, minimum=1)
     steps = _steps(operation, rank, stride, padding, dilation, padding_mode)
     _check_groups(shape[-rank - 1], y_shape[-rank - 1], groups)
-    return windows_over(operation, shape[-rank:], kernel, *steps)
+    return windows_over(operation, spatial_axes(operation, shape, rank), kernel, *steps)
 
 
 def _check_both(shape: Sequence[int], y_shape: Sequence[int], rank: int, kernel_size: Any) -> None:
@@ -320,7 +324,7 @@ def _weight_rank(operation: str, weight: tuple[int, ...], groups: int) -> tuple[
             f"{operation}: weight must be (C_y, C_x / groups, *kernel) with at least 1 kernel axis, "
             f"got shape {weight}"
         )
-    if any(k < 1 for k in weight[2:]):
+    if any(k < 1 for k in known(operation, "the kernel size", weight[2:])):
         raise ShapeError(f"{operation}: the kernel axes of weight must not be empty, got shape {weight}")
     groups = integer(operation, "groups", groups, minimum=1)
     if weight[0] % groups:
@@ -427,6 +431,7 @@ def conv(
     >>> us.conv(x, w, stride=2, padding="same")
     array([[210, 432,  54]])
     """
+    groups = groups if type(groups) is int else integer("conv", "groups", groups, minimum=1)
     if (call := dispatch.door(x)) is not None:
         return call(  # type: ignore[no-any-return]
             "conv",
@@ -552,6 +557,7 @@ def conv_transpose(
     >>> us.conv_transpose(y, xyz, stride=2, output_size=6)
     array([[ 2,  3, 24, 30, 40,  0]])
     """
+    groups = groups if type(groups) is int else integer("conv_transpose", "groups", groups, minimum=1)
     if (call := dispatch.door(y)) is not None:
         return call(  # type: ignore[no-any-return]
             "conv_transpose",
@@ -667,6 +673,7 @@ def conv_weight_grad(
     >>> us.conv_weight_grad(np.array([[1, 2, 3, 4]]), np.array([[1, 10]]), (3,))
     array([[[21, 32, 43]]])
     """
+    groups = groups if type(groups) is int else integer("conv_weight_grad", "groups", groups, minimum=1)
     if (call := dispatch.door(x)) is not None:
         return call(  # type: ignore[no-any-return]
             "conv_weight_grad",

@@ -16,6 +16,7 @@ from unsample.geometry.arguments import (
     is_sequence,
     per_axis,
     rank_of,
+    spatial_axes,
     wanted_size,
 )
 from unsample.geometry.plan import Plan, cached_plan, plan_of_windows
@@ -53,7 +54,7 @@ def nails_windows(
     rank = rank_of("bed_of_nails", "factor", factor, shape)
     factors = per_axis("bed_of_nails", "factor", factor, rank, minimum=1)
     nails = _nails("bed_of_nails", at, factors)
-    coarse = shape[-rank:]
+    coarse = spatial_axes("bed_of_nails", shape, rank)
     size = wanted_size("bed_of_nails", output_size, like, rank, shape[:-rank])
     if size is None:
         size = tuple(m * f for m, f in zip(coarse, factors, strict=True))
@@ -66,8 +67,9 @@ def decimate_windows(shape: Sequence[int], factor: IntOrInts, *, at: At = 0) -> 
     factors = per_axis("decimate", "factor", factor, rank, minimum=1)
     nails = _nails("decimate", at, factors)
     # A block counts where it reaches its nail: ceil((n - nail) / f), which is not below 0 as nail < f.
-    coarse = [(n - nail + f - 1) // f for n, f, nail in zip(shape[-rank:], factors, nails, strict=True)]
-    return tuple(map(_window, shape[-rank:], coarse, factors, nails))
+    fine = spatial_axes("decimate", shape, rank)
+    coarse = [(n - nail + f - 1) // f for n, f, nail in zip(fine, factors, nails, strict=True)]
+    return tuple(map(_window, fine, coarse, factors, nails))
 
 
 def _window(fine: int, coarse: int, factor: int, nail: int) -> Window:

@@ -7,7 +7,7 @@ from unsample.arrays import dispatch
 from unsample.arrays.library import ArrayT, namespace, native_order, result_dtype, sum_dtype, zeros
 from unsample.arrays.out import check_out, placed
 from unsample.arrays.stamp import add_tap, along, place_tap, slice_tap
-from unsample.geometry.arguments import IntOrInts, per_axis, rank_of
+from unsample.geometry.arguments import IntOrInts, per_axis, rank_of, spatial_axes
 from unsample.geometry.plan import Plan, cached_plan, plan_of_windows
 from unsample.geometry.sizes import blocks_over, blocks_under, check_divides
 from unsample.geometry.window import AnyWindow, Window
@@ -29,14 +29,14 @@ def nearest_windows(shape: Sequence[int], factor: IntOrInts) -> tuple[Window, ..
     """The windows of `nearest`, one a block."""
     rank = rank_of("nearest", "factor", factor, shape)
     factors = per_axis("nearest", "factor", factor, rank, minimum=1)
-    return blocks_under(shape[-rank:], factors)
+    return blocks_under(spatial_axes("nearest", shape, rank), factors)
 
 
 def window_sum_windows(shape: Sequence[int], factor: IntOrInts) -> tuple[Window, ...]:
     """The windows of `window_sum`, one a block."""
     rank = rank_of("window_sum", "factor", factor, shape, "y")
     factors = per_axis("window_sum", "factor", factor, rank, minimum=1)
-    return blocks_over(shape[-rank:], factors)
+    return blocks_over(spatial_axes("window_sum", shape, rank), factors)
 
 
 def plan_nearest_over(shape: Sequence[int], windows: tuple[Window, ...]) -> Plan:

@@ -17,7 +17,7 @@ from unsample.arrays.library import (
 )
 from unsample.arrays.out import check_out, check_pair, placed
 from unsample.arrays.stamp import along, place_tap, slice_tap
-from unsample.geometry.arguments import IntOrInts, PoolPadding, describe, rank_of
+from unsample.geometry.arguments import IntOrInts, PoolPadding, describe, rank_of, spatial_axes
 from unsample.geometry.plan import Plan, cached_plan, plan_of_windows
 from unsample.geometry.reach import settled
 from unsample.geometry.window import AnyWindow, positions
@@ -59,13 +59,15 @@ def max_pool_windows(
 ) -> tuple[AnyWindow, ...]:
     """The windows of `max_pool`."""
     rank = rank_of("max_pool", "kernel_size", kernel_size, shape)
-    return written_windows("max_pool", shape[-rank:], kernel_size, stride, padding, dilation, ceil_mode)
+    size = spatial_axes("max_pool", shape, rank)
+    return written_windows("max_pool", size, kernel_size, stride, padding, dilation, ceil_mode)
 
 
 def adaptive_windows(shape: Sequence[int], output_size: IntOrInts) -> tuple[AnyWindow, ...]:
     """The windows of `adaptive_max_pool`."""
     rank = rank_of("adaptive_max_pool", "output_size", output_size, shape)
-    return written_windows("adaptive_max_pool", shape[-rank:], output_size=output_size)
+    size = spatial_axes("adaptive_max_pool", shape, rank)
+    return written_windows("adaptive_max_pool", size, output_size=output_size)
 
 
 def plan_max_pool_over(shape: Sequence[int], windows: tuple[AnyWindow, ...], ceil_mode: bool) -> Plan:

@@ -35,6 +35,8 @@ from unsample.geometry.arguments import (
     per_axis,
     rank_of,
     shown,
+    spatial_axes,
+    unpacked,
 )
 from unsample.geometry.plan import Plan, cached_plan
 from unsample.geometry.resample import CONVENTIONS, METHODS, Convention, Method, Resample, check_axis
@@ -91,13 +93,16 @@ def resize_axes(
         raise ShapeError("resize: exactly one of output_size and factor must be given")
     if output_size is not None:
         rank = rank_of("resize", "output_size", output_size, shape, "x")
+        source = spatial_axes("resize", shape, rank)
         target = per_axis("resize", "output_size", output_size, rank, minimum=0)
     else:
+        factor = unpacked(factor, ("int", "uint", "float"))
         rank = rank_of("resize", "factor", factor, shape, "x")
+        source = spatial_axes("resize", shape, rank)
         factors = tuple(factor) if is_sequence(factor) else (factor,) * rank
         numbers = [_number(each) for each in factors]
-        target = tuple(map(_enlarged, _last(shape, rank), numbers))
-    return tuple(zip(_last(shape, rank), target, strict=True))
+        target = tuple(map(_enlarged, source, numbers))
+    return tuple(zip(source, target, strict=True))
 
 
 def transposed_axes(
@@ -113,7 +118,7 @@ def transposed_axes(
     check_words(operation, method, convention, antialias)
     rank = rank_of(operation, "input_size", input_size, shape, "y")
     source = per_axis(operation, "input_size", input_size, rank, minimum=0)
-    return tuple(zip(source, _last(shape, rank), strict=True))
+    return tuple(zip(source, spatial_axes(operation, shape, rank), strict=True))
 
 
 def plan_resize_over(
@@ -168,10 +173,6 @@ def check_words(operation: str, method: Method, convention: Convention, antialia
             f"{operation}: antialias needs method 'linear', 'cubic' or 'catmull_rom' and convention "
             f"'half_pixel', got {method!r} and {convention!r}"
         )
-
-
-def _last(shape: Sequence[int], rank: int) -> tuple[int, ...]:
-    return tuple(shape[len(shape) - rank :])
 
 
 def _number(factor: Any) -> Any:

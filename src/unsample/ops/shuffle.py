@@ -9,7 +9,16 @@ from unsample.arrays.library import ArrayT, namespace, native_order, zeros
 from unsample.arrays.out import check_out, placed
 from unsample.arrays.stamp import place_tap, slice_tap
 from unsample.errors import ShapeError
-from unsample.geometry.arguments import IntOrInts, choice, count, has_symbols, per_axis, rank_of
+from unsample.geometry.arguments import (
+    IntOrInts,
+    choice,
+    count,
+    has_symbols,
+    known,
+    per_axis,
+    rank_of,
+    spatial_axes,
+)
 from unsample.geometry.plan import Plan, cached_plan, plan_of_windows
 from unsample.geometry.sizes import blocks_over, blocks_under, check_divides
 from unsample.geometry.window import Window
@@ -33,13 +42,13 @@ def plan_pixel_unshuffle(shape: Sequence[int], factor: IntOrInts, *, order: Orde
 def shuffle_windows(shape: Sequence[int], factor: IntOrInts, *, order: Order = "CRD") -> tuple[Window, ...]:
     """The windows of `pixel_shuffle`, one a block."""
     rank, factors = _factors("pixel_shuffle", "x", shape, factor, order)
-    return blocks_under(shape[-rank:], factors)
+    return blocks_under(spatial_axes("pixel_shuffle", shape, rank), factors)
 
 
 def unshuffle_windows(shape: Sequence[int], factor: IntOrInts, *, order: Order = "CRD") -> tuple[Window, ...]:
     """The windows of `pixel_unshuffle`, one a block."""
     rank, factors = _factors("pixel_unshuffle", "y", shape, factor, order)
-    return blocks_over(shape[-rank:], factors)
+    return blocks_over(spatial_axes("pixel_unshuffle", shape, rank), factors)
 
 
 def plan_shuffle_over(shape: Sequence[int], windows: tuple[Window, ...], order: Order) -> Plan:
@@ -80,6 +89,7 @@ def _check_channel(operation: str, array: str, shape: Sequence[int], rank: int) 
             f"{operation}: {array} must have a channel axis before its {count(rank, 'spatial axis')}, "
             f"got shape {tuple(shape)}"
         )
+    known(operation, "the channels", (shape[-rank - 1],))
 
 
 def _group(tap: int, plan_channels: int, taps: int, order: Order) -> range:
