@@ -294,6 +294,22 @@ def test_every_conversion_gives_what_the_source_gives() -> None:
     assert all((library, library) not in refused for library in LIBRARIES), refused
 
 
+@pytest.mark.parametrize("call", ["conv", "conv_transpose", "conv_transpose of a transposed kernel"])
+@pytest.mark.parametrize("given", [{}, {"strides": (3, 2)}, {"kernel_dilation": 2}], ids=str)
+@pytest.mark.parametrize("kernel", [(3, 4), (2, 5), (1, 7)])
+def test_circular_padding_of_flax(call: str, given: dict[str, Any], kernel: tuple[int, ...]) -> None:
+    call, _, transposed = call.partition(" ")
+    # Flax does not broadcast strides that it wraps.
+    given = {"strides": (1, 1), **given, "padding": "CIRCULAR"}
+    given |= {"transpose_kernel": True} if transposed else {}
+    x, weight = operands(call, "flax", kernel, (5, 7), given)
+    here = getattr(interop, f"convert_{call}")(weight, given, source="flax", target="unsample")
+    assert here.arguments["padding_mode"] == "circular"
+    np.testing.assert_array_equal(
+        RUN["unsample"](call, x, here.weight, here.arguments), run_flax(call, x, weight, given)
+    )
+
+
 def run_back(call: str, x: Any, there: interop.Converted, size: tuple[int, ...]) -> Any:
     convert = getattr(interop, f"convert_{call}")
     here = convert(there.weight, there.arguments, source="keras", target="unsample", input_size=size)
@@ -640,7 +656,7 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (
         lambda: interop.convert_arguments((3,), {"padding": "CIRCULAR"}, source="flax", target="torch"),
         us.ShapeError,
-        "convert_arguments: padding must be one of 'SAME' or 'VALID', got 'CIRCULAR'",
+        "convert_arguments: padding 'CIRCULAR' of flax can be written for unsample alone, got target 'torch'",
     ),
     (
         lambda: interop.convert_arguments(

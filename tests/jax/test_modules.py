@@ -235,3 +235,30 @@ def test_modules_are_documented(name: str) -> None:
         parameters = set(inspect.signature(made.__init__).parameters) - {"self"}
         for parameter in parameters:
             assert parameter in documented, (each, parameter)
+
+
+@pytest.mark.parametrize("padding", ["SAME", "VALID", "CIRCULAR"])
+@pytest.mark.parametrize(("kernel", "strides", "dilation"), [((3,), 2, 1), ((2,), 3, None), ((4,), None, 2)])
+def test_words_of_flax_mean_the_same(padding: str, kernel: Any, strides: Any, dilation: Any) -> None:
+    x = jnp.asarray(integers((2, 7, 3), 1))
+    stride = (1,) if strides is None else (strides,)
+    words = {"padding": padding, "kernel_dilation": dilation, "param_dtype": jnp.float64}
+    theirs = nnx.ConvTranspose(3, 4, kernel, stride, **words, rngs=nnx.Rngs(0))
+    ours = uf.ConvTranspose(3, 4, kernel, strides, **words, rngs=nnx.Rngs(1))
+    ours.kernel[...] = jnp.moveaxis(theirs.kernel[...], 0, -1)[..., ::-1]
+    np.testing.assert_allclose(ours(x), theirs(x), rtol=1e-12, atol=1e-12)
+
+
+def test_flax_takes_what_its_own_module_takes() -> None:
+    """An int for one axis, several axes of a batch, the dtype to compute in; and ours alone `like`."""
+    x = jnp.asarray(integers((2, 3, 5, 4), 1))
+    up = uf.ConvTranspose(4, 6, 3, 2, dtype=jnp.float16, rngs=nnx.Rngs(0))
+    assert up.kernel.shape == (4, 6, 3)
+    found = up(x)
+    assert (found.shape, found.dtype, up.kernel[...].dtype) == ((2, 3, 10, 6), jnp.float16, jnp.float32)
+    np.testing.assert_array_equal(found[1, 2], up(x[1, 2]))
+    assert up(x, like=jnp.ones((1, 9, 1))).shape == (2, 3, 9, 6)
+    assert up(x, output_size=9).shape == (2, 3, 9, 6)
+    assert up(x[:0]).shape == (0, 3, 10, 6)
+    with pytest.raises(us.ShapeError, match="output_size and like must not both be given"):
+        up(x, output_size=9, like=x)

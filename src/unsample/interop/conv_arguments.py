@@ -11,11 +11,12 @@ output_shape.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from unsample.errors import ShapeError
 from unsample.geometry.arguments import (
+    PaddingMode,
     Pads,
     choice,
     integer,
@@ -42,6 +43,7 @@ class Steps:
     groups: int
     pads: Pads = ()
     input_size: tuple[int, ...] | None = None
+    mode: PaddingMode = "zeros"
 
     @property
     def rank(self) -> int:
@@ -114,6 +116,10 @@ def convert_arguments(
             f"{NAME}: groups must be 1, as the transposed convolution of {target} has none "
             f"(ungroup(weight, groups) makes one group of them), got {steps.groups}"
         )
+    if steps.mode != "zeros" and target != "unsample":
+        raise ShapeError(
+            f"{NAME}: padding 'CIRCULAR' of flax can be written for unsample alone, got target {target!r}"
+        )
     written: dict[str, Any] = {new.stride: steps.stride, new.dilation: steps.dilation}
     if new.groups is not None:
         written |= {new.groups: steps.groups}
@@ -144,16 +150,13 @@ def read(
         integer(NAME, call.groups, given.get(call.groups, 1), minimum=1) if call.groups else 1,
         input_size=size,
     )
-    return with_pads(steps, READERS[library](steps, given))
+    steps = with_pads(steps, READERS[library](steps, given))
+    return replace(steps, mode="circular") if given.get("padding") == "CIRCULAR" else steps
 
 
 def with_pads(steps: Steps, pads: Sequence[tuple[int, int]]) -> Steps:
     """`steps` with their padding."""
-    return Steps(
-        *(steps.transposed, steps.kernel, steps.stride, steps.dilation, steps.groups),
-        tuple(pads),
-        steps.input_size,
-    )
+    return replace(steps, pads=tuple(pads))
 
 
 def same(steps: Steps, name: str = "padding") -> Pads:
@@ -257,8 +260,20 @@ def _read_jax(steps: Steps, given: Given) -> Pads:
 
 
 def _read_flax(steps: Steps, given: Given) -> Pads:
-    words = ("SAME", "VALID") if steps.transposed or steps.rank > 1 else ("SAME", "VALID", "CAUSAL")
-    return _jax_pads(steps, given.get("padding", "SAME"), words, False)
+    if given.get("padding") == "CIRCULAR":
+        return _circular(steps, bool(given.get("transpose_kernel")))
+    causal = () if steps.transposed or steps.rank > 1 else ("CAUSAL",)
+    return _jax_pads(steps, given.get("padding", "SAME"), ("SAME", "VALID", "CIRCULAR", *causal), False)
+
+
+def _circular(steps: Steps, transpose_kernel: bool) -> Pads:
+    """What flax wraps: of a convolution the kernel less 1, of its transpose what SAME crops."""
+    if not steps.transposed:
+        return tuple(((e - 1) // 2, e // 2) for e in steps.extent)
+    pads = same(steps)
+    if transpose_kernel:  # the odd element before
+        return tuple((max(after, 0), before + min(after, 0)) for before, after in pads)
+    return pads
 
 
 def _jax_pads(steps: Steps, padding: Any, words: Sequence[str], consistent: bool) -> Pads:
@@ -363,7 +378,7 @@ def _remedy(steps: Steps) -> str:
 
 
 def _write_unsample(steps: Steps) -> dict[str, Any]:
-    return {"padding": steps.pads}
+    return {"padding": steps.pads} | ({} if steps.mode == "zeros" else {"padding_mode": steps.mode})
 
 
 def _write_torch(steps: Steps) -> dict[str, Any]:

@@ -13,12 +13,14 @@ import jax.numpy as jnp
 
 try:
     from flax import nnx
+    from flax.nnx.nn.dtypes import promote_dtype
 except ImportError:
     raise ImportError("unsample.jax.flax: Flax is not installed: pip install flax") from None
 
 import unsample.jax as us
 from unsample.errors import ShapeError
 from unsample.geometry.arguments import IntOrInts, PaddingMode, count, is_sequence
+from unsample.interop import convert_arguments
 from unsample.jax import check_groups
 from unsample.ops.shuffle import Order
 from unsample.ops.unpool import Duplicates
@@ -51,15 +53,18 @@ class ConvTranspose(nnx.Module):
     ----------
     in_features, out_features : int
         Channels of the input and of the output; `feature_group_count` divides both.
-    kernel_size : sequence of int
-        One per spatial axis.
+    kernel_size : int or sequence of int
+        One per spatial axis; an int means one axis.
     strides, kernel_dilation, feature_group_count
         `stride`, `dilation` and `groups` of `unsample.conv_transpose`.
     padding, padding_mode
-        As in `unsample.conv_transpose`: padding crops the output, and "same" gives size * stride.
+        As in `unsample.conv_transpose`: padding crops the output, and "same" gives size * stride. "SAME",
+        "VALID" and "CIRCULAR" are flax's words and mean the same; the last is "same" that is circular.
     use_bias : bool
+    dtype : dtype, optional
+        Of the computation; unless given, the input's and that of the parameters promote as jax does.
     param_dtype : dtype
-        Of the parameters; the input's and theirs promote as jax does.
+        Of the parameters.
     kernel_init, bias_init : callable
         `init(key, shape, dtype)`; the kernel uniform within 1 / sqrt(out_features / groups * taps), as in
         torch, and the bias 0 unless given.
@@ -77,49 +82,62 @@ class ConvTranspose(nnx.Module):
     >>> up = ConvTranspose(4, 2, (4, 4), 2, padding=1, feature_group_count=2, rngs=nnx.Rngs(0))
     >>> up.kernel.shape, up(jnp.ones((1, 5, 7, 4))).shape
     ((4, 1, 4, 4), (1, 10, 14, 2))
+    >>> up(jnp.ones((5, 7, 4)), like=jnp.ones((11, 15, 1))).shape         # as large as a skip connection
+    (11, 15, 2)
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  flax's and ours
         self,
         in_features: int,
         out_features: int,
-        kernel_size: Sequence[int],
-        strides: IntOrInts = 1,
+        kernel_size: IntOrInts,
+        strides: IntOrInts | None = 1,
         *,
         padding: Any = "same",
-        kernel_dilation: IntOrInts = 1,
+        kernel_dilation: IntOrInts | None = 1,
         feature_group_count: int = 1,
         padding_mode: PaddingMode = "zeros",
         use_bias: bool = True,
+        dtype: Any = None,
         param_dtype: Any = jnp.float32,
         kernel_init: Any = None,
         bias_init: Any = jax.nn.initializers.zeros,
         rngs: nnx.Rngs,
     ) -> None:
-        kernel = _sizes("ConvTranspose", "kernel_size", kernel_size)
+        kernel = (kernel_size,) if isinstance(kernel_size, int) else tuple(kernel_size)
         check_groups(in_features, out_features, feature_group_count)
         shape = (in_features, out_features // feature_group_count, *kernel)
         start = kernel_init or _uniform(1 / math.sqrt(max(1, math.prod(shape[1:]))))
         self.kernel = nnx.Param(start(rngs.params(), shape, param_dtype))
         self.bias = nnx.Param(bias_init(rngs.params(), (out_features,), param_dtype)) if use_bias else None
-        self.kernel_size, self.strides, self.padding = kernel, strides, padding
-        self.kernel_dilation, self.feature_group_count = kernel_dilation, feature_group_count
-        self.padding_mode = padding_mode
+        self.kernel_size, self.feature_group_count, self.dtype = kernel, feature_group_count, dtype
+        self.strides = 1 if strides is None else strides
+        self.kernel_dilation = 1 if kernel_dilation is None else kernel_dilation
+        if padding == "VALID":  # at least as many elements as the stride for each
+            words = {"strides": strides, "kernel_dilation": kernel_dilation, "padding": padding}
+            padding = convert_arguments(kernel, words, source="flax", target="unsample")["padding"]
+        self.padding: Any = "same" if padding in ("SAME", "CIRCULAR") else padding
+        self.padding_mode: PaddingMode = "circular" if padding == "CIRCULAR" else padding_mode
 
-    def __call__(self, x: Any, *, output_size: Any = None) -> jax.Array:
-        """(N, *spatial, in_features) -> (N, *output_size, out_features); N may be left out."""
+    def __call__(self, x: Any, *, output_size: Any = None, like: Any = None) -> jax.Array:
+        """(..., *spatial, in_features) -> (..., *output_size, out_features), or the size of `like`, alike."""
         rank = len(self.kernel_size)
+        bias = None if self.bias is None else self.bias[...]
+        x, kernel, bias = promote_dtype((x, self.kernel[...], bias), dtype=self.dtype)
+        x = _channels_first(self, x, rank)
         y = us.conv_transpose(
-            _channels_first(self, x, rank),
-            self.kernel[...],
-            None if self.bias is None else self.bias[...],
+            x.reshape(-1, *x.shape[-rank - 1 :]),
+            kernel,
+            bias,
             stride=self.strides,
             padding=self.padding,
             output_size=output_size,
+            like=None if like is None else jax.eval_shape(lambda: _channels_first(self, like, rank)),
             dilation=self.kernel_dilation,
             groups=self.feature_group_count,
             padding_mode=self.padding_mode,
         )
+        y = y.reshape(*x.shape[: -rank - 1], *y.shape[1:])
         return _channels_last(y, rank)  # type: ignore[no-any-return]
 
 
