@@ -60,7 +60,7 @@ def takes(dtypes: frozenset[torch.dtype], *tensors: Any) -> bool:
             return False
         if (recorded and x.requires_grad) or not x.is_contiguous() or x.is_neg() or x.is_conj():
             return False
-        if is_batched(x) or not _lies(x):
+        if not _lies(x):
             return False
     first = tensors[0]
     # Axes of one element let a tensor be contiguous and channels_last at once; results are then the latter.
@@ -84,7 +84,10 @@ def _lies(x: Tensor) -> bool:
     A zero tensor has none, nor has one whose storage was freed: both have the address 0. A storage may also
     have been made too small. Empty tensors may have the address 0 too; the long way takes them.
     """
-    width, address = x.dtype.itemsize, x.data_ptr()
+    try:
+        width, address = x.dtype.itemsize, x.data_ptr()
+    except RuntimeError:  # see `is_batched`, which to ask takes time
+        return False
     if not address or address % width:
         return False
     return (x.storage_offset() + x.numel()) * width <= len(x.untyped_storage())
