@@ -39,7 +39,7 @@ def forget() -> None:
         plans._cached,
         moves.compiled_plan,
         moves._light_passes,
-        conv_kernels._contiguous,
+        conv_kernels.contiguous,
         conv_kernels._small,
     ):
         made.cache_clear()

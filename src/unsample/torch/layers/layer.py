@@ -11,14 +11,13 @@ from unsample.switches import Switches
 class Layer(nn.Module):
     """One step for torch.fx; for torch.jit.trace what torch.nn's layer is, where there is one."""
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        """A layer that names torch.nn as its module, where torch.fx looks whether to take it whole.
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Name torch.nn as the module of the instance, where torch.fx looks whether to take it whole.
 
         Its class goes on naming its own, which is where pickle looks.
         """
-        layer = super().__new__(cls)
-        layer.__dict__["__module__"] = "torch.nn"
-        return layer
+        self.__dict__["__module__"] = "torch.nn"
+        super().__init__(*args, **kwargs)
 
     def as_in_torch(self) -> bool:
         """Whether torch.nn's layer does the same with these settings."""
