@@ -6,7 +6,7 @@ import json
 import pickle
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -603,14 +603,6 @@ def test_patched_functions_give_torchs_results_and_gradients(name: str) -> None:
     torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(our_slope, slope, rtol=1e-12, atol=1e-12)
     assert ours.stride() == theirs.stride()
-
-
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @compiled

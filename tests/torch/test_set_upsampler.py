@@ -135,6 +135,29 @@ def test_hooks_and_what_others_wrote_on_a_layer_stay() -> None:
     assert seen == [(1, 4, 6, 6)]
 
 
+def test_hooks_with_options_stay_hooks_with_options() -> None:
+    seen: list[Any] = []
+    model = nn.Sequential(nn.ConvTranspose2d(4, 4, 2, stride=2))
+    model[0].register_forward_pre_hook(lambda layer, args, kwargs: seen.append(kwargs), with_kwargs=True)
+    ut.set_upsampler(model, "resize_conv")
+    model(torch.zeros(1, 4, 3, 3))
+    assert seen == [{}]
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # the older functions of torch
+@pytest.mark.parametrize("norm", [nn.utils.weight_norm, nn.utils.spectral_norm])
+@pytest.mark.parametrize("upsampler", UPSAMPLERS)
+def test_a_norm_of_the_old_weights_does_not_move_to_the_new(norm: Any, upsampler: str) -> None:
+    model, x = nn.Sequential(norm(nn.ConvTranspose2d(4, 4, 2, stride=2))).eval(), torch.randn(1, 4, 3, 3)
+    before = model(x)
+    (swap,) = ut.set_upsampler(model, upsampler, example=x).swaps
+    after = model(x)
+    assert after.shape == before.shape
+    if swap.weights == "kept":
+        torch.testing.assert_close(after, before, rtol=1e-4, atol=1e-5)
+    model.state_dict()
+
+
 TABLE = """\
 set_upsampler 'nearest': 2 of 4 swapped
 layer  was              is                                          channels  factor  parameters  weights

@@ -242,6 +242,11 @@ def _weights(old: nn.Module, new: nn.Module, site: Swap, keep: bool) -> str:
 
 # What torch.nn's layers hold beside their arguments.
 _OWN = frozenset(("training", "transposed", "name"))
+_HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
+
+
+def _of_torch(hook: Any) -> bool:
+    return type(hook).__module__.startswith("torch.")
 
 
 def _in_place_of(old: nn.Module, new: nn.Module, model: nn.Module) -> nn.Module:
@@ -250,8 +255,13 @@ def _in_place_of(old: nn.Module, new: nn.Module, model: nn.Module) -> nn.Module:
     for name, value in vars(old).items():
         if not (name.startswith("_") or name in _OWN or name in arguments or hasattr(new, name)):
             setattr(new, name, value)
-        elif name.endswith(("_hooks", "_hooks_with_kwargs", "_hooks_always_called")):
-            getattr(new, name).update(value)
+    for name in _HOOKS:
+        # torch's own, such as those of weight_norm, compute the weights of the old layer.
+        foreign = {key: hook for key, hook in vars(old)[name].items() if not _of_torch(hook)}
+        getattr(new, name).update(foreign)
+        for options in (f"{name}_with_kwargs", f"{name}_always_called"):
+            told = vars(old).get(options, {})
+            getattr(new, options, {}).update({key: told[key] for key in foreign if key in told})
     like = next((p for module in (old, model) for p in module.parameters() if p.is_floating_point()), None)
     if like is not None:
         new.to(device=like.device, dtype=like.dtype)
