@@ -16,6 +16,9 @@ Call = tuple[tuple[Any, ...], dict[str, Any]]
 # How windows lie: side by side; one tap in a block; over the axis as they please; as max pooling has them; as
 # switches say, which are asked; not at all, where an axis has a source and a target size instead.
 Lies = Literal["blocks", "nails", "anywhere", "pooled", "switches", "resampled"]
+# What a drawn example of it is made of: a kernel; elements that are copied; what was pooled; or nothing else,
+# and then its matrix says who meets whom.
+Drawn = Literal["kernel", "weight gradient", "copies", "pooling", "switches", "matrix"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,6 +59,10 @@ class Operation:
         The kinds of dtype that it takes.
     accept : callable, optional
         `accept(*arrays, *plan_words)` refuses dtypes where kinds do not say enough; gives the namespace.
+    drawn : str
+        How `unsample.draw` makes an example of it.
+    says : str
+        The sentence under its picture: what each input element stamps, or what each output element gathers.
 
     Its `name` is that of the function.
     """
@@ -75,6 +82,8 @@ class Operation:
     sums: bool = False
     kinds: tuple[str, ...] = COPIES
     accept: Callable[..., Any] | None = None
+    drawn: Drawn = "matrix"
+    says: str = ""
 
     name: str = field(init=False)
 

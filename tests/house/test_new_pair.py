@@ -48,6 +48,10 @@ np.testing.assert_allclose(gradient, y / 2)
 np.testing.assert_array_equal(uj.mean_unpool(y, 2), up)
 np.testing.assert_array_equal(jax.vmap(lambda y: us.mean_unpool(y, (2, 2)))(jnp.asarray(y)), up)
 
+class Up(torch.nn.Module):
+    def forward(self, y):
+        return us.mean_unpool(y, 2)
+
 t = torch.tensor(y)
 assert torch.equal(us.mean_unpool(t, 2), torch.tensor(up))
 assert torch.equal(ut.mean_unpool(t, 2), torch.tensor(up))
@@ -69,6 +73,10 @@ np.testing.assert_allclose(matrix, [[0.5, 0], [0.5, 0], [0, 0.5], [0, 0.5]])
 assert us.draw.example("mean_unpool", [2, 4], factor=2).output.tolist() == [1, 1, 2, 2]
 into = torch.empty(1, 2, 4, 6, dtype=torch.float64)
 assert us.mean_unpool(t, 2, out=into) is into and torch.equal(into, torch.tensor(up))
+found = us.inspect(torch.nn.Sequential(Up(), torch.nn.Conv2d(1, 1, 3, padding=1)), (1, 1, 4, 4))
+(step,) = found.steps
+assert (step.what, step.direction, step.settings) == ("unsample.mean_unpool", "up", {"factor": 2}), step
+assert (step.scale, step.offset, step.unplaced) == ((0.5, 0.5), (-0.25, -0.25), 0), step
 print("tried")
 """
 

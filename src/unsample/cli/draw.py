@@ -19,15 +19,11 @@ from unsample.geometry.arguments import PADDING_MODES
 from unsample.geometry.resample import CONVENTIONS, METHODS
 from unsample.ops.shuffle import ORDERS
 from unsample.ops.unpool import DUPLICATES
+from unsample.pairs import OPERATIONS
 
 if TYPE_CHECKING:
     from unsample.draw import Example
 
-# The keys of draw.OPERATIONS, in words: importing that table would slow down every help.
-DRAWN = (
-    "conv_transpose, conv, conv_weight_grad, nearest, window_sum, bed_of_nails, decimate, max_unpool, "
-    "max_gather, max_pool, adaptive_max_pool, pixel_shuffle, pixel_unshuffle, resize, resize_transpose"
-)
 _ARRAY = "SIZE|VALUES|FILE"
 Text = str | None
 
@@ -98,7 +94,7 @@ class Settings:
 
 
 def draw(
-    operation: Annotated[str, typer.Argument(help=f"One of {DRAWN}.", show_default=False)],
+    operation: Annotated[str, typer.Argument(help=f"One of {', '.join(OPERATIONS)}.", show_default=False)],
     input: Annotated[
         str,
         typer.Option(

@@ -9,13 +9,13 @@ from unsample.cli.failures import one_sentence
 from unsample.cli.options import AXES, one_of
 from unsample.cli.output import complain, say_written
 from unsample.cli.settings import given
+from unsample.explore.state import make_state, table
 from unsample.geometry.arguments import PADDING_MODES
 from unsample.geometry.resample import CONVENTIONS, METHODS
 from unsample.ops.shuffle import ORDERS
 from unsample.ops.unpool import DUPLICATES
 
-# The ways up of explore/ways.json: reading that table takes longer than all the words here.
-WAYS = ("nearest", "bed_of_nails", "max_unpool", "conv_transpose", "pixel_shuffle", "resize")
+WAYS = tuple(table()["ways"])
 _NUMBERS = "N,N;N,N"
 
 
@@ -76,7 +76,6 @@ def explore(
     with one_sentence("explore", debug) as written:
         from unsample.explore.page import show as show_page
         from unsample.explore.page import write
-        from unsample.explore.state import make_state
 
         direction = "down" if down else "up"
         state = make_state(way_up, direction=direction, rank=rank, **given("explore", settings))

@@ -1,7 +1,7 @@
 """Drawings of any operation with the numbers in its cells. Start with `example.py`.
 
 - `example.py`  one call with its numbers: which element meets which, from the library's own plans and taps
-- `operations.py`  the table of what can be drawn; `make_conv.py`, `make_moves.py` make examples of it
+- `operations.py`  a call as a user writes it; `make_conv.py`, `make_moves.py` make the example
 - `values.py`   numbers and symbols, given, from files, or made up
 - `views.py`    the four views: stamps, gather, matrix, overlap; `sheet.py` is what they are made of
 - `caption.py`  the size formula with the numbers in it
@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 
 from unsample.draw.example import Example, Term
 from unsample.draw.files import FORMATS, save
-from unsample.draw.operations import OPERATIONS, example
+from unsample.draw.operations import example
 from unsample.draw.text import as_text
 from unsample.draw.views import VIEWS, sheet
+from unsample.pairs import OPERATIONS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -30,7 +30,7 @@ def parameters(example: Example) -> list[Board]:
     if example.bias is not None:
         values = example.bias
         boards.append(Board("bias", slices(values.shape, 1, lambda index: Cell(shown(values[index])))))
-    if example.operation in ("max_unpool", "max_gather"):
+    if "switches" in example.record.arrays:
         boards += remembered(example)
     return boards
 

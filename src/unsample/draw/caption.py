@@ -8,6 +8,7 @@ from unsample.geometry import AdaptiveWindow, Window
 from unsample.geometry.arguments import per_axis
 from unsample.geometry.resample import Resample
 from unsample.geometry.window import AnyWindow
+from unsample.pairs import OPERATIONS
 
 MINUS = "\N{MINUS SIGN}"
 
@@ -87,7 +88,7 @@ def _as_written(example: Example) -> tuple[AnyWindow, ...]:
     settings, windows = example.settings, example.plan.windows
     if not windows:  # of a resize
         return ()
-    pooled = settings.get("kernel_size") if example.operation.startswith("max_") else None
+    pooled = settings.get("kernel_size") if example.record.lies in ("pooled", "switches") else None
     stride = settings.get("stride", settings.get("factor", pooled))
     steps = {"stride": stride, "dilation": settings.get("dilation")}
     given: dict[str, Any] = {
@@ -108,16 +109,15 @@ def axis_formula(operation: str, window: AnyWindow) -> str:
     n, m = window.fine, window.coarse
     if isinstance(window, AdaptiveWindow):
         return f"{m} windows over {n}"
-    if operation in ("nearest", "pixel_shuffle"):
-        return f"{m} × {window.stride} = {n}"
-    if operation in ("window_sum", "pixel_unshuffle"):
-        return f"{n} / {window.stride} = {m}"
-    if operation == "bed_of_nails":
+    record = OPERATIONS[operation]
+    if record.lies == "blocks":
+        return f"{m} × {window.stride} = {n}" if record.up else f"{n} / {window.stride} = {m}"
+    if record.lies == "nails" and record.up:
         return f"{m} × {window.stride}{_signed(n - m * window.stride)} = {n}"
-    if operation == "decimate":
+    if record.lies == "nails":
         nail = -window.before
         return f"⌈({n} {MINUS} {nail}) / {window.stride}⌉ = {m}" if nail else f"⌈{n} / {window.stride}⌉ = {m}"
-    return _up(window) if operation in ("conv_transpose", "max_unpool") else _down(window, operation)
+    return _up(window) if record.up else _down(window, operation)
 
 
 def _extent(window: Window) -> str:
@@ -177,7 +177,7 @@ def evenness(example: Example) -> str:
     windows = _as_written(example)
     if not all(isinstance(window, Window) for window in windows) or not windows:
         return ""
-    if example.operation not in ("conv", "conv_transpose", "nearest", "window_sum"):
+    if example.record.drawn not in ("kernel", "copies") or example.record.lies == "nails":
         return ""
     counts = [phases(window) for window in windows if isinstance(window, Window)]
     channels = example.fine.ndim > example.rank and example.kernel is not None

@@ -25,7 +25,8 @@ from unsample.draw.values import (
 )
 from unsample.geometry import Plan, ShapeError
 from unsample.geometry.window import AnyWindow
-from unsample.pairs import PAIRS
+from unsample.operation import Operation
+from unsample.pairs import OPERATIONS, PAIRS
 from unsample.switches import Switches
 
 Index = tuple[int, ...]
@@ -91,6 +92,11 @@ class Example:
     def rank(self) -> int:
         """Number of spatial axes."""
         return self.plan.rank
+
+    @property
+    def record(self) -> Operation:
+        """What the library says of the operation."""
+        return OPERATIONS[self.operation]
 
     @property
     def up(self) -> bool:

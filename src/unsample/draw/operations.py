@@ -1,51 +1,26 @@
-"""OPERATIONS, the table of what can be drawn, and `example`, which makes one call of it."""
+"""`example`, which makes one call of an operation, as its record says that it is drawn."""
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import unsample
-from unsample import pairs
 from unsample.draw.example import Example, Request
 from unsample.draw.make_conv import make_conv, make_weight_grad
 from unsample.draw.make_moves import make_by_matrix, make_copies, make_pool, make_switched
 from unsample.draw.values import read
 from unsample.geometry import ShapeError
 from unsample.geometry.arguments import choice, describe, integer
+from unsample.operation import Drawn
+from unsample.pairs import OPERATIONS
 
-
-@dataclass(frozen=True)
-class Operation:
-    """A row of OPERATIONS: how a drawing of the operation is made, and the name of its transpose."""
-
-    make: Callable[[Request], Example]
-    transpose: str
-
-
-# What is drawn in a way of its own; all others are drawn by their matrix.
-_OWN: dict[str, Callable[[Request], Example]] = {
-    "conv_transpose": make_conv,
-    "conv": make_conv,
-    "conv_weight_grad": make_weight_grad,
-    "nearest": make_copies,
-    "window_sum": make_copies,
-    "bed_of_nails": make_copies,
-    "decimate": make_copies,
-    "max_unpool": make_switched,
-    "max_gather": make_switched,
-    "max_pool": make_pool,
-    "adaptive_max_pool": make_pool,
-}
-_NO_PARTNER = {
-    "conv_weight_grad": "conv, of its weight",
-    "max_unpool": "max_gather",
-    "max_pool": "max_unpool",
-    "adaptive_max_pool": "max_unpool",
-}
-OPERATIONS: dict[str, Operation] = {
-    name: Operation(_OWN.get(name, make_by_matrix), pairs.OPERATIONS[name].partner or _NO_PARTNER[name])
-    for name in (*_OWN, *(name for name in pairs.OPERATIONS if name not in _OWN))
+_MAKERS: dict[Drawn, Callable[[Request], Example]] = {
+    "kernel": make_conv,
+    "weight gradient": make_weight_grad,
+    "copies": make_copies,
+    "pooling": make_pool,
+    "switches": make_switched,
+    "matrix": make_by_matrix,
 }
 
 
@@ -113,7 +88,7 @@ def example(
     settings = {
         key: settings[key] for key in sorted(settings, key=_place(known)) if settings[key] is not None
     }
-    if name in ("conv", "conv_transpose") and kernel is None and "kernel_size" in settings:
+    if "weight" in OPERATIONS[name].arrays and kernel is None and "kernel_size" in settings:
         kernel = settings.pop("kernel_size")  # as torch.nn calls it
     for key in settings:
         if key not in known:
@@ -130,20 +105,24 @@ def example(
         integer("draw", "seed", seed, minimum=0),
         symbols,
     )
-    for argument, value, takers in (
-        ("kernel", kernel, ("conv", "conv_transpose", "conv_weight_grad")),
-        ("bias", bias, ("conv", "conv_transpose")),
-        ("pooled", pooled, ("max_unpool", "max_gather")),
-        ("switches", switches, ("max_unpool", "max_gather")),
-    ):
-        if value is not None and name not in takers:
+    given = {"kernel": kernel, "bias": bias, "pooled": pooled, "switches": switches}
+    for argument, value in given.items():
+        if value is not None and argument not in _beside_the_input(name):
+            takers = [other for other in OPERATIONS if argument in _beside_the_input(other)]
             raise TypeError(f"draw: {name} takes no {argument}, {' and '.join(takers)} do")
-    made = OPERATIONS[name].make(request)
+    made = _MAKERS[OPERATIONS[name].drawn](request)
     if not made.output.size:
         raise ShapeError(
             f"draw: the output of {name} has no elements to draw, its shape is {made.output.shape}"
         )
     return made
+
+
+def _beside_the_input(name: str) -> tuple[str, ...]:
+    """Which arrays a drawing of the operation takes beside the input, as `example` calls them."""
+    called = {"weight": "kernel", "y": "kernel"}  # the other array of `conv_weight_grad` stands for a kernel
+    names = tuple(called.get(name, name) for name in OPERATIONS[name].arrays[1:])
+    return (*names, "pooled") if "switches" in names else names
 
 
 def _settings_of(name: str) -> tuple[str, ...]:

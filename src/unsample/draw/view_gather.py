@@ -115,23 +115,15 @@ def gather_sheet(example: Example) -> Sheet:
     if _padded(example):
         legend.append((Cell("", kind="ghost"), "padding"))
     if any(not term.counts for term in example.terms):
-        words = "the maximum" if "pool" in example.operation and not example.up else "the one that stays"
+        words = "the maximum" if example.record.drawn == "pooling" else "the one that stays"
         legend.append((Cell("", (hue((0,)),), tone="strong"), words))
     front = [_gathered_input(example, around if example.rank == 1 else ()), *parameters(example)]
-    after = () if example.operation == "max_gather" or example.up else remembered(example)
+    after = remembered(example) if example.record.drawn == "pooling" else ()
     return in_and_out(example, front, arranged, _gathered_output(example), notes, tuple(legend), after)
 
 
 def _gather_sentence(example: Example) -> str:
-    gather = {
-        "conv": "Each output adds up the elements of its window, times the taps.",
-        "window_sum": "Each output adds up its block.",
-        "decimate": "Each output keeps one element of its block.",
-        "max_pool": "Each output is the largest element of its window; its place is remembered.",
-        "adaptive_max_pool": "Each output is the largest element of its window; its place is remembered.",
-        "max_gather": "Each output takes the element that its switch remembers.",
-    }
-    return gather.get(example.operation, "What each output collects, and with what weight.")
+    return ("" if example.up else example.record.says) or "What each output collects, and with what weight."
 
 
 def gather_steps(example: Example) -> list[Sheet]:

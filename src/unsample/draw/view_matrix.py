@@ -8,9 +8,16 @@ from unsample.draw.boards import (
     sum_text,
 )
 from unsample.draw.example import Example, Index
-from unsample.draw.operations import OPERATIONS
 from unsample.draw.sheet import Board, Cell, Column, Sheet, hue, slices
 from unsample.draw.values import Value, Values, shown
+
+# What stands beside an operation that is not linear, or not in its first array.
+_PARTNERS = {
+    "conv_weight_grad": "conv, of its weight",
+    "max_unpool": "max_gather",
+    "max_pool": "max_unpool",
+    "adaptive_max_pool": "max_unpool",
+}
 
 
 def matrix_sheet(example: Example, window: int | None = None) -> Sheet:
@@ -56,7 +63,7 @@ def _matrices(example: Example, coarse: list[Index], fine: list[Index], chosen: 
             return Cell("0", tone="faint")
         return Cell(sum_text(met[o, p]), (hue(o),), tone="strong" if o == chosen else "plain")
 
-    transpose = OPERATIONS[example.operation].transpose
+    transpose = example.record.partner or _PARTNERS.get(example.operation, "its transpose")
     down, up = (transpose, example.operation) if example.up else (example.operation, transpose)
     return (
         _grid(f"X: {down}", coarse, fine, cell),

@@ -122,16 +122,9 @@ def stamps_sheet(example: Example) -> Sheet:
 
 
 def _stamps_sentence(example: Example) -> str:
-    stamp = {
-        "conv_transpose": "Each input element stamps the kernel, times its value; overlaps add.",
-        "nearest": "Each input element stamps its block with copies of itself; blocks never overlap.",
-        "bed_of_nails": "Each input element stamps one place of its block; the rest is zero.",
-        "max_unpool": "Each input element goes back to the place its switch remembers; the rest is zero.",
-        "pixel_shuffle": "Each element of a channel goes to its own place of a block.",
-        "resize": "Each input element stamps its share of every output near it; shares add.",
-        "conv_weight_grad": "Each element of y stamps the window of x it saw, times its value; overlaps add.",
-    }
-    return stamp.get(example.operation, "What each input element brings to the outputs that read it.")
+    return (
+        example.record.says if example.up else ""
+    ) or "What each input element brings to the outputs that read it."
 
 
 def _stamp_legend(example: Example) -> tuple[tuple[Cell, str], ...]:

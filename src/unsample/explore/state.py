@@ -1,7 +1,7 @@
 """The state of the page: one way up, its settings and its numbers, as a dict that JSON can hold.
 
 The same dict is written into the page, synchronised by the widget and shortened into the address of a link.
-`ways.json` is its one table: which ways up there are, which settings each has, and how far the page draws.
+`table` has which ways up there are, which settings each has, and how far the page draws.
 """
 
 import difflib
@@ -32,7 +32,7 @@ from unsample.ops.pool import max_pool
 from unsample.ops.resize import resize, resize_transpose
 from unsample.ops.shuffle import pixel_shuffle, pixel_unshuffle, plan_pixel_shuffle
 from unsample.ops.unpool import max_unpool
-from unsample.pairs import OPERATIONS
+from unsample.pairs import OPERATIONS, PAIRS
 
 State = dict[str, Any]
 DIRECTIONS = ("up", "down")
@@ -40,9 +40,12 @@ DIRECTIONS = ("up", "down")
 
 @cache
 def table() -> dict[str, Any]:
-    """`ways.json`: limits, fields, ways up."""
+    """`ways.json`, limits, fields and ways up, and what the records of their pairs say of these."""
     text = files("unsample.explore").joinpath("ways.json").read_text(encoding="utf-8")
     loaded: dict[str, Any] = json.loads(text)
+    for pair in PAIRS:
+        if pair.name in loaded["ways"]:
+            loaded["ways"][pair.name] |= {"down": pair.down.__name__, "stamp": pair.stamp}
     return loaded
 
 

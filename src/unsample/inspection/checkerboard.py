@@ -152,7 +152,7 @@ def score_of(trace: Trace, op: Op, moved: Sequence[Any], maker: dict[int, Op]) -
         return _of_conv_transpose(trace, op)
     if op.kind == "pixel_shuffle" or (moved and moved[0].kind == "pixel_shuffle"):
         return _of_shuffle(trace, op, moved, maker)
-    if op.kind == "nails":
+    if op.kind == "bed_of_nails":
         phases = int(np.prod([w.stride for w in op.windows if isinstance(w, Window)]))
         return Score(1 - 1 / phases, tuple(overlap_of(w) for w in op.windows), _FIXED)
     if op.kind == "nearest":

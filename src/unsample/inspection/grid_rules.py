@@ -10,9 +10,11 @@ from unsample.geometry.window import AdaptiveWindow, Window
 from unsample.inspection import grids
 from unsample.inspection.grids import Dim, Grid, Layout, Phase, Piece
 from unsample.inspection.vocabulary import Op
+from unsample.pairs import OPERATIONS
 
-DOWN = ("conv", "pool", "window_sum", "decimate", "pixel_unshuffle")
-UP = ("conv_transpose", "max_unpool", "nearest", "nails", "pixel_shuffle")
+_WINDOWED = {name: operation.up for name, operation in OPERATIONS.items() if operation.lies != "resampled"}
+DOWN = ("pool", *(name for name, up in _WINDOWED.items() if not up))
+UP = tuple(name for name, up in _WINDOWED.items() if up)
 
 
 def through(
@@ -23,7 +25,7 @@ def through(
     if not layouts:
         return plain, ()
     first = layouts[0]
-    if op.kind in ("conv", "pool", "window_sum", "decimate", "pixel_unshuffle") and op.windows:
+    if op.kind in DOWN and op.windows:
         return _spatial(first, plain, op.windows, grids.down), ()
     if op.kind in UP:
         return _spatial(first, plain, op.windows, grids.up), ()

@@ -23,10 +23,10 @@ from unsample.inspection.archive import first_line, shown
 from unsample.inspection.torch_rules import (
     Lowered,
     Shapes,
-    blocks,
     convolution,
     lower,
     resize,
+    shuffle,
     window_settings,
 )
 from unsample.inspection.vocabulary import Failure, Op, Trace, Value, varied
@@ -587,9 +587,7 @@ _MODES: dict[str, Method] = {"nearest": "nearest", "linear": "linear", "bilinear
 
 def _shuffle(kind: str) -> Callable[..., Lowered]:
     def rule(walk: _Walk, node: Any, words: dict[str, Any], shapes: Shapes) -> Lowered:
-        lowered = blocks(kind, [words["blocksize"]] * 2, shapes)
-        lowered[1]["details"]["order"] = words.get("mode", "DCR")
-        return lowered
+        return shuffle(kind, words["blocksize"], shapes, words.get("mode", "DCR"))
 
     return rule
 

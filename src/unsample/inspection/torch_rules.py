@@ -5,11 +5,14 @@ Windows are made of the shapes that were seen, so no size formula is repeated he
 
 import math
 from collections.abc import Callable, Sequence
+from inspect import signature
 from typing import Any
 
 from unsample.geometry.arguments import PaddingMode
 from unsample.geometry.resample import Convention, Method, Resample
 from unsample.geometry.window import AdaptiveWindow, AnyWindow, Window
+from unsample.operation import Operation
+from unsample.pairs import OPERATIONS
 
 # kind, and what `Op` is given beside the values.
 Lowered = tuple[str, dict[str, Any]]
@@ -148,29 +151,6 @@ def _convolution(args: Sequence[Any], shapes: Shapes) -> Lowered:
     )
 
 
-def _our_conv(transposed: bool) -> Callable[[Sequence[Any], Shapes], Lowered]:
-    def rule(args: Sequence[Any], shapes: Shapes) -> Lowered:
-        found = [w for w in _windows(args[3]) if isinstance(w, Window)]
-        return convolution(
-            shapes,
-            [w.stride for w in found],
-            [(w.before, w.after) for w in found],
-            [w.dilation for w in found],
-            int(args[4]),
-            transposed=transposed,
-            mode=args[5],
-        )
-
-    return rule
-
-
-def _windows(numbers: Sequence[Any]) -> tuple[AnyWindow, ...]:
-    """The windows that an operator of ours carries."""
-    from unsample.torch.windows import from_ints
-
-    return from_ints([int(each) for each in numbers])
-
-
 # -- pooling ----------------------------------------------------------------------------------------------
 
 
@@ -222,75 +202,26 @@ def _adaptive(rank: int) -> Callable[[Sequence[Any], Shapes], Lowered]:
     return rule
 
 
-def _our_pool(args: Sequence[Any], shapes: Shapes) -> Lowered:
-    windows = _windows(args[1])
-    settings = window_settings(windows)
-    if _at(args, 2, False):
-        settings["ceil_mode"] = True
-    details = {"details": {"adaptive": True}} if isinstance(windows[0], AdaptiveWindow) else {}
-    return "pool", {"windows": windows, "settings": settings, **details}
-
-
 def _max_unpool(args: Sequence[Any], shapes: Shapes) -> Lowered:
     # torch's operator is not told the windows: the pooling that made its indices knows them.
     return "max_unpool", {"settings": {"output_size": short(list(args[2]))}}
 
 
-def _ours_at_switches(kind: str) -> Callable[[Sequence[Any], Shapes], Lowered]:
-    def rule(args: Sequence[Any], shapes: Shapes) -> Lowered:
-        windows = _windows(args[2])
-        settings = window_settings(windows)
-        if kind == "max_unpool" and args[3] != "last":
-            settings["duplicates"] = args[3]
-        return kind, {"windows": windows, "settings": settings}
-
-    return rule
+# -- pixel shuffle ----------------------------------------------------------------------------------------
 
 
-# -- ways up and down by a factor -------------------------------------------------------------------------
-
-
-def blocks(kind: str, factor: Sequence[int], shapes: Shapes, at: Sequence[int] | None = None) -> Lowered:
-    """Windows of a whole block, or of one tap of it."""
+def shuffle(kind: str, factor: int, shapes: Shapes, order: str = "CRD") -> Lowered:
+    """A pixel shuffle of an image, or its way back."""
     assert shapes.first is not None
     assert shapes.out is not None
-    rank, goes_up = len(factor), kind in ("nearest", "nails", "pixel_shuffle")
-    fine, coarse = (shapes.out, shapes.first) if goes_up else (shapes.first, shapes.out)
-    windows = tuple(
-        Window(
-            fine[a - rank],
-            coarse[a - rank],
-            factor[a] if at is None else 1,
-            factor[a],
-            before=0 if at is None else -at[a],
-        )
-        for a in range(rank)
-    )
-    settings: dict[str, Any] = {"factor": short(list(factor))}
-    if at is not None:
-        settings["at"] = short(list(at))
-    return kind, {"windows": windows, "settings": settings, "details": {"factor": tuple(factor)}}
-
-
-def _blocks(kind: str, *, nails: bool = False, order: bool = False) -> Callable[..., Lowered]:
-    def rule(args: Sequence[Any], shapes: Shapes) -> Lowered:
-        found = [w for w in _windows(args[1]) if isinstance(w, Window)]
-        at = [-w.before for w in found] if nails else None
-        lowered = blocks(kind, [w.stride for w in found], shapes, at)
-        if order:
-            lowered[1]["details"]["order"] = args[2]
-        return lowered
-
-    return rule
+    fine, coarse = (shapes.out, shapes.first) if kind == "pixel_shuffle" else (shapes.first, shapes.out)
+    windows = tuple(Window(n, m, factor, factor) for n, m in zip(fine[-2:], coarse[-2:], strict=True))
+    details = {"factor": (factor, factor), "order": order}
+    return kind, {"windows": windows, "settings": {"factor": factor}, "details": details}
 
 
 def _torch_shuffle(kind: str) -> Callable[[Sequence[Any], Shapes], Lowered]:
-    def rule(args: Sequence[Any], shapes: Shapes) -> Lowered:
-        lowered = blocks(kind, [int(args[1])] * 2, shapes)
-        lowered[1]["details"]["order"] = "CRD"
-        return lowered
-
-    return rule
+    return lambda args, shapes: shuffle(kind, int(args[1]), shapes)
 
 
 # -- resizes ----------------------------------------------------------------------------------------------
@@ -342,8 +273,46 @@ def _interpolate(rank: int, method: Method, *, antialias: bool = False) -> Calla
     return rule
 
 
-def _our_resize(args: Sequence[Any], shapes: Shapes) -> Lowered:
-    return resize(shapes, len(args[1]) // 2, args[2], args[3], bool(args[4]))
+# -- operators of this library ----------------------------------------------------------------------------
+
+
+def _ours(operation: Operation) -> Callable[[Sequence[Any], Shapes], Lowered]:
+    """What an operator did, by the record of its operation."""
+    names = (*operation.words, *operation.plan_words)
+    usual = {name: signature(operation.function).parameters[name].default for name in names}
+    kind = "pool" if operation.lies == "pooled" else operation.name
+
+    def rule(args: Sequence[Any], shapes: Shapes) -> Lowered:
+        from unsample.torch.windows import from_ints
+
+        numbers, *told = args[len(operation.arrays) :]
+        words = dict(zip(names, told, strict=True))
+        if operation.lies == "resampled":
+            return resize(shapes, len(numbers) // 2, **words)
+        windows = from_ints([int(each) for each in numbers])
+        plain = [w for w in windows if isinstance(w, Window)]
+        if "weight" in operation.arrays:
+            return convolution(
+                shapes,
+                [w.stride for w in plain],
+                [(w.before, w.after) for w in plain],
+                [w.dilation for w in plain],
+                int(words["groups"]),
+                transposed=operation.up,
+                mode=words["padding_mode"],
+            )
+        factor = tuple(w.stride for w in plain)
+        if operation.lies in ("blocks", "nails"):
+            settings = {"factor": short(factor)}
+        else:
+            settings = window_settings(windows)
+        if operation.lies == "nails":
+            settings["at"] = short([-w.before for w in plain])
+        settings |= {name: word for name, word in words.items() if word != usual[name]}
+        details = {**words, "factor": factor, "adaptive": not plain}
+        return kind, {"windows": windows, "settings": settings, "details": details}
+
+    return rule
 
 
 # -- moving and mixing ------------------------------------------------------------------------------------
@@ -580,17 +549,9 @@ RULES: dict[str, Callable[[Sequence[Any], Shapes], Lowered]] = {
     "aten.addmm": _matmul(1),
     "aten.bmm": _matmul(0),
     "aten.baddbmm": _matmul(1),
-    "unsample.conv": _our_conv(False),
-    "unsample.conv_transpose": _our_conv(True),
-    "unsample.max_pool": _our_pool,
-    "unsample.adaptive_max_pool": _our_pool,
-    "unsample.max_unpool": _ours_at_switches("max_unpool"),
-    "unsample.max_gather": _ours_at_switches("pool"),
-    "unsample.nearest": _blocks("nearest"),
-    "unsample.window_sum": _blocks("window_sum"),
-    "unsample.bed_of_nails": _blocks("nails", nails=True),
-    "unsample.decimate": _blocks("decimate", nails=True),
-    "unsample.pixel_shuffle": _blocks("pixel_shuffle", order=True),
-    "unsample.pixel_unshuffle": _blocks("pixel_unshuffle", order=True),
-    "unsample.resize": _our_resize,
+    **{
+        f"unsample.{name}": _ours(operation)
+        for name, operation in OPERATIONS.items()
+        if name not in ("conv_weight_grad", "resize_transpose")  # gradients, in no forward pass
+    },
 }

@@ -6,20 +6,12 @@ from typing import Any
 
 from unsample.geometry.resample import Resample
 from unsample.geometry.window import AnyWindow
+from unsample.pairs import OPERATIONS
 
 # What an operation does to the grid of positions; `grids.py` has one rule for each.
 KINDS = (
-    "conv",
-    "conv_transpose",
+    *OPERATIONS,
     "pool",
-    "max_unpool",
-    "nearest",
-    "nails",
-    "window_sum",
-    "decimate",
-    "resize",
-    "pixel_shuffle",
-    "pixel_unshuffle",
     "pad",
     "slice",
     "slices",

@@ -830,6 +830,8 @@ OPERATIONS = (
         partner="conv",
         arrays=("y", "weight", "bias"),
         up=True,
+        drawn="kernel",
+        says="Each input element stamps the kernel, times its value; overlaps add.",
         **_OF_BOTH,
     ),
     Operation(
@@ -841,6 +843,8 @@ OPERATIONS = (
         conv_definition,
         partner="conv_transpose",
         arrays=("x", "weight", "bias"),
+        drawn="kernel",
+        says="Each output adds up the elements of its window, times the taps.",
         **_OF_BOTH,
     ),
     Operation(
@@ -851,6 +855,8 @@ OPERATIONS = (
         weight_grad_as_planned,
         weight_grad_definition,
         arrays=("x", "y"),
+        drawn="weight gradient",
+        says="Each element of y stamps the window of x it saw, times its value; overlaps add.",
         **_OF_BOTH,
     ),
 )

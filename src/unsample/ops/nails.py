@@ -275,6 +275,8 @@ OPERATIONS = (
         partner="decimate",
         up=True,
         lies="nails",
+        drawn="copies",
+        says="Each input element stamps one place of its block; the rest is zero.",
     ),
     Operation(
         decimate,
@@ -286,6 +288,8 @@ OPERATIONS = (
         arrays=("y",),
         partner="bed_of_nails",
         lies="nails",
+        drawn="copies",
+        says="Each output keeps one element of its block.",
     ),
 )
 PAIRS = (

@@ -215,6 +215,8 @@ OPERATIONS = (
         partner="window_sum",
         up=True,
         lies="blocks",
+        drawn="copies",
+        says="Each input element stamps its block with copies of itself; blocks never overlap.",
     ),
     Operation(
         window_sum,
@@ -227,6 +229,8 @@ OPERATIONS = (
         partner="nearest",
         lies="blocks",
         sums=True,
+        drawn="copies",
+        says="Each output adds up its block.",
     ),
 )
 PAIRS = (Pair("nearest", window_sum, nearest, plan_window_sum, plan_nearest, same_call, "1 on every tap"),)

@@ -351,6 +351,7 @@ def _pool_axis(
     return best, winner
 
 
+_SAYS = "Each output is the largest element of its window; its place is remembered."
 OPERATIONS = (
     Operation(
         max_pool,
@@ -362,6 +363,8 @@ OPERATIONS = (
         plan_words={"ceil_mode": "bool"},
         lies="pooled",
         kinds=ORDERED,
+        drawn="pooling",
+        says=_SAYS,
     ),
     Operation(
         adaptive_max_pool,
@@ -372,6 +375,8 @@ OPERATIONS = (
         pool_definition,
         lies="pooled",
         kinds=ORDERED,
+        drawn="pooling",
+        says=_SAYS,
     ),
 )
 PAIRS: tuple[Pair, ...] = ()  # it makes the switches of max_unpool, and is no direction of a pair

@@ -469,6 +469,7 @@ OPERATIONS = (
         plan_words=_WORDS,
         up=True,
         lies="resampled",
+        says="Each input element stamps its share of every output near it; shares add.",
         accept=resized_namespace,
     ),
     Operation(
@@ -484,6 +485,7 @@ OPERATIONS = (
         lies="resampled",
         sums=True,
         accept=transposed_namespace,
+        says="Each output adds up what every input near it took of it, times the same shares.",
     ),
 )
 PAIRS = (

@@ -256,6 +256,7 @@ OPERATIONS = (
         words={"order": "str"},
         up=True,
         lies="blocks",
+        says="Each element of a channel goes to its own place of a block.",
     ),
     Operation(
         pixel_unshuffle,
@@ -268,6 +269,7 @@ OPERATIONS = (
         partner="pixel_shuffle",
         words={"order": "str"},
         lies="blocks",
+        says="Each place of a block goes to a channel of its own.",
     ),
 )
 PAIRS = (

@@ -324,6 +324,8 @@ OPERATIONS = (
         words={"duplicates": "str"},
         up=True,
         lies="switches",
+        drawn="switches",
+        says="Each input element goes back to the place its switch remembers; the rest is zero.",
     ),
     Operation(
         max_gather,
@@ -335,6 +337,8 @@ OPERATIONS = (
         partner="max_unpool",
         arrays=("x", "switches"),
         lies="switches",
+        drawn="switches",
+        says="Each output takes the element that its switch remembers.",
     ),
 )
 PAIRS = (
