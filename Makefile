@@ -113,6 +113,7 @@ lint: $(READY) ## Check style, formatting and spelling
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/clang-format --dry-run --Werror $(C_SOURCES)
+	$(BIN)/oxfmt --check 'src/unsample/explore/*.js' 'src/unsample/explore/*.css'
 	$(BIN)/codespell
 
 types: $(READY) ## Check types

@@ -4,13 +4,7 @@
 function drawControls(app) {
   const { root, state, ui } = app;
   const pads = typeof state.padding === "string" ? state.padding : "numbers";
-  const structure = [
-    state.way,
-    state.direction,
-    state.size.length,
-    pads,
-    state.output_size === null,
-  ].join();
+  const structure = [state.way, state.direction, state.size.length, pads, state.output_size === null].join();
   if (structure === app.drawnControls) {
     syncControls(app);
     return;
