@@ -309,5 +309,7 @@ NB_MODULE(_native, m) {
     m.def("threads", &threads_now);
     m.def("set_threads", [](int n) { threads_everywhere.store(n); });
     m.def("set_threads_here", [](int n) { return std::exchange(threads_here, n); });
+    m.def("set_team", [](uintptr_t team) { set_team(reinterpret_cast<Team>(team)); });
+    m.def("set_team_here", [](int n) { return std::exchange(team_here, n); });
     m.def("set_quota", [](int n) { quota.store(n); });
 }

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <new>
 #include <thread>
+#include <utility>
 #include <vector>
 
 using namespace unsample;
@@ -109,10 +110,28 @@ void modes_of_the_caller() {
     std::fesetround(FE_TONEAREST);
 }
 
-}  // namespace
+// What OpenMP does, with a thread more than asked for.
+void a_team(void (*f)(void*), void* data, unsigned n, unsigned) {
+    std::vector<std::thread> others;
+    for (unsigned i = 0; i < n; ++i) others.emplace_back(f, data);
+    f(data);
+    for (std::thread& each : others) each.join();
+}
 
-int main(int argc, char** argv) {
-    const int rounds = argc > 1 ? atoi(argv[1]) : 100;
+std::atomic<int> took_part{0};
+
+void count_threads(const void*, int64_t, int64_t) {
+    thread_local bool here = false;
+    if (!std::exchange(here, true)) ++took_part;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+}
+
+void as_many_as_wanted() {
+    parallel(count_threads, nullptr, 100, 1, 3, never);
+    check(took_part == 3, "of a large team as many join in as a call wants");
+}
+
+void everything(int rounds) {
     for (int i = 0; i < rounds; ++i) {
         const int threads = 1 + i % 4;
         each_item_once(threads);
@@ -121,9 +140,22 @@ int main(int argc, char** argv) {
         if (i % 10 == 1) an_interruption(threads, with_a_call_of_its_own);
     }
     modes_of_the_caller();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    const int rounds = argc > 1 ? atoi(argv[1]) : 100;
+    everything(rounds);
+    set_team(a_team);
+    team_here = 5;
+    everything(rounds);
+    as_many_as_wanted();
+    team_here = 0;
     std::vector<std::thread> callers;
     for (int c = 0; c < 8; ++c)
         callers.emplace_back([=] {
+            team_here = c % 2 ? 3 : 0;
             for (int i = 0; i < rounds; ++i) {
                 each_item_once(1 + (c + i) % 4);
                 an_error(1 + (c + i) % 4, (c + i) * 37 % 1000);

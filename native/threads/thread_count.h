@@ -24,6 +24,7 @@ inline std::atomic<int> quota{1 << 20};  // CPUs that the control group grants
 
 inline int threads_now() {
     if (threads_here) return threads_here;
+    if (team_here) return team_here;
     if (const int n = threads_everywhere.load(std::memory_order_relaxed)) return n;
     const int cpus = usable_cpus(), granted = quota.load(std::memory_order_relaxed);
     return cpus < granted ? cpus : granted;

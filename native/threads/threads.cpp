@@ -192,7 +192,58 @@ Pool& the_pool() {
     return *found;
 }
 
+std::atomic<Team> the_team{nullptr};
+
+#ifndef _WIN32
+void forget_team() { the_team.store(nullptr); }
+#endif
+
+// A call on threads that are not ours, of which as many join in as it wants.
+class OnTeam {
+public:
+    OnTeam(Call& c, Watch& w, int helpers) : call(c), watch(w), wanted(helpers) {}
+
+    void run(Team team, int threads) { team(join, this, unsigned(threads), 0); }
+
+private:
+    Call& call;
+    Watch& watch;
+    const std::thread::id caller = std::this_thread::get_id();
+    std::atomic<int> wanted, active{0};
+
+    static void join(void* given) {
+        OnTeam& self = *static_cast<OnTeam*>(given);
+        if (std::this_thread::get_id() == self.caller) return self.lead();
+        ++self.active;
+        if (self.wanted.fetch_sub(1) > 0) {
+            std::fenv_t modes;
+            std::fegetenv(&modes);
+            std::fesetenv(&self.call.modes);
+            self.call.work(nullptr);
+            std::fesetenv(&modes);
+        }
+        --self.active;
+    }
+
+    // The team waits for its threads without asking anybody, so that the caller does before.
+    void lead() {
+        call.work(&watch);
+        while (active.load() > 0) {
+            watch.look();
+            std::this_thread::yield();
+        }
+    }
+};
+
 }  // namespace
+
+void set_team(Team team) {
+#ifndef _WIN32
+    static const int registered = pthread_atfork(nullptr, nullptr, forget_team);
+    (void)registered;
+#endif
+    the_team.store(team);
+}
 
 bool parallel(Range f, const void* job, int64_t items, int64_t grain, int threads,
               bool (*interrupted)()) {
@@ -203,13 +254,17 @@ bool parallel(Range f, const void* job, int64_t items, int64_t grain, int thread
     const int helpers = static_cast<int>(chunks < threads ? chunks : threads) - 1;
     std::unique_lock<std::mutex> mine;
     Pool* shared = nullptr;
-    if (helpers > 0) {
+    const Team team = team_here ? the_team.load() : nullptr;
+    if (helpers > 0 && !team) {
         shared = &the_pool();
         // Two calls at once: the second one does its work alone instead of waiting for the first.
         mine = std::unique_lock<std::mutex>(shared->busy, std::try_to_lock);
     }
-    if (mine.owns_lock()) {
-        std::fegetenv(&call.modes);
+    if (helpers > 0) std::fegetenv(&call.modes);
+    if (helpers > 0 && team) {
+        // All of its threads, or those that this call leaves out would end and be started again.
+        OnTeam(call, watch, helpers).run(team, team_here > helpers ? team_here : helpers + 1);
+    } else if (mine.owns_lock()) {
         shared->run(call, helpers, watch);
     } else {
         call.work(&watch);

@@ -5,6 +5,7 @@ way, through a registered operator. Every function takes what a valid plan descr
 write, or None.
 """
 
+import ctypes
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -94,19 +95,37 @@ def _lies(x: Tensor) -> bool:
 
 
 class torchs_threads:
-    """Kernels on as many threads as torch uses, unless `with unsample.threads(n)` says otherwise."""
+    """Kernels on torch's own threads, as many as it uses, unless `with unsample.threads(n)` says otherwise.
+
+    OpenMP's threads spin for milliseconds after each of torch's operators: on threads of our own a call would
+    have to share their cores, and takes twice as long.
+    """
 
     __slots__ = ("before",)
 
     def __enter__(self) -> None:
         if COMPILED:
-            self.before = kernels.set_threads_here(torch.get_num_threads())
-            if self.before:
-                kernels.set_threads_here(self.before)
+            self.before = kernels.set_team_here(torch.get_num_threads())
 
     def __exit__(self, *_: object) -> None:
         if COMPILED:
-            kernels.set_threads_here(self.before)
+            kernels.set_team_here(self.before)
+
+
+def _start_of_team() -> int:
+    """The address of what starts the threads of the OpenMP that torch is linked with.
+
+    0 where it has another name, as on macOS and Windows: kernels then run on threads of their own.
+    """
+    try:
+        start = ctypes.CDLL(torch._C.__file__).GOMP_parallel
+    except (OSError, AttributeError):
+        return 0
+    return ctypes.cast(start, ctypes.c_void_p).value or 0
+
+
+if COMPILED:
+    kernels.set_team(_start_of_team())
 
 
 NUMPY = {dtype: np.dtype(str(dtype).removeprefix("torch.")) for dtype in ORDERED}
