@@ -13,7 +13,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 export PIP_BUILD_CONSTRAINT := $(CURDIR)/constraints.txt
 
-.PHONY: help test slow native sanitize sanitize-all tsan neon fuzz large promises compare bench bench-quick bench-calls bench-models pictures explore-picture lint types docs-check versions clean
+.PHONY: help test slow native sanitize sanitize-all tsan neon fuzz large promises compare bench bench-quick bench-calls bench-beside bench-models pictures explore-picture lint types docs-check versions clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -98,6 +98,9 @@ bench-quick: $(VENV)/.bench ## Measure a part in under 2 minutes; AGAINST=FOLDER
 
 bench-calls: $(READY) ## Measure small calls, one thread; AGAINST=FOLDER measures another unsample in turn
 	$(BIN)/python benchmarks/calls.py --against "$(AGAINST)"
+
+bench-beside: $(READY) ## Measure every workload between operators of torch, in its process, about 3 minutes
+	$(BIN)/python benchmarks/beside_torch.py --write
 
 bench-models: $(READY) ## Measure whole models before and after accelerate, about 5 minutes
 	$(BIN)/python benchmarks/whole_models.py

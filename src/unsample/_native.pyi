@@ -116,6 +116,6 @@ def set_team(start: int, /) -> None:
     """The address of what starts another library's threads, as GOMP_parallel does; 0: the pool is taken."""
 
 def set_team_here(n: int, /) -> int:
-    """Calls of this thread run on that team of n threads from now on, 0: on the pool; gives what was before."""
+    """Let calls of this thread run on that team of n threads, 0: on the pool; gives what was before."""
 
 def set_quota(n: int, /) -> None: ...

@@ -16,7 +16,7 @@ import unsample.torch as ut  # noqa: E402
 from unsample.native.module import kernels  # noqa: E402
 from unsample.torch import direct  # noqa: E402
 
-START = direct._start_of_team()
+START = direct.start_of_team()
 if kernels is None or not START:
     pytest.skip("no kernels, or an OpenMP of another kind", allow_module_level=True)
 

@@ -112,7 +112,7 @@ class torchs_threads:
             kernels.set_team_here(self.before)
 
 
-def _start_of_team() -> int:
+def start_of_team() -> int:
     """The address of what starts the threads of the OpenMP that torch is linked with.
 
     0 where it has another name, as on macOS and Windows: kernels then run on threads of their own.
@@ -125,7 +125,7 @@ def _start_of_team() -> int:
 
 
 if COMPILED:
-    kernels.set_team(_start_of_team())
+    kernels.set_team(start_of_team())
 
 
 NUMPY = {dtype: np.dtype(str(dtype).removeprefix("torch.")) for dtype in ORDERED}
