@@ -41,9 +41,18 @@ void grow_block(int64_t& block, int64_t limit, Fits fits) {
     block = ceil_div(limit, ceil_div(limit, low));
 }
 
+// Where taps lie further apart than a block is long, what each of them meets is copied alone.
+inline bool in_runs(const ConvAxis& axis, int64_t block) { return axis.apart > block; }
+
 inline int64_t tile_size(const ConvAxis& axis, int64_t span, int64_t block) {
-    return (block - 1) * axis.in_step + span;
+    return in_runs(axis, block) ? axis.taps * block : (block - 1) * axis.in_step + span;
 }
+
+// Settles the tile of an axis for its block.
+void lay_out_axis(ConvAxis& axis, int64_t span, int64_t stride);
+
+// Where input element `shift` of position 0 lies along the tile of an axis.
+int64_t place_of(const ConvAxis& axis, int64_t shift);
 
 // Blocks of positions and images. The halo is copied with every block, and a row costs something of
 // its own: whole rows are taken unless a narrower block copies less, and may be taken. Where many
@@ -85,7 +94,7 @@ void choose_blocks(ConvJob& job, const int64_t* span, bool narrow, Fits fits) {
     if (least < 0 && length > 1) grow_block(job.axes[inner].block, length, fits);
 }
 
-// Planes: where input element `shift` of position 0 lies in the tile.
+// Planes: the same in the tile.
 int64_t offset_of(const ConvAxis& axis, int64_t shift);
 int64_t lay_out_planes(ConvJob& job, const int64_t* span, int64_t lanes);
 

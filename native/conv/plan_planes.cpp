@@ -41,15 +41,27 @@ void plan_axes(const ConvShape& s, ConvJob& job, bool from_padding, int64_t* spa
             high = reach - s.before[a];
         }
         span[a] = high - axis.low + 1;
+        axis.taps = s.kernel[a];
+        axis.apart = s.stride[a] == 1 ? s.dilation[a] : 0;
         if (a + 1 < s.rank) job.outer_phases = times(job.outer_phases, axis.out_step);
         axis.block = 1;
     }
     job.inner_phases = job.axes[s.rank - 1].out_step;
 }
 
-// Where input element `shift` of position 0 lies in the tile.
+void lay_out_axis(ConvAxis& axis, int64_t span, int64_t stride) {
+    axis.tile_size = tile_size(axis, span, axis.block);
+    axis.tile_stride = stride;
+    axis.run = in_runs(axis, axis.block) ? axis.block : axis.tile_size;
+}
+
+int64_t place_of(const ConvAxis& axis, int64_t shift) {
+    const int64_t i = shift - axis.low;
+    return axis.run < axis.tile_size ? i / axis.apart * axis.run : i;
+}
+
 int64_t offset_of(const ConvAxis& axis, int64_t shift) {
-    int64_t i = shift - axis.low;
+    const int64_t i = place_of(axis, shift);
     return i % axis.in_step * axis.split_stride + i / axis.in_step * axis.tile_stride;
 }
 
@@ -59,8 +71,7 @@ int64_t lay_out_planes(ConvJob& job, const int64_t* span, int64_t lanes) {
     int64_t box = 1, splits = 1, positions = 0;
     for (int64_t a = (job.rank - 1); a >= 0; --a) {
         ConvAxis& axis = job.axes[a];
-        axis.tile_size = tile_size(axis, span[a], axis.block);
-        axis.tile_stride = box;
+        lay_out_axis(axis, span[a], box);
         positions += times(axis.block - 1, box);
         box = times(box, ceil_div(axis.tile_size, axis.in_step));
     }

@@ -53,6 +53,8 @@ void convolutions(const Kernels& k, Element element) {
     int64_t fine[kMaxConvRank], coarse[kMaxConvRank], taps = 1;
     for (int64_t a = 0; a < s.rank; ++a) {
         s.kernel[a] = draw(1, 4), s.stride[a] = draw(1, 3), s.dilation[a] = draw(1, 2);
+        // Taps further apart than a block is long.
+        if (draw(0, 3) == 0) s.stride[a] = 1, s.dilation[a] = draw(3, s.rank == 1 ? 40 : 9);
         coarse[a] = draw(1, s.rank == 1 ? 60 : 9);
         const int64_t extent = (s.kernel[a] - 1) * s.dilation[a] + 1;
         s.before[a] = draw(0, extent / 2);

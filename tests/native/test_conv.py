@@ -79,6 +79,17 @@ CALLS: dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]] = {
     "no-overlap": ((3, 12, 18, 22), (20, 12, 2, 2), {"stride": 2}),
     "gaps": ((2, 5, 31, 32), (9, 5, 2, 1), {"stride": (4, 3)}),
     "dilation": ((1, 6, 40, 43), (10, 6, 3, 3), {"stride": 2, "dilation": 3, "padding": 2}),
+    # Taps further apart than a block of positions is long.
+    "far": ((2, 21, 43, 39), (37, 21, 3, 3), {"dilation": (19, 17), "padding": (19, 17)}),
+    "far-few-channels": ((2, 9, 61, 67), (3, 9, 3, 3), {"dilation": 30, "padding": (30, 7)}),
+    "far-depthwise": ((2, 19, 63, 71), (19, 1, 3, 3), {"dilation": (31, 35), "padding": 33, "groups": 19}),
+    "far-1d": ((1, 18, 700), (20, 18, 3), {"dilation": 300, "padding": 250}),
+    "far-outside": ((1, 18, 12, 12), (20, 18, 3, 3), {"dilation": 12, "padding": 12}),
+    "far-reflect": (
+        (1, 5, 30, 47),
+        (12, 5, 3, 3),
+        {"dilation": 25, "padding": 25, "padding_mode": "reflect"},
+    ),
     "long-1d": ((2, 10, 5000), (18, 10, 10), {"stride": 5, "padding": ((3, 2),)}),
     "crop": ((1, 4, 30, 33), (8, 4, 3, 3), {"padding": ((-3, 2), (1, -4))}),
     **{

@@ -47,12 +47,19 @@ struct ConvAxis {
     int64_t positions;    // ceil((out_size + origin) / out_step)
     int64_t block;        // positions of one work item
     int64_t low;          // smallest shift of any tap
+    int64_t taps, apart;  // elements from one tap to the next; 0 where either side has a step
     int64_t tile_size;    // input elements under a block
+    int64_t run;          // so many of them are neighbours, and the next ones `apart` from these
     int64_t tile_stride;  // from one of them to the next, in elements of the tile, per channel
     int64_t
         split_stride;  // planes: from input element q * in_step + u to u + 1; tile_stride is for q
     Fold fold;         // what input outside the axis holds
 };
+
+// Which element, counted from the first under its block, tile element j of an axis is.
+inline int64_t under_block(const ConvAxis& axis, int64_t j) {
+    return j / axis.run * axis.apart + j % axis.run;
+}
 
 // `length` products with consecutive elements of the tile.
 struct Segment {

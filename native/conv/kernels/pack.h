@@ -62,11 +62,11 @@ static void pack_pixels(const E* from, int64_t channel_stride, int64_t stride, i
             to[x * to_step + c] = widen(from[c * channel_stride + x * stride]);
 }
 
-// One row of the tile: pixels first .. first + count of the innermost axis.
+// A run of a row of the tile: pixels first .. first + run of the innermost axis.
 template <class E, class T>
 static void pack_row(const ConvAxis& axis, const E* from, int64_t channel_stride, int64_t stride,
                      int64_t channels, int64_t first, T* to) {
-    int64_t count = axis.tile_size;
+    int64_t count = axis.run;
     int64_t begin = first < 0 ? (-first < count ? -first : count) : 0;
     int64_t end = axis.in_size - first < count ? axis.in_size - first : count;
     if (end < begin) end = begin;
@@ -102,7 +102,8 @@ static void pack_tile(const ConvJob& job, int64_t image, int64_t images, int64_t
             bool zero = false;
             for (int64_t a = inner - 1; a >= 0; --a) {
                 const ConvAxis& axis = job.axes[a];
-                int64_t i = origin[a] * axis.in_step + axis.low + rest % axis.tile_size;
+                int64_t i =
+                    origin[a] * axis.in_step + axis.low + under_block(axis, rest % axis.tile_size);
                 rest /= axis.tile_size;
                 i = folded(i, axis.in_size, axis.fold);
                 zero |= i < 0;
@@ -111,8 +112,9 @@ static void pack_tile(const ConvJob& job, int64_t image, int64_t images, int64_t
             if (zero)
                 memset(tile, 0, size_t(last.tile_size * channels) * sizeof(T));
             else
-                pack_row(last, from, job.in_channel_stride, job.in_strides[inner], channels, first,
-                         tile);
+                for (int64_t x = 0; x < last.tile_size; x += last.run)
+                    pack_row(last, from, job.in_channel_stride, job.in_strides[inner], channels,
+                             first + under_block(last, x), tile + x * channels);
         }
 }
 

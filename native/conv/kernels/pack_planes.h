@@ -12,7 +12,7 @@ struct Inside {
 
 // Planes that have an element: a stride may be longer than the tile.
 UNSAMPLE_INLINE int64_t planes_of(const ConvAxis& axis) {
-    return axis.in_step < axis.tile_size ? axis.in_step : axis.tile_size;
+    return axis.in_step < axis.run ? axis.in_step : axis.run;
 }
 
 UNSAMPLE_INLINE Inside inside(int64_t first, int64_t step, int64_t count, int64_t size) {
@@ -22,7 +22,7 @@ UNSAMPLE_INLINE Inside inside(int64_t first, int64_t step, int64_t count, int64_
     return {begin, stop < begin ? begin : stop};
 }
 
-// Pixels `first` .. of one row and channel into its planes, one for each residue of the step.
+// A run of pixels of one row and channel into its planes, one for each residue of the step.
 template <class E, class T>
 static void pack_line(const ConvAxis& axis, const E* from, int64_t stride, int64_t first, T* to) {
     const int64_t step = axis.in_step;
@@ -30,15 +30,16 @@ static void pack_line(const ConvAxis& axis, const E* from, int64_t stride, int64
     Inside whole{0, 0};
     if constexpr (SameType<E>::value)
         if (stride == 1 && step >= kPiece<T>) {
-            whole = inside(first, step, axis.tile_size / step, axis.in_size - step + 1);
+            whole = inside(first, step, axis.run / step, axis.in_size - step + 1);
             transpose(from + first + whole.begin * step, step, whole.stop - whole.begin, step,
                       to + whole.begin, axis.split_stride);
         }
     for (int64_t u = 0; u < planes_of(axis); ++u, to += axis.split_stride) {
-        const int64_t count = (axis.tile_size - u + step - 1) / step;
+        const int64_t count = (axis.run - u + step - 1) / step;
         const Inside range = inside(first + u, step, count, axis.in_size);
-        const E* line = from + (first + u) * stride;
         auto fill = [&](int64_t begin, int64_t stop) {
+            if (begin >= stop) return;  // the run may lie far from the array
+            const E* line = from + (first + u) * stride;
             if (stride == 1 && step == 1)
                 for (int64_t j = begin; j < stop; ++j) to[j] = widen(line[j]);
             else if (stride == 1 && step == 2)
@@ -61,16 +62,17 @@ static void pack_line(const ConvAxis& axis, const E* from, int64_t stride, int64
     }
 }
 
-// A row of `channels` channels that lie side by side in memory, turned into planes together.
+// A run of `channels` channels that lie side by side in memory, turned into planes together.
 template <class T>
 static void pack_turned(const ConvAxis& axis, const T* from, int64_t stride, int64_t channels,
                         int64_t first, T* to, int64_t plane) {
     const int64_t step = axis.in_step;
     for (int64_t u = 0; u < planes_of(axis); ++u, to += axis.split_stride) {
-        const int64_t count = (axis.tile_size - u + step - 1) / step;
+        const int64_t count = (axis.run - u + step - 1) / step;
         const Inside range = inside(first + u, step, count, axis.in_size);
-        transpose(from + (first + u + range.begin * step) * stride, step * stride,
-                  range.stop - range.begin, channels, to + range.begin, plane);
+        if (range.begin < range.stop)
+            transpose(from + (first + u + range.begin * step) * stride, step * stride,
+                      range.stop - range.begin, channels, to + range.begin, plane);
         for (int64_t c = 0; c < channels; ++c) {
             T* line = to + c * plane;
             for (int64_t j = 0; j < range.begin && j < count; ++j) line[j] = 0;
@@ -104,8 +106,8 @@ static void pack_planes(const ConvJob& job, int64_t image, int64_t images, int64
                 int64_t j = rest % axis.tile_size;
                 rest /= axis.tile_size;
                 to += j % axis.in_step * axis.split_stride + j / axis.in_step * axis.tile_stride;
-                int64_t i =
-                    folded(origin[a] * axis.in_step + axis.low + j, axis.in_size, axis.fold);
+                int64_t i = folded(origin[a] * axis.in_step + axis.low + under_block(axis, j),
+                                   axis.in_size, axis.fold);
                 zero |= i < 0;
                 from += (i < 0 ? 0 : i) * job.in_strides[a];
             }
@@ -119,15 +121,19 @@ static void pack_planes(const ConvJob& job, int64_t image, int64_t images, int64
                                    sizeof(T));
                 continue;
             }
-            if constexpr (SameType<E>::value)
-                if (turned) {
-                    pack_turned(last, from, job.in_strides[inner], channels, first, to, job.plane);
-                    continue;
-                }
-            if (ahead)
-                for (int64_t i = 0; i < last.tile_size; i += 64 / int64_t(sizeof(E)))
-                    __builtin_prefetch(from + job.in_channel_stride + first + i);
-            pack_line(last, from, job.in_strides[inner], first, to);
+            for (int64_t x = 0; x < last.tile_size; x += last.run) {
+                const int64_t begin = first + under_block(last, x);
+                if constexpr (SameType<E>::value)
+                    if (turned) {
+                        pack_turned(last, from, job.in_strides[inner], channels, begin, to + x,
+                                    job.plane);
+                        continue;
+                    }
+                if (ahead && begin < last.in_size && begin + last.run > 0)
+                    for (int64_t i = 0; i < last.run; i += 64 / int64_t(sizeof(E)))
+                        __builtin_prefetch(from + job.in_channel_stride + begin + i);
+                pack_line(last, from, job.in_strides[inner], begin, to + x);
+            }
         }
 }
 
