@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import torch
 from torch import nn
@@ -17,7 +17,7 @@ from unsample.geometry.arguments import (
     symbolic,
     wanted_size,
 )
-from unsample.geometry.resample import Convention, Method
+from unsample.interop.libraries import TORCH_MODES
 from unsample.ops.nails import At
 from unsample.ops.shuffle import Order
 from unsample.torch import functional
@@ -29,15 +29,7 @@ Tensor = torch.Tensor
 Mode = Literal["nearest", "nearest-exact", "area", "linear", "bilinear", "trilinear", "bicubic"]
 
 # mode of torch.nn.Upsample -> method, convention, spatial axes (None: 1 to 3, all but two)
-MODES: dict[str, tuple[Method, Convention, int | None]] = {
-    "nearest": ("nearest", "legacy", None),
-    "nearest-exact": ("nearest", "half_pixel", None),
-    "area": ("area", "half_pixel", None),
-    "linear": ("linear", "half_pixel", 1),
-    "bilinear": ("linear", "half_pixel", 2),
-    "trilinear": ("linear", "half_pixel", 3),
-    "bicubic": ("cubic", "half_pixel", 2),
-}
+MODES = {mode: TORCH_MODES[mode] for mode in get_args(Mode)}
 
 
 class Upsample(Layer, nn.Upsample):
