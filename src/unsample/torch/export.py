@@ -252,7 +252,9 @@ def _weights(device: torch.device, axis: Resample) -> Tensor:
     if axis.clipped():
         numerator = numerator.clip(0, (n - 1) * denominator)
     wide = torch.sym_max(step_of(n, m, axis.convention)[0], denominator) if axis.antialias else denominator
-    around = 0 if axis.clipped() or axis.exclude_outside else SUPPORT[method] * -(-wide // denominator) + 1
+    # Rounded up without negative numbers, which ONNX divides towards 0 where sizes are symbols.
+    reach = SUPPORT[method] * ((wide + denominator - 1) // denominator) + 1
+    around = 0 if axis.clipped() or axis.exclude_outside else reach
     places = _count(n + 2 * around, device) - around
     distance = (places * denominator - numerator).abs().double() / wide
     weights: Tensor = kernel(method, distance, torch.sin)
