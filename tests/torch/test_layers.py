@@ -394,3 +394,24 @@ def test_padding_beyond_half_a_window_is_refused_as_in_torch(padding: Any) -> No
     with ut.patched(), pytest.raises(RuntimeError, match="at most half"):
         torch.nn.functional.max_pool2d(x, 3, 1, padding)
     assert ut.max_pool(x, 3, stride=1, padding=2)[0].shape == (1, 1, 8, 8)
+
+
+@pytest.mark.parametrize("antialias", [False, True])
+@pytest.mark.parametrize(
+    "given", [{"size": (128, 96)}, {"scale_factor": 2}, {"scale_factor": (0.5, 1.5)}], ids=str
+)
+def test_bytes_by_cubics_are_rounded_between_the_axes_as_in_torch(given: Any, antialias: bool) -> None:
+    stripes = torch.zeros(1, 2, 64, 48, dtype=torch.uint8)
+    stripes[..., ::2, :] = 255
+    stripes[..., ::3] ^= 255
+    expected = nn.functional.interpolate(stripes, **given, mode="bicubic", antialias=antialias)
+    found = ut.Upsample(**given, mode="bicubic", antialias=antialias)(stripes)
+    assert found.dtype == torch.uint8
+    assert (found.int() - expected.int()).abs().max() <= 1  # of ties
+    words: Any = {"method": "catmull_rom" if antialias else "cubic", "antialias": antialias}
+    once = ut.resize(stripes, tuple(expected.shape[2:]), **words)
+    exact = ut.resize(stripes.double(), tuple(expected.shape[2:]), **words).clamp(0, 255)
+    assert (
+        once.double() - exact
+    ).abs().max() <= 0.5 + 1e-4  # which rounds once, and is off by half a step at most
+    assert (once.int() - expected.int()).abs().max() > 1
