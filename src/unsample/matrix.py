@@ -177,7 +177,7 @@ def _resized(plan: Plan) -> Entries:
     rows = columns = np.arange(leading)
     values = np.ones(leading)
     for axis in plan.resamples:
-        if axis.source == axis.target:
+        if not axis.changes:
             target = source = np.arange(axis.source)
             weights = np.ones(axis.source)
         else:

@@ -672,14 +672,6 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
         "convert_arguments: input_size must be given, as output_shape depends on it",
     ),
     (
-        lambda: interop.convert_arguments(
-            (2,), {"output_shape": [7]}, source="onnx", target="torch", input_size=(5,)
-        ),
-        us.ShapeError,
-        "convert_arguments: output_shape must be at most 6 on spatial axis 0 "
-        "(input size 5, stride 1, kernel_size 2), got 7",
-    ),
-    (
         lambda: interop.convert_arguments((2,), {"pads": [1]}, source="onnx", target="torch"),
         us.ShapeError,
         "convert_arguments: pads must hold 2 ints, before then after, got (1,)",
@@ -749,3 +741,19 @@ def test_refused_in_one_sentence(call: Callable[[], Any], kind: type[Exception],
     with pytest.raises(kind, match=re.escape(message)) as caught:
         call()
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("word", ["NOTSET", "SAME_UPPER", "SAME_LOWER"])
+@pytest.mark.parametrize("more", [(1, 1), (0, 1), (2, 1), (-2, 1)])
+def test_an_output_shape_above_the_full_result_lengthens_its_end(word: str, more: tuple[int, int]) -> None:
+    rng = np.random.default_rng(11)
+    x, weight = rng.integers(-4, 5, (1, 2, 3, 3)), rng.integers(-4, 5, (2, 2, 3, 3))
+    wanted = [full + extra for full, extra in zip((9, 7), more, strict=True)]
+    arguments = {"strides": [3, 2], "output_shape": wanted, "auto_pad": word}
+    words: dict[str, Any] = {"source": "onnx", "input_size": (3, 3)}
+    here = interop.convert_arguments((3, 3), arguments, target="unsample", **words)
+    found = us.conv_transpose(x, weight, **here)
+    np.testing.assert_array_equal(found, run_onnx("conv_transpose", x, weight, arguments))
+    if max(more) < 2:
+        there = interop.convert_arguments((3, 3), arguments, target="onnx", **words)
+        np.testing.assert_array_equal(run_onnx("conv_transpose", x, weight, there), found)

@@ -224,3 +224,64 @@ def test_adaptive_pooling_divides_as_torch_does() -> None:
         np.testing.assert_array_equal(values, theirs)
         np.testing.assert_array_equal(switches.to_torch(), indices)
         assert us.max_unpool(values, switches).shape == x.shape
+
+
+def brute_force(
+    x: np.ndarray, size: int, stride: int, dilation: int, before: int, after: int
+) -> list[list[tuple[int, float]]]:
+    """Of every window its taps on the axis with what lies there."""
+    last = len(x) + before + after - dilation * (size - 1) - 1
+    return [
+        [(t, x[o - before + t * dilation]) for t in range(size) if 0 <= o - before + t * dilation < len(x)]
+        for o in range(0, last + 1, stride)
+    ]
+
+
+@every_library
+def test_padding_beyond_half_a_window_acts_like_minus_infinity(library: Backend) -> None:
+    rng, held, refused = np.random.default_rng(5), 0, 0
+    everything = itertools.product(range(1, 5), range(2, 5), (1, 3), (1, 2), range(5), range(5))
+    for n, size, stride, dilation, before, after in everything:
+        half = (dilation * (size - 1) + 1) // 2
+        if max(before, after) <= half or n + before + after <= dilation * (size - 1):
+            continue
+        if library is not NUMPY and rng.random() < 0.9:  # who compiles for every shape
+            continue
+        x = -1 - rng.random(n)
+        windows = brute_force(x, size, stride, dilation, before, after)
+        words: dict[str, Any] = {"stride": stride, "dilation": dilation, "padding": [(before, after)]}
+        if not all(windows):
+            refused += 1
+            with pytest.raises(
+                us.ShapeError, match=f"window {windows.index([])} of spatial axis 0 holds padding"
+            ):
+                us.max_pool(library.array(x), (size,), **words)
+            continue
+        held += 1
+        best = [max(each, key=lambda pair: pair[1]) for each in windows]
+        values, switches = us.max_pool(library.array(x), (size,), **words)
+        np.testing.assert_array_equal(library.numpy(values), [value for _, value in best])
+        np.testing.assert_array_equal(library.numpy(switches.taps), [t for t, _ in best])
+        places = [o * stride - before + t * dilation for o, (t, _) in enumerate(best)]
+        np.testing.assert_array_equal(library.numpy(switches.to_torch()), places)
+        assert us.Switches.from_torch(switches.to_torch(), (n,), (size,), **words) == switches
+        back = np.zeros(n)
+        np.add.at(back, places, [value for _, value in best])
+        unpooled = us.max_unpool(values, switches, duplicates="sum")
+        np.testing.assert_allclose(library.numpy(unpooled), back)
+        np.testing.assert_array_equal(library.numpy(us.max_gather(library.array(x), switches)), x[places])
+    assert held > 5
+    assert refused > 5
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, np.int8, np.uint8])
+def test_kernels_pad_beyond_half_a_window(dtype: Any) -> None:
+    """ONNX's test_maxpool_2d_pads: 28 by 28, windows of 3, padding of 2."""
+    x = np.random.default_rng(7).integers(0, 99, (1, 3, 28, 28)).astype(dtype)
+    lowest = np.iinfo(dtype).min if np.issubdtype(dtype, np.integer) else -inf
+    padded = np.pad(x, [(0, 0), (0, 0), (2, 2), (2, 2)], constant_values=lowest)
+    expected = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (2, 3)).max(axis=(-2, -1))
+    for array in (x, torch.tensor(x), torch.tensor(x).contiguous(memory_format=torch.channels_last)):
+        values, switches = us.max_pool(array, 3, stride=1, padding=2)
+        np.testing.assert_array_equal(np.asarray(values), expected)
+        np.testing.assert_array_equal(x.ravel()[np.asarray(switches.to_onnx())], expected)

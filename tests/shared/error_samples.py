@@ -8,6 +8,8 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -61,6 +63,10 @@ NO_POOLING = (
 
 def hand_made(A: Callable[[Any], Any], window: Window | AdaptiveWindow) -> us.Switches:
     return us.Switches(A(np.zeros(2, np.uint8)), (window,))
+
+
+def _resized_with(options: dict[str, Any], A: Callable[[Any], Any]) -> Any:
+    return us.resize(A(X), 4, **options)
 
 
 X = zeros(1, 2, 5, 7)
@@ -153,10 +159,10 @@ ERROR_SAMPLES: tuple[ErrorSample, ...] = tuple(
         ),
         (
             9,
-            lambda A: us.max_pool(A(X), 3, padding=2),
+            lambda A: us.max_pool(A(X), 3, padding=3),
             SHAPE,
-            "max_pool: padding must be at most half of the 3 elements that a window spans, got (2, 2) on "
-            "spatial axis 0",
+            "max_pool: every window must hold an element of the input, window 0 of spatial axis 0 holds "
+            "padding alone (size 5, kernel_size 3, padding (3, 3), dilation 1)",
         ),
         # -- the size of a transposed convolution -------------------------------------------------
         (
@@ -475,14 +481,16 @@ ERROR_SAMPLES: tuple[ErrorSample, ...] = tuple(
             36,
             lambda A: us.resize(A(X), 5, method="Linear"),
             SHAPE,
-            "resize: method must be one of 'nearest', 'linear', 'cubic', 'catmull_rom' or 'area', got 'Linear' "
+            "resize: method must be one of 'nearest', 'nearest_ties_down', 'floor', 'ceil', 'linear', 'cubic', "
+            "'catmull_rom', 'lanczos3', 'lanczos5' or 'area', got 'Linear' "
             "(did you mean 'linear'?)",
         ),
         (
             36,
             lambda A: us.resize(A(X), 5, method="bilinear"),
             SHAPE,
-            "resize: method must be one of 'nearest', 'linear', 'cubic', 'catmull_rom' or 'area', got 'bilinear' "
+            "resize: method must be one of 'nearest', 'nearest_ties_down', 'floor', 'ceil', 'linear', 'cubic', "
+            "'catmull_rom', 'lanczos3', 'lanczos5' or 'area', got 'bilinear' "
             "(did you mean 'linear'?)",
         ),
         (
@@ -533,8 +541,58 @@ ERROR_SAMPLES: tuple[ErrorSample, ...] = tuple(
             0,
             lambda A: us.resize(A(X), 5, method="nearest", antialias=True),
             SHAPE,
-            "resize: antialias needs method 'linear', 'cubic' or 'catmull_rom' and convention 'half_pixel', "
-            "got 'nearest' and 'half_pixel'",
+            "resize: antialias needs method 'linear', 'cubic', 'catmull_rom', 'lanczos3' or 'lanczos5' and convention "
+            "'half_pixel' or pairs, got 'nearest' and 'half_pixel'",
+        ),
+        *(
+            (0, partial(_resized_with, options), error, f"resize: {message}")
+            for options, error, message in [
+                (
+                    {"exclude_outside": True, "method": "floor"},
+                    SHAPE,
+                    "exclude_outside needs method 'linear', 'cubic', 'catmull_rom', 'lanczos3' or 'lanczos5', "
+                    "got 'floor'",
+                ),
+                ({"exclude_outside": 1}, TypeError, "exclude_outside must be a bool, got 1 (int)"),
+                (
+                    {"convention": [(0, 1)]},
+                    SHAPE,
+                    "convention must hold one pair (first, step) per spatial axis, got [(0, 1)] for 2 axes",
+                ),
+                ({"convention": (0, 1)}, TypeError, "convention must hold pairs (first, step), got 0 (int)"),
+                (
+                    {"convention": [(0, "1")] * 2},
+                    TypeError,
+                    "convention must be a number, got '1' (str)",
+                ),
+                (
+                    {"convention": [(0, -1)] * 2},
+                    SHAPE,
+                    "convention must hold finite numbers, a step of at least 0, got (0, -1)",
+                ),
+                (
+                    {"convention": [(0.5, 1.5)] * 2},
+                    SHAPE,
+                    "convention must have every target look between -1 and 5, both left out, in steps from 0 to 6, "
+                    "got 1/2 to 5 in steps of 3/2",
+                ),
+                (
+                    {"convention": [(-1, 1)] * 2},
+                    SHAPE,
+                    "convention must have every target look between -1 and 5, both left out, in steps from 0 to 6, "
+                    "got -1 to 2 in steps of 1",
+                ),
+                (
+                    {"convention": [(Fraction(1, 2**60), 1)] * 2},
+                    OverflowError,
+                    f"convention must hold ratios of fewer bits, got a denominator of {2**60} for 5 elements",
+                ),
+                (
+                    {"convention": [(0, 1)] * 2, "method": "area"},
+                    SHAPE,
+                    "method 'area' averages whole elements and needs convention 'half_pixel', got [(0, 1), (0, 1)]",
+                ),
+            ]
         ),
         (
             0,
@@ -808,8 +866,8 @@ ERROR_SAMPLES: tuple[ErrorSample, ...] = tuple(
             9,
             lambda A: us.max_unpool(A(zeros(2)), hand_made(A, Window(5, 2, 2, 4, before=2))),
             SHAPE,
-            "max_unpool: padding must be at most half of the 2 elements that a window spans, got (2, 0) on "
-            "spatial axis 0",
+            "max_unpool: every window must hold an element of the input, window 0 of spatial axis 0 holds "
+            "padding alone (size 5, kernel_size 2, padding (2, 0), dilation 1)",
         ),
         *(
             (

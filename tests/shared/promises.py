@@ -24,7 +24,7 @@ BAD_INPUTS = {
         "6": "dilation 0 or negative: ValueError",
         "7": "dilation beyond the input in max pooling: right or ValueError",
         "8": "negative padding: crops where it is documented, else ValueError",
-        "9": "pooling padding beyond half a window: ValueError",
+        "9": "pooling padding that leaves a window nothing else: ValueError",
         "10": "padding that leaves no output: ValueError",
         "11": "output_padding of a stride or more: ValueError that names the rule",
         "12": "output_padding negative: ValueError",

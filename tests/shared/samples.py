@@ -6,6 +6,7 @@ integers in float64: every sum is exact, and "equal" means equal.
 """
 
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -179,6 +180,29 @@ _CALLS: dict[str, list[tuple[str, tuple[int, ...], tuple[Any, ...], dict[str, An
             # So much growth or shrinking that one element of the short side meets many of the long.
             *([("grows", (29, 3), (2, 3))] if convention == "half_pixel" else []),
             *([("shrinks", (2, 3), (29, 3))] if convention == "half_pixel" else []),
+        ]
+    ]
+    + [
+        (f"{name}-{'-'.join(map(str, options.values()))}", shape, (size,), options)
+        for name, shape, size in [("mixed", (1, 7, 5), (3, 11)), ("one", (1, 2, 1, 7), (3, 1))]
+        for options in [
+            {"method": "nearest_ties_down"},
+            {"method": "floor"},
+            {"method": "ceil", "convention": "asymmetric"},
+            {"method": "lanczos3"},
+            {"method": "lanczos3", "antialias": True},
+            {"method": "lanczos5", "antialias": True, "exclude_outside": False},
+            {"method": "cubic", "exclude_outside": True},
+            {"method": "linear", "antialias": True, "exclude_outside": False},
+        ]
+    ]
+    + [
+        (f"positions-{name}", shape, (size,), {"convention": pairs, **options})
+        for name, shape, size, pairs, options in [
+            ("mixed", (1, 7, 5), (3, 11), ((-0.25, 0.4), (1.5, 2)), {"method": "cubic"}),
+            ("copied", (1, 7, 5), (3, 11), ((-0.25, 0.4), (1.5, 2)), {"method": "nearest"}),
+            ("same-size", (2, 4), (4,), ((Fraction(1, 3), Fraction(3, 4)),), {}),
+            ("antialias", (2, 3), (11,), ((0.75, 2.5),), {"antialias": True}),
         ]
     ],
 }

@@ -14,6 +14,7 @@ import torch
 import unsample as us
 from browser import Watched
 from unsample.explore.state import make_state, plan, run, table
+from unsample.geometry.resample import METHODS, SUPPORT
 from unsample.ops.conv import plan_conv_transpose
 from unsample.ops.nails import plan_bed_of_nails
 from unsample.ops.pool import plan_max_pool
@@ -85,7 +86,7 @@ def drawn(seed: int, way: str, direction: str, rank: int) -> dict[str, Any]:
         state["order"] = rng.choice(["CRD", "DCR"])
     if way == "resize":
         state["output_size"] = axes(1, 2 * big)
-        state["method"] = rng.choice(["linear", "linear", "nearest", "cubic", "catmull_rom", "area"])
+        state["method"] = rng.choice([*METHODS, "linear"])
         state["convention"] = rng.choice(
             ["half_pixel", "half_pixel", "align_corners", "asymmetric", "legacy"]
         )
@@ -93,7 +94,7 @@ def drawn(seed: int, way: str, direction: str, rank: int) -> dict[str, Any]:
         if not wild:
             if state["method"] == "area" or state["antialias"]:
                 state["convention"] = "half_pixel"
-            if state["antialias"] and state["method"] in ("area", "nearest"):
+            if state["antialias"] and state["method"] not in SUPPORT:
                 state["method"] = "linear"
             if state["convention"] == "legacy":
                 state["method"] = "nearest"

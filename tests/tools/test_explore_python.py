@@ -128,8 +128,8 @@ def test_run_is_the_operation_itself() -> None:
         (lambda: us.explore("max_unpool", ceil_mode=1), TypeError,
          "explore: ceil_mode must be a bool, got 1 (int)"),
         (lambda: us.explore("max_unpool", padding=2), us.ShapeError,
-         "max_pool: padding must be at most half of the 2 elements that a window spans, "
-         "got (2, 2) on spatial axis 0"),
+         "max_pool: every window must hold an element of the input, window 0 of spatial axis 0 "
+         "holds padding alone (size 6, kernel_size 2, padding (2, 2), dilation 1)"),
         (lambda: us.explore("pixel_shuffle", channels=9), us.ShapeError,
          "explore: draws channels up to 4, got 9"),
         (lambda: us.explore("resize", output_size=None), us.ShapeError,

@@ -3,6 +3,7 @@
 import copy
 import inspect
 import itertools
+import math
 import pickle
 from collections.abc import Iterator
 from typing import Any
@@ -370,3 +371,47 @@ def test_layers_map_and_differentiate_over_their_parameters() -> None:
         one = torch.func.grad(loss)(parameters, x[i])
         for key in parameters:
             torch.testing.assert_close(each[key][i], one[key], rtol=1e-4, atol=1e-4)
+
+
+def test_windows_of_padding_alone_are_torchs() -> None:
+    x = torch.ones(1, 1, 1, requires_grad=True)  # the taps of the window lie on either side of it
+    for layers in (nn, ut):
+        values, indices = layers.MaxPool1d(2, None, 1, 2, return_indices=True)(x)
+        assert values.tolist() == [[[-math.inf]]]
+        assert indices.shape == (1, 1, 1)
+        assert layers.MaxPool1d(2, None, 1, 2)(x).tolist() == [[[-math.inf]]]
+    with pytest.raises(RuntimeError, match="holds padding alone"):
+        ut.MaxPool1d(2, None, 1, 2, return_switches=True)(x)
+
+
+@pytest.mark.parametrize("padding", [2, (1, 2)])
+def test_padding_beyond_half_a_window_is_refused_as_in_torch(padding: Any) -> None:
+    x = torch.ones(1, 1, 6, 6)
+    with pytest.raises(RuntimeError, match="at most half"):
+        nn.MaxPool2d(3, 1, padding)(x)
+    with pytest.raises(RuntimeError, match=r"MaxPool2d: padding must be at most half of the 3 elements"):
+        ut.MaxPool2d(3, 1, padding)(x)
+    with ut.patched(), pytest.raises(RuntimeError, match="at most half"):
+        torch.nn.functional.max_pool2d(x, 3, 1, padding)
+    assert ut.max_pool(x, 3, stride=1, padding=2)[0].shape == (1, 1, 8, 8)
+
+
+@pytest.mark.parametrize("antialias", [False, True])
+@pytest.mark.parametrize(
+    "given", [{"size": (128, 96)}, {"scale_factor": 2}, {"scale_factor": (0.5, 1.5)}], ids=str
+)
+def test_bytes_by_cubics_are_rounded_between_the_axes_as_in_torch(given: Any, antialias: bool) -> None:
+    stripes = torch.zeros(1, 2, 64, 48, dtype=torch.uint8)
+    stripes[..., ::2, :] = 255
+    stripes[..., ::3] ^= 255
+    expected = nn.functional.interpolate(stripes, **given, mode="bicubic", antialias=antialias)
+    found = ut.Upsample(**given, mode="bicubic", antialias=antialias)(stripes)
+    assert found.dtype == torch.uint8
+    assert (found.int() - expected.int()).abs().max() <= 1  # of ties
+    words: Any = {"method": "catmull_rom" if antialias else "cubic", "antialias": antialias}
+    once = ut.resize(stripes, tuple(expected.shape[2:]), **words)
+    exact = ut.resize(stripes.double(), tuple(expected.shape[2:]), **words).clamp(0, 255)
+    assert (
+        once.double() - exact
+    ).abs().max() <= 0.5 + 1e-4  # which rounds once, and is off by half a step at most
+    assert (once.int() - expected.int()).abs().max() > 1

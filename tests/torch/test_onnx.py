@@ -143,6 +143,12 @@ MODELS: dict[str, Model] = {
         (2, 4, 6, 8),
         True,
     ),
+    # Whose kernel is longer than the axis, so that the repeated border weighs.
+    "resize lanczos5": (
+        Call("resize", (2, 4), method="lanczos5", antialias=True, exclude_outside=False),
+        (2, 4, 6, 8),
+        True,
+    ),
     "resize_transpose": (Call("resize_transpose", (4, 5), method="cubic"), (2, 4, 6, 8), True),
     "resize_transpose nearest": (Call("resize_transpose", (4, 5), method="nearest"), (2, 4, 6, 8), True),
     "window_sum": (Call("window_sum", 2), (2, 4, 6, 8), False),
@@ -250,6 +256,11 @@ COPIED = {
         for size in ((12, 8), (13, 8), (1, 5))
         for convention in CONVENTIONS
     },
+    **{
+        f"resize {method}": Call("resize", (3, 16), method=method)
+        for method in ("nearest_ties_down", "floor", "ceil")
+    },
+    "resize pairs": Call("resize", (6, 5), method="nearest", convention=((0.25, 1), (0.5, 1.5))),
 }
 WAYS = [
     {"method": method, "convention": convention, "antialias": antialias}
@@ -269,6 +280,17 @@ SUMMED = {
         for way in WAYS
         for name in ("resize", "resize_transpose")
     },
+    **{
+        f"{name} {size} {' '.join(map(str, way.values()))}": Call(name, size, **way)
+        for size in ((3, 5),)
+        for way in (
+            {"method": "lanczos3", "exclude_outside": True},
+            {"method": "lanczos5", "antialias": True, "exclude_outside": False},
+            {"method": "cubic", "exclude_outside": True},
+        )
+        for name in ("resize", "resize_transpose")
+    },
+    "resize pairs": Call("resize", (6, 5), method="catmull_rom", convention=((0.25, 1), (0.5, 1.5))),
     **{
         f"resize_transpose {size} nearest": Call("resize_transpose", size, method="nearest")
         for size in ((12, 16), (3, 5))
@@ -298,7 +320,7 @@ def with_one(x: torch.Tensor, value: float) -> torch.Tensor:
 NOT_FINITE = (float("nan"), float("inf"), -float("inf"), -0.0)
 
 
-@pytest.mark.parametrize("name", some(COPIED, "nails", "pixel_shuffle", "half_pixel"))
+@pytest.mark.parametrize("name", some(COPIED, "nails", "pixel_shuffle", "half_pixel", "ties", "pairs"))
 @torch.no_grad()
 def test_copies_are_bit_for_bit_in_onnx_runtime(name: str) -> None:
     module = COPIED[name]
@@ -312,7 +334,18 @@ def test_copies_are_bit_for_bit_in_onnx_runtime(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", some(SUMMED, "window", "conv", "(12, 32) linear", "(13, 8) c", "(3, 5) area", "nearest")
+    "name",
+    some(
+        SUMMED,
+        "window",
+        "conv",
+        "(12, 32) linear",
+        "(13, 8) c",
+        "(3, 5) area",
+        "nearest",
+        "pairs",
+        "True False",
+    ),
 )
 @torch.no_grad()
 def test_sums_touch_what_has_a_weight_in_onnx_runtime(name: str) -> None:

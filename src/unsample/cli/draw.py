@@ -91,6 +91,7 @@ class Settings:
     method: Annotated[Text, typer.Option(help=f"Of resize: {one_of(METHODS)}.")] = None
     convention: Annotated[Text, typer.Option(help=f"Of resize: {', '.join(CONVENTIONS)}.")] = None
     antialias: Annotated[bool | None, typer.Option("--antialias", help="Of resize.")] = None
+    exclude_outside: Annotated[bool | None, typer.Option("--exclude-outside", help="Of resize.")] = None
 
 
 def draw(

@@ -1,12 +1,13 @@
 """What stands around a drawing in words: the call, and its size formula with the numbers in it."""
 
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 from unsample.draw.example import Example
 from unsample.geometry import AdaptiveWindow, Window
 from unsample.geometry.arguments import per_axis
-from unsample.geometry.resample import Resample
+from unsample.geometry.resample import Convention, Resample
 from unsample.geometry.window import AnyWindow
 from unsample.pairs import OPERATIONS
 
@@ -152,15 +153,23 @@ def _down(window: Window, operation: str) -> str:
 
 def _resample(axis: Resample, *, up: bool) -> str:
     n, m = axis.source, axis.target
-    look = {
+    if isinstance(axis.convention, tuple):
+        first, step, denominator = axis.convention
+        look = f"{Fraction(first, denominator)} + o × {Fraction(step, denominator)}"
+    else:
+        look = _look_of_word(axis.convention, n, m)
+    if up:
+        return f"{n} → {m}, element o looks at {look}"
+    return f"{m} → {n}, element o hands back to {look}"
+
+
+def _look_of_word(word: Convention, n: int, m: int) -> str:
+    return {
         "half_pixel": f"(o + ½) × {n}/{m} {MINUS} ½",
         "align_corners": f"o × {n - 1}/{m - 1}" if m > 1 else "0",
         "asymmetric": f"o × {n}/{m}",
         "legacy": f"⌊o × {n}/{m}⌋",
-    }[axis.convention]
-    if up:
-        return f"{n} → {m}, element o looks at {look}"
-    return f"{m} → {n}, element o hands back to {look}"
+    }[word]
 
 
 def evenness(example: Example) -> str:

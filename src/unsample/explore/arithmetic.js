@@ -202,13 +202,7 @@ function windowsOver(operation, state) {
 }
 
 function checkPoolWindow(operation, window, axis) {
-  const extent = extentOf(window.size, window.dilation);
   const pads = pyTuple([window.before, window.after]);
-  if (Math.max(window.before, window.after) > Math.floor(extent / 2))
-    refuse(
-      `${operation}: padding must be at most half of the ${extent} elements that a window spans, ` +
-        `got ${pads} on spatial axis ${axis}`,
-    );
   const held = new Set(windowMeetings(window).map((meeting) => meeting.c));
   for (let o = 0; o < window.coarse; o += 1)
     if (!held.has(o))
@@ -311,10 +305,10 @@ const GEOMETRY = {
         "resize: method 'area' averages whole elements and needs convention 'half_pixel', " +
           `got '${convention}'`,
       );
-    if (antialias && (method === "nearest" || method === "area" || convention !== "half_pixel"))
+    if (antialias && (!(method in SUPPORT) || convention !== "half_pixel"))
       refuse(
-        "resize: antialias needs method 'linear', 'cubic' or 'catmull_rom' and convention 'half_pixel', " +
-          `got '${method}' and '${convention}'`,
+        "resize: antialias needs method 'linear', 'cubic', 'catmull_rom', 'lanczos3' or 'lanczos5' and " +
+          `convention 'half_pixel' or pairs, got '${method}' and '${convention}'`,
       );
     if (target === null) refuse("resize: exactly one of output_size and factor must be given");
     atLeast("resize", "output_size", target, 0);

@@ -95,7 +95,7 @@ class Plan:
         lines = math.prod(self.input_shape[: len(self.input_shape) - self.rank])
         cost = 0
         for axis, resample in enumerate(self.resamples):
-            if resample.method != "nearest" and resample.source != resample.target:
+            if not resample.copies and resample.changes:
                 others = [a.target for a in self.resamples[:axis]]
                 others += [a.source for a in self.resamples[axis + 1 :]]
                 cost += lines * math.prod(others) * resample.meetings()

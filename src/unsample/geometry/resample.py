@@ -6,31 +6,59 @@ Source positions are exact: with sizes n (source) and m (target), target o looks
     align_corners   o (n - 1) / (m - 1)                the first and the last centres coincide
     asymmetric      o n / m                            the first centres coincide
 
-kept as integers until the weight, a polynomial in the remainder, is taken. NumPy's 64-bit integers
-stand in for Python's because an axis may have millions of positions; `AXIS_LIMIT` keeps every product
-below 2**63.
+or at first + o step, where these are given; kept as integers until the weight, a function of the remainder,
+is taken. NumPy's 64-bit integers stand in for Python's because an axis may have millions of positions;
+`AXIS_LIMIT` and `looks_at` keep every product below 2**63.
 """
 
+import math
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unsample import cache
+from unsample.errors import ShapeError
 from unsample.geometry.window import AdaptiveWindow, Ints, Positions, positions
 
-Method = Literal["nearest", "linear", "cubic", "catmull_rom", "area"]
+Method = Literal[
+    "nearest",
+    "nearest_ties_down",
+    "floor",
+    "ceil",
+    "linear",
+    "cubic",
+    "catmull_rom",
+    "lanczos3",
+    "lanczos5",
+    "area",
+]
 METHODS: tuple[Method, ...] = get_args(Method)
 Convention = Literal["half_pixel", "align_corners", "asymmetric", "legacy"]
 CONVENTIONS: tuple[Convention, ...] = get_args(Convention)
+# Where the targets of one axis look: by a word, or at (first + o * step) / denominator.
+Looks = Convention | tuple[int, int, int]
 # Two tables of eight-byte numbers per tap are built for an axis; at this length they take about 4 GiB.
 AXIS_LIMIT = 2**26
 
 # Rows of tables that are made at a time where an axis has more, so that they stay small beside the result.
 BLOCK = 320_000  # about as many as `kept` keeps
+
+# The element that a method copies: the floor of the position and so many halves; with True the one before
+# where that is a whole number.
+ROUNDING: dict[str, tuple[int, bool]] = {
+    "floor": (0, False),
+    "nearest_ties_down": (1, True),
+    "nearest": (1, False),
+    "ceil": (2, True),
+}
+
+# How far the kernel of a method reaches to either side.
+SUPPORT: dict[str, int] = {"linear": 1, "cubic": 2, "catmull_rom": 2, "lanczos3": 3, "lanczos5": 5}
 
 # Keys (1981), equation 4: the free parameter a of the cubic. torch's bicubic has -0.75, the
 # third-order accurate Catmull-Rom spline -0.5 (TensorFlow, PIL, torch with antialias).
@@ -47,16 +75,21 @@ class Resample:
     ----------
     source, target : int
         Elements before and after.
-    method, convention : str
+    method : str
         As in `resize`.
+    convention : str or tuple of int
+        As in `resize`; or (first, step, denominator), by which target o looks at
+        (first + o step) / denominator.
     antialias : bool
         Whether the kernel is stretched to the step between targets when the axis shrinks.
+    exclude_outside : bool
+        Whether what lies beyond the border has no weight; else the edge element is repeated there.
 
     Examples
     --------
     Doubling 3 elements linearly: inner targets mix two sources 3 : 1.
 
-    >>> for tap in Resample(3, 6, "linear", "half_pixel", False).taps():
+    >>> for tap in Resample(3, 6, "linear", "half_pixel").taps():
     ...     print([*map(int, tap.source)], [*map(int, tap.target)], tap.weights.tolist())
     [0, 1, 2] [0, 3, 5] [1.0, 0.75, 1.0]
     [0, 1] [1, 4] [0.75, 0.25]
@@ -68,8 +101,25 @@ class Resample:
     source: int
     target: int
     method: Method
-    convention: Convention
-    antialias: bool
+    convention: Looks
+    antialias: bool = False
+    exclude_outside: bool = False
+
+    @property
+    def copies(self) -> bool:
+        """Whether elements are moved as they are, each with weight 1."""
+        return self.method in ROUNDING
+
+    @property
+    def rounding(self) -> tuple[int, bool]:
+        """The row of `ROUNDING`; "legacy" takes the element before, as torch's mode "nearest" does."""
+        return ROUNDING["floor" if self.convention == "legacy" else self.method]
+
+    @property
+    def changes(self) -> bool:
+        """Whether a target may be anything but the source in its place."""
+        moved = isinstance(self.convention, tuple) and self.convention[:2] != (0, self.convention[2])
+        return self.source != self.target or moved
 
     def taps(self) -> tuple["ResampleTap", ...]:
         """Which sources go to which targets with which weights; a fixed order, kept."""
@@ -85,9 +135,23 @@ class Resample:
         """Columns of the table of sources and weights: the most sources that a target may have."""
         if self.method == "area":
             return AdaptiveWindow(self.source, self.target).size
-        if self.antialias:
-            return -(-2 * _support(self.method) * max(self.source, self.target) // self.target) + 1
-        return {"nearest": 1, "linear": 2}.get(self.method, 4)
+        if self.copies:
+            return 1
+        wide, denominator = self._stretch()
+        return -(-2 * SUPPORT[self.method] * wide // denominator)
+
+    def _stretch(self) -> tuple[int, int]:
+        """By what the kernel is stretched, as a ratio over the denominator of the positions."""
+        step, denominator = step_of(self.source, self.target, self.convention)
+        return max(step, denominator) if self.antialias else denominator, denominator
+
+    def clipped(self) -> bool:
+        """Whether positions beyond the edge elements are theirs: what repeating does to a mean of two."""
+        return self.method == "linear" and not self.antialias and not self.exclude_outside
+
+    def normalised(self) -> bool:
+        """Whether weights must be divided by their sum, which is 1 for the others."""
+        return self.antialias or self.exclude_outside or self.method.startswith("lanczos")
 
     def blocks(self, up: bool) -> Iterator[tuple[int, int]]:
         """Runs (begin, end) of outputs, targets (up) or sources, of about `BLOCK` terms each."""
@@ -189,28 +253,32 @@ def _table(axis: Resample, begin: int, end: int) -> tuple[Ints, Floats]:
     o = np.arange(begin, end, dtype=np.int64)
     if method == "area":
         return _area(source, target, o)
-    if axis.antialias:
-        return _antialiased(source, target, method, o)
-    if method == "nearest":
-        return nearest_source(source, target, axis.convention, o)[:, None], np.broadcast_to(1.0, (len(o), 1))
+    if axis.copies:
+        return copied_source(axis, o)[:, None], np.broadcast_to(1.0, (len(o), 1))
     numerator, denominator = position(source, target, axis.convention, o)
-    if method == "linear":
+    if axis.clipped():
         numerator = np.clip(numerator, 0, (source - 1) * denominator)
-    floor = numerator // denominator
-    t = (numerator - floor * denominator) / denominator
-    if method == "linear":
-        index, weights = floor[:, None] + np.arange(2), np.stack([1 - t, t], axis=1)
-    else:
-        index = floor[:, None] + np.arange(-1, 3)
-        weights = kernel(method, np.abs(t[:, None] - np.arange(-1, 3)))
+    wide, _ = axis._stretch()
+    first = (numerator - SUPPORT[method] * wide) // denominator + 1
+    if axis.exclude_outside:
+        first = np.maximum(first, 0)
+    index = first[:, None] + np.arange(axis.slots)
+    weights = kernel(method, np.abs(index * denominator - numerator[:, None]) / wide)
+    if axis.exclude_outside:
+        weights = np.where(index < source, weights, 0.0)
+    if axis.normalised():
+        weights = weights / weights.sum(axis=1, keepdims=True)
     return _merge(np.clip(index, 0, source - 1), weights)
 
 
-# These three are arithmetic alone: `o` and `distance` may be arrays of any library, and sizes symbols.
+# These are arithmetic alone: `o` and `distance` may be arrays of any library, and sizes symbols.
 
 
-def position(source: int, target: int, convention: str, o: Any) -> tuple[Any, int]:
+def position(source: int, target: int, convention: Looks, o: Any) -> tuple[Any, int]:
     """Numerators and the denominator of the source positions of targets `o`."""
+    if isinstance(convention, tuple):
+        first, step, denominator = convention
+        return first + o * step, denominator
     if convention == "half_pixel":
         return (2 * o + 1) * source - target, 2 * target
     if convention == "align_corners":
@@ -218,20 +286,31 @@ def position(source: int, target: int, convention: str, o: Any) -> tuple[Any, in
     return o * source, target
 
 
-def nearest_source(source: int, target: int, convention: str, o: Any) -> Any:
-    """The source of every target of "nearest".
+def step_of(source: int, target: int, convention: Looks) -> tuple[int, int]:
+    """Sources per target as a ratio, over the denominator that `position` gives."""
+    at, denominator = position(source, target, convention, 1)
+    return at - position(source, target, convention, 0)[0], denominator
 
-    "legacy" takes the element before, as torch's mode "nearest" does; the others the nearest, ties up.
+
+def copied_source(axis: Resample, o: Any) -> Any:
+    """The source of every target of a method that copies."""
+    numerator, denominator = position(axis.source, axis.target, axis.convention, o)
+    halves, below = axis.rounding
+    shift = halves * denominator - below
+    return ((2 * numerator + shift) // (2 * denominator)).clip(0, axis.source - 1)
+
+
+def kernel(method: Method, distance: Any, sin: Callable[[Any], Any] = np.sin) -> Any:
+    """The weight at a distance: a triangle, Keys' cubic convolution kernel (Keys 1981, equation 4), or a
+    sinc under the middle of one that is as wide as the kernel (Duchon 1979, equation 10).
     """
-    numerator, denominator = position(source, target, convention, o)
-    shift = 0 if convention == "legacy" else denominator
-    return ((2 * numerator + shift) // (2 * denominator)).clip(0, source - 1)
-
-
-def kernel(method: Method, distance: Any) -> Any:
-    """The weight at a distance: a triangle, or Keys' cubic convolution kernel (Keys 1981, equation 4)."""
     if method == "linear":
         return (1 - distance).clip(0)
+    if method not in CUBIC:
+        lobes, angle = SUPPORT[method], math.pi * distance
+        apart = (distance % 1 != 0) & (distance < lobes)  # at whole distances it is exactly 1 or 0
+        product = lobes * sin(angle) * sin(angle / lobes)
+        return (distance == 0) * 1.0 + apart * product / (angle * angle + (distance == 0))
     a = CUBIC[method]
     near = ((a + 2) * distance - (a + 3)) * distance**2 + 1
     far = ((a * distance - 5 * a) * distance + 8 * a) * distance - 4 * a
@@ -257,24 +336,24 @@ def _area(source: int, target: int, o: Ints) -> tuple[Ints, Floats]:
     return index, np.where(inside, 1.0 / length[:, None], 0.0)
 
 
-def _support(method: str) -> int:
-    """How far the kernel of an antialiased resize reaches to either side."""
-    return 1 if method == "linear" else 2
-
-
-def _antialiased(source: int, target: int, method: Method, o: Ints) -> tuple[Ints, Floats]:
-    """The kernel, stretched by source / target where that is more than 1, cut off at the border and
-    divided by its sum (PIL, torch, jax).
-    """
-    support = _support(method)
-    wide = max(source, target)
-    # Source j lies ((2 j + 1) m - (2 o + 1) n) / (2 max(n, m)) stretched units away from target o.
-    centre = (2 * o + 1) * source
-    first = np.maximum(0, -(-(centre - target - 2 * wide * support) // (2 * target)))
-    index = first[:, None] + np.arange(-(-2 * support * wide // target) + 1)
-    distance = np.abs((2 * index + 1) * target - centre[:, None]) / (2 * wide)
-    weights = np.where(index < source, kernel(method, distance), 0.0)
-    return np.minimum(index, source - 1), weights / weights.sum(axis=1, keepdims=True)
+def looks_at(operation: str, source: int, target: int, given: Sequence[int]) -> tuple[int, int, int]:
+    """(first, step, denominator), by which every target looks at an element or between two neighbours."""
+    first, step, denominator = given
+    last = first + max(target - 1, 0) * step
+    inside = -denominator < first <= last < source * denominator or source == 0
+    if denominator < 1 or not 0 <= step <= (source + 1) * denominator or not inside:
+        ends = (str(Fraction(each, denominator or 1)) for each in (first, last))
+        raise ShapeError(
+            f"{operation}: convention must have every target look between -1 and {source}, both left out, in "
+            f"steps from 0 to {source + 1}, got {' to '.join(ends)} in steps of "
+            f"{Fraction(step, denominator or 1)}"
+        )
+    if (source + 1) * denominator >= 2**56:
+        raise OverflowError(
+            f"{operation}: convention must hold ratios of fewer bits, got a denominator of {denominator} for "
+            f"{source} elements"
+        )
+    return first, step, denominator
 
 
 def check_axis(operation: str, sizes: tuple[int, ...]) -> None:

@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unsample.geometry.arguments import PaddingMode
-from unsample.geometry.resample import Resample
+from unsample.geometry.resample import SUPPORT, Resample
 from unsample.geometry.window import AdaptiveWindow, AnyWindow, AxisTap, Positions, Window, cached_axis_taps
 
 Ints = NDArray[np.int64]
@@ -201,32 +201,33 @@ def resized(grid: Grid, axis: Resample, told: float | None = None) -> Grid:
     low, high = _reach(grid, m, taps)
     step = Fraction(n, max(m, 1)) if told is None else Fraction(str(told)).limit_denominator(10**6)
     first = Fraction(0)
-    if axis.convention == "align_corners" and axis.method != "area":
-        step = Fraction(n - 1, m - 1) if m > 1 else Fraction(0)
-    if axis.method == "nearest" and not axis.antialias:
-        first = _mean_of_nearest(step, axis.convention)
-    elif axis.convention == "align_corners":
-        pass
-    elif axis.convention == "half_pixel" or axis.method == "area" or axis.antialias:
+    if isinstance(axis.convention, tuple):
+        first, step = (Fraction(each, axis.convention[2]) for each in axis.convention[:2])
+    elif axis.convention == "half_pixel" or axis.method == "area":
         first = (step - 1) / 2
+    elif axis.convention == "align_corners":
+        step = Fraction(n - 1, m - 1) if m > 1 else Fraction(0)
+    if axis.copies:
+        first = _mean_of_copies(step, first, *axis.rounding)
     level = grid.level * (Fraction(n, max(m, 1)).limit_denominator(8) or 1)
     # From the first to the last source element of a target; antialiasing widens the kernel.
-    width = {"nearest": 0, "linear": 1}.get(axis.method, 3)
+    width = 0 if axis.copies else 2 * SUPPORT.get(axis.method, 2) - 1
     reach = grid.reach + abs(grid.scale) * width * (max(step, Fraction(1)) if axis.antialias else 1)
     offset = grid.offset + grid.scale * first
     return Grid(grid.source, grid.scale * step, offset, low, high, level=level, reach=reach)
 
 
-def _mean_of_nearest(step: Fraction, convention: str) -> Fraction:
+def _mean_of_copies(step: Fraction, first: Fraction, halves: int, below: bool) -> Fraction:
     """Where target 0 lies so that the copies of each element lie, on average, around it.
 
     Target o takes element floor(o * step + shift), which is o * step + shift less a remainder. Over a period
     of `step.denominator` targets the remainders are the multiples of 1 / denominator, each once, from the
-    remainder of the shift on: their mean is that remainder plus (denominator - 1) / (2 denominator).
+    remainder of the shift on: their mean is that remainder plus (denominator - 1) / (2 denominator). Where
+    `below` takes the element before a whole number, 1 / denominator stands for a remainder of 0.
     """
-    shift = {"legacy": Fraction(0), "half_pixel": step / 2}.get(convention, Fraction(1, 2))
-    d = step.denominator
-    return shift - (shift % Fraction(1, d)) - Fraction(d - 1, 2 * d)
+    shift, d = first + Fraction(halves, 2), step.denominator
+    rest = shift % Fraction(1, d)
+    return shift - (Fraction(1, d) if below and not rest else rest) - Fraction(d - 1, 2 * d)
 
 
 def sliced(grid: Grid, start: int, step: int, size: int) -> Grid:

@@ -30,6 +30,7 @@ from unsample.inspection.torch_rules import (
     window_settings,
 )
 from unsample.inspection.vocabulary import Failure, Op, Trace, Value, varied
+from unsample.interop.libraries import NEAREST_MODES
 
 Shape = tuple[int, ...]
 # Integers of shapes are small; a larger array is a weight or data.
@@ -567,9 +568,12 @@ def _resize(walk: _Walk, node: Any, words: dict[str, Any], shapes: Shapes) -> Lo
     if method == "cubic":
         method = next((n for n, a in CUBIC.items() if a == words.get("cubic_coeff_a", -0.75)), "cubic")
     if mode == "nearest":
-        floors = words.get("nearest_mode", "round_prefer_floor") == "floor" or node.op_type == "Upsample"
-        # floor of asymmetric positions is torch's nearest.
-        position = "legacy" if floors and position == "asymmetric" else position
+        rounding = "floor" if node.op_type == "Upsample" else words.get("nearest_mode", "round_prefer_floor")
+        if rounding not in NEAREST_MODES:
+            return "opaque", {}
+        method = NEAREST_MODES[rounding]
+        if (method, position) == ("floor", "asymmetric"):
+            method, position = "nearest", "legacy"  # torch's nearest
     rank = max((a for a in range(1, len(x) + 1) if x[-a] != out[-a]), default=1)
     rank = max(rank, len(x) - 2)
     lowered = resize(Shapes([x], out), rank, method, position, bool(words.get("antialias", 0)))

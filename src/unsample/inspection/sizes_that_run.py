@@ -224,7 +224,7 @@ def _alike(trace: Trace, rank: int) -> bool:
     return True
 
 
-def _ratio(axis: Resample) -> tuple[float, str, str]:
+def _ratio(axis: Resample) -> tuple[float, str, object]:
     return (axis.source / max(axis.target, 1), axis.method, axis.convention)
 
 

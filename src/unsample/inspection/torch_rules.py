@@ -5,6 +5,7 @@ Windows are made of the shapes that were seen, so no size formula is repeated he
 
 import math
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from inspect import signature
 from typing import Any
 
@@ -234,16 +235,23 @@ def resize(
     convention: Convention,
     antialias: bool = False,
     factors: Sequence[float | None] = (),
+    given: Sequence[tuple[int, int, int]] = (),
+    exclude_outside: bool | None = None,
 ) -> Lowered:
-    """An interpolation of the last `rank` axes; `factors` where positions come from them."""
-    from unsample.ops.resize import plan_resize
+    """An interpolation of the last `rank` axes; `factors` where positions come from them, or `given` ones."""
+    from unsample.ops.resize import plan_resize_over, told
 
     assert shapes.first is not None
     assert shapes.out is not None
     n, m = shapes.first[-rank:], shapes.out[-rank:]
-    axes = tuple(Resample(a, b, method, convention, antialias) for a, b in zip(n, m, strict=True))
-    words = {"method": method, "convention": convention, "antialias": antialias}
-    cost = plan_resize(shapes.first, m, **words).multiply_adds if all(n) and all(m) else 0  # type: ignore[arg-type]
+    given = given or ((0, 0, 0),) * rank
+    *_, flag, exclude = words = told(method, convention, antialias, exclude_outside)
+    axes = tuple(
+        Resample(a, b, method, look if any(look) else convention, flag, exclude)
+        for a, b, look in zip(n, m, given, strict=True)
+    )
+    windows = tuple((a, b, *look) for a, b, look in zip(n, m, given, strict=True))
+    cost = plan_resize_over(shapes.first, windows, *words).multiply_adds if all(n) and all(m) else 0
     steps = tuple(
         None if not f or a * f == b else 1 / f for a, b, f in zip(n, m, factors or [None] * rank, strict=True)
     )
@@ -252,10 +260,15 @@ def resize(
         settings["factor"] = short([b // a for a, b in zip(n, m, strict=True)])
     else:
         settings["size"] = short(list(m))
-    if method != "nearest" or convention != "legacy":
+    if any(map(any, given)):
+        each = [f"{Fraction(first, over)} + o * {Fraction(step, over)}" for first, step, over in given]
+        settings["positions"] = short(each)
+    elif method != "nearest" or convention != "legacy":
         settings["positions"] = convention
     if antialias:
         settings["antialias"] = True
+    if exclude != antialias:
+        settings["exclude_outside"] = exclude
     return "resize", {"resamples": axes, "settings": settings, "multiply_adds": cost, "steps": steps}
 
 
@@ -283,12 +296,13 @@ def _ours(operation: Operation) -> Callable[[Sequence[Any], Shapes], Lowered]:
     kind = "pool" if operation.lies == "pooled" else operation.name
 
     def rule(args: Sequence[Any], shapes: Shapes) -> Lowered:
-        from unsample.torch.windows import from_ints
+        from unsample.torch.windows import from_ints, resampled_from_ints
 
         numbers, *told = args[len(operation.arrays) :]
         words = dict(zip(names, told, strict=True))
         if operation.lies == "resampled":
-            return resize(shapes, len(numbers) // 2, **words)
+            given = tuple((first, step, over) for _, _, first, step, over in resampled_from_ints(numbers))
+            return resize(shapes, len(given), given=given, **words)
         windows = from_ints([int(each) for each in numbers])
         plain = [w for w in windows if isinstance(w, Window)]
         if "weight" in operation.arrays:

@@ -339,15 +339,10 @@ def _of_output_shape(steps: Steps, wanted: Any, extra: Sequence[int], word: str)
     pads = []
     for axis, (m, e, s) in enumerate(zip(steps.input_size, steps.extent, steps.stride, strict=True)):
         total = (m - 1) * s + extra[axis] + e - sizes[axis]
-        if total < 0:
-            most = (m - 1) * s + extra[axis] + e
-            raise ShapeError(
-                f"{NAME}: output_shape must be at most {most} on spatial axis {axis} "
-                f"(input size {m}, stride {s}, kernel_size {steps.kernel[axis]}), got {sizes[axis]}"
-            )
-        # The specification: the odd element after for SAME_UPPER alone, otherwise before.
+        # The specification: the odd element after for SAME_UPPER alone, otherwise before. What is longer than
+        # the full result is lengthened at its end.
         before, after = halved(total)
-        pads.append((before, after) if word == "SAME_UPPER" else (after, before))
+        pads.append((before, after) if word == "SAME_UPPER" or total < 0 else (after, before))
     return tuple(pads)
 
 

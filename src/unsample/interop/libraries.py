@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from unsample.geometry.arguments import choice
+from unsample.geometry.resample import Convention, Method
 
 Library = Literal["unsample", "torch", "tf", "keras", "jax", "flax", "onnx"]
 LIBRARIES: tuple[Library, ...] = get_args(Library)
@@ -17,6 +18,8 @@ SwitchLibrary = Literal["unsample", "torch", "tf", "keras", "onnx"]
 SWITCH_LIBRARIES: tuple[SwitchLibrary, ...] = get_args(SwitchLibrary)
 Convolution = Literal["conv", "conv_transpose"]
 CONVOLUTIONS: tuple[Convolution, ...] = get_args(Convolution)
+ResizeLibrary = Literal["unsample", "torch", "tf", "keras", "jax", "onnx", "pillow"]
+RESIZE_LIBRARIES: tuple[ResizeLibrary, ...] = get_args(ResizeLibrary)
 ShuffleOrder = Literal["unsample", "torch", "tf", "keras", "onnx", "CRD", "DCR"]
 
 
@@ -81,6 +84,60 @@ CALLS: Mapping[Convolution, Mapping[Library, Call]] = {
         "flax": _UP_FLAX,
         "onnx": _UP_ONNX,
     },
+}
+
+# mode of torch.nn.functional.interpolate -> method, convention, spatial axes (None: 1 to 3, all but two)
+TORCH_MODES: Mapping[str, tuple[Method, Convention, int | None]] = {
+    "nearest": ("nearest", "legacy", None),
+    "nearest-exact": ("nearest", "half_pixel", None),
+    "area": ("area", "half_pixel", None),
+    "linear": ("linear", "half_pixel", 1),
+    "bilinear": ("linear", "half_pixel", 2),
+    "trilinear": ("linear", "half_pixel", 3),
+    "bicubic": ("cubic", "half_pixel", 2),
+    "lanczos": ("lanczos3", "half_pixel", 2),
+}
+
+# Libraries that look at pixel centres alone and divide weights by their sum at the border: the names of the
+# size and of the method, what methods there are, and which unless given.
+_LANCZOS: Mapping[str, Method] = {"lanczos3": "lanczos3", "lanczos5": "lanczos5"}
+_TF: Mapping[str, Method] = {"nearest": "nearest", "bilinear": "linear", "bicubic": "catmull_rom", **_LANCZOS}
+RESIZES: Mapping[str, tuple[str, str, Mapping[str, Method], str | None]] = {
+    "jax": (
+        "shape",
+        "method",
+        {
+            "nearest": "nearest",
+            **dict.fromkeys(("linear", "bilinear", "trilinear", "triangle"), "linear"),
+            **dict.fromkeys(("cubic", "bicubic", "tricubic"), "catmull_rom"),
+            "cubic-pytorch": "cubic",
+            **_LANCZOS,
+        },
+        None,
+    ),
+    "tf": ("size", "method", {**_TF, "area": "area"}, "bilinear"),
+    "keras": ("size", "interpolation", _TF, "bilinear"),
+    "pillow": (
+        "size",
+        "resample",
+        {
+            "NEAREST": "nearest",
+            "BOX": "area",
+            "BILINEAR": "linear",
+            "BICUBIC": "catmull_rom",
+            "LANCZOS": "lanczos3",
+        },
+        "BICUBIC",
+    ),
+}
+PILLOW_NUMBERS = {0: "NEAREST", 1: "LANCZOS", 2: "BILINEAR", 3: "BICUBIC", 4: "BOX", 5: "HAMMING"}
+
+# How ONNX's Resize rounds, its default first.
+NEAREST_MODES: Mapping[str, Method] = {
+    "round_prefer_floor": "nearest_ties_down",
+    "round_prefer_ceil": "nearest",
+    "floor": "floor",
+    "ceil": "ceil",
 }
 
 # The order of depth_to_space: how many channels lie between the elements of one block.

@@ -48,8 +48,7 @@ def written_windows(
 ) -> Windows:
     """The windows of a max pooling, given as to `max_pool` or (`output_size`) to `adaptive_max_pool`.
 
-    Padding may not pass half a window (torch's rule) and no window may lie in the padding alone: it would
-    have no maximum.
+    No window may lie in the padding alone: it would have no maximum, and no tap that won.
     """
     size = integers(operation, "input_size", input_size, minimum=0)
     rank = len(size)
@@ -67,19 +66,33 @@ def written_windows(
         if not symbolic(*size, *wanted):
             check_tap_count(operation, adaptive)
         return adaptive
-    kernel = per_axis(operation, "kernel_size", kernel_size, rank, minimum=1)
-    steps = per_axis(operation, "stride", kernel if stride is None else stride, rank, minimum=1)
-    spread = per_axis(operation, "dilation", dilation, rank, minimum=1)
-    # "full" would pad more than half a window: windows of nothing but padding.
-    pads = paddings(operation, padding, rank, minimum=0, words=POOL_PADDING_WORDS)
-    if not isinstance(ceil_mode, bool | np.bool_):
-        raise TypeError(f"{operation}: ceil_mode must be a bool, got {describe(ceil_mode)}")
-    windows = windows_over(operation, size, kernel, steps, pads, spread, ceil_mode=bool(ceil_mode))
+    windows = windows_of(operation, size, kernel_size, stride, padding, dilation, ceil_mode)
     if not symbolic(*size):
         for axis, window in enumerate(windows):
             _check_pool_window(operation, axis, window)
         check_tap_count(operation, windows)
     return windows
+
+
+def windows_of(
+    operation: str,
+    size: Sequence[int],
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+) -> tuple[Window, ...]:
+    """The windows of these arguments, of padding alone or not."""
+    rank = len(size)
+    kernel = per_axis(operation, "kernel_size", kernel_size, rank, minimum=1)
+    steps = per_axis(operation, "stride", kernel if stride is None else stride, rank, minimum=1)
+    spread = per_axis(operation, "dilation", dilation, rank, minimum=1)
+    # "full" is a word of convolutions, whose transpose has its size.
+    pads = paddings(operation, padding, rank, minimum=0, words=POOL_PADDING_WORDS)
+    if not isinstance(ceil_mode, bool | np.bool_):
+        raise TypeError(f"{operation}: ceil_mode must be a bool, got {describe(ceil_mode)}")
+    return windows_over(operation, size, kernel, steps, pads, spread, ceil_mode=bool(ceil_mode))
 
 
 def check_pooled(operation: str, windows: Any) -> None:
@@ -130,13 +143,18 @@ def _is_pooled(window: AnyWindow) -> bool:
     return m - 1 in (room // window.stride, -(-room // window.stride))
 
 
+def check_half(operation: str, windows: Windows) -> None:
+    """Refuse padding beyond half a window: a rule of torch's layers alone."""
+    for axis, window in enumerate(windows):
+        if isinstance(window, Window) and max(window.before, window.after) > window.extent // 2:
+            raise ShapeError(
+                f"{operation}: padding must be at most half of the {window.extent} elements that a window "
+                f"spans, as in torch, got {(window.before, window.after)} on spatial axis {axis}"
+            )
+
+
 def _check_pool_window(operation: str, axis: int, window: Window) -> None:
-    if max(window.before, window.after) > window.extent // 2:
-        raise ShapeError(
-            f"{operation}: padding must be at most half of the {window.extent} elements that a window spans, "
-            f"got {(window.before, window.after)} on spatial axis {axis}"
-        )
-    empty = _first_empty(window)
+    empty = first_empty(window)
     if empty < window.coarse:
         raise ShapeError(
             f"{operation}: every window must hold an element of the input, "
@@ -146,12 +164,21 @@ def _check_pool_window(operation: str, axis: int, window: Window) -> None:
         )
 
 
-def _first_empty(window: Window) -> int:
+def first_empty(window: Window) -> int:
     """The first window that meets no element, `coarse` or beyond if there is none.
 
-    No window ends before the axis, as padding is at most half of one. So there are two ways to be empty: to
-    begin behind the axis, and to begin before it with taps so far apart that none falls on it.
+    There are three ways to be empty: to end before the axis, which only the first windows can, to begin
+    behind it, and to begin before it with taps so far apart that none falls on it.
+
+    Examples
+    --------
+    >>> first_empty(Window(fine=3, coarse=4, size=2, stride=1, before=1))
+    4
+    >>> first_empty(Window(fine=1, coarse=2, size=2, stride=1, dilation=2, before=1, after=2))
+    0
     """
+    if window.before >= window.extent:
+        return 0
     behind = -(-(window.fine + window.before) // window.stride)
     early = min(window.coarse, -(-window.before // window.stride))  # windows that begin before the axis
 

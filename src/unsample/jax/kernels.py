@@ -126,7 +126,7 @@ def _resize(definition: Rule, x: Any, *, plan: Plan, up: bool, copy: bool) -> An
         return definition(x, plan, up, copy)
     shape = list(plan.input_shape)
     for axis, resample in enumerate(plan.resamples, len(shape) - plan.rank):
-        if resample.source == resample.target:
+        if not resample.changes:
             continue
         n, m, first, source, weights = moves.terms_arguments(resample, up)
         outer, inner = prod(shape[:axis]), prod(shape[axis + 1 :])

@@ -261,7 +261,7 @@ _LIGHT = 100_000  # bytes of terms that the 256 plans used last may have each
 @lru_cache(maxsize=256)
 def _light_passes(plan: Plan, up: bool) -> Passes | None:
     """`compiled_passes` of few terms, a microsecond faster; None of many, which are kept by their bytes."""
-    changed = [r for r in plan.resamples if r.source != r.target]
+    changed = [r for r in plan.resamples if r.changes]
     many = sum(_terms_bytes(r.slots * r.target, max(r.source, r.target)) for r in changed)
     return _made_passes(plan, up) if many <= _LIGHT else None
 
@@ -284,7 +284,7 @@ def resize_passes(plan: Plan, up: bool) -> list[tuple[Resample, tuple[int, ...],
     """For every axis that changes: how, the shape after it, and the elements before it and behind it."""
     passes, shape = [], list(plan.input_shape)
     for axis, resample in enumerate(plan.resamples, len(shape) - plan.rank):
-        if resample.source == resample.target:
+        if not resample.changes:
             continue
         outer, inner = prod(shape[:axis]), prod(shape[axis + 1 :])
         shape[axis] = resample.target if up else resample.source

@@ -144,7 +144,7 @@ def max_pool(
     stride : int or sequence of int, optional
         Step from window to window; the kernel size unless given.
     padding : int, sequence of int or of pairs (before, after), "valid", "same"
-        At most half a window. Padding is never chosen: it acts like -inf.
+        As much as leaves an element to every window. Padding is never chosen: it acts like -inf.
     dilation : int or sequence of int
         Step from tap to tap.
     ceil_mode : bool

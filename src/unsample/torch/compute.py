@@ -19,13 +19,14 @@ from unsample.geometry.arguments import has_symbols
 from unsample.geometry.given import check_given, check_near
 from unsample.geometry.plan import Plan
 from unsample.geometry.reach import settled
+from unsample.geometry.resample import ROUNDING
 from unsample.interop.switch_indices import check_pooled
 from unsample.operation import Operation
 from unsample.pairs import OPERATIONS
 from unsample.torch import direct
 from unsample.torch.direct import COMPILED, torchs_threads
 from unsample.torch.layout import empty, laid_out, result_dtype
-from unsample.torch.windows import PER_AXIS, from_ints, pairs_from_ints
+from unsample.torch.windows import PER_AXIS, PER_RESAMPLED, from_ints, resampled_from_ints
 
 Tensor = torch.Tensor
 Call = Callable[..., Any]
@@ -78,7 +79,7 @@ def compute(operation: Operation, arrays: Sequence[Tensor | None], plan: Plan, w
     if operation.name == "max_unpool":
         copies = words[0] in ("last", "error")
     elif operation.lies == "resampled":
-        copies = copies and words[0] == "nearest"
+        copies = copies and words[0] in ROUNDING
     given = _promoted(operation, arrays) if operation.sums else arrays
     device = COMPUTES.get(device_of(first))
     if device is not None:
@@ -129,12 +130,12 @@ def _kept(name: str, shapes: Shapes, numbers: tuple[int, ...], *words: Any) -> P
 
 def _made(operation: Operation, shapes: Shapes, numbers: Sequence[int], words: Sequence[Any]) -> Plan:
     resampled = operation.lies == "resampled"
-    each = 2 if resampled else PER_AXIS
+    each = PER_RESAMPLED if resampled else PER_AXIS
     if not numbers or len(numbers) % each:
         raise ShapeError(
             f"{operation.name}: windows must be {each} integers per spatial axis, got {len(numbers)}"
         )
-    windows = pairs_from_ints(numbers) if resampled else from_ints(numbers)
+    windows = resampled_from_ints(numbers) if resampled else from_ints(numbers)
     sizes = (size for shape in shapes if shape is not None for size in shape)
     if not has_symbols(*sizes, *numbers):
         _check(operation, shapes[0] or (), windows)
@@ -144,8 +145,8 @@ def _made(operation: Operation, shapes: Shapes, numbers: Sequence[int], words: S
 def _check(operation: Operation, shape: Sequence[int], windows: Any) -> None:
     array = operation.arrays[0]
     if operation.lies == "resampled":
-        near = [source if operation.up else target for source, target in windows]
-        far = [target if operation.up else source for source, target in windows]
+        near = [source if operation.up else target for source, target, *_ in windows]
+        far = [target if operation.up else source for source, target, *_ in windows]
         if min(far) < 0:
             raise ShapeError(f"{operation.name}: sizes must be at least 0, got {tuple(far)}")
         check_near(operation.name, array, shape, near)

@@ -305,7 +305,7 @@ def _unshuffle(y: Tensor, plan: Plan, order: str, out: Tensor | None) -> Tensor:
 
 
 def _resize(up: bool, x: Tensor, plan: Plan, out: Tensor | None) -> Tensor:
-    return resize(x, plan, up, plan.resamples[0].method == "nearest", out)
+    return resize(x, plan, up, plan.resamples[0].copies, out)
 
 
 def _pairs(x: Any, y: Any) -> bool:

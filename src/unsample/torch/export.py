@@ -18,11 +18,20 @@ from torch.nn import functional as F
 
 from unsample.arrays.library import dtype_kind
 from unsample.errors import ShapeError
-from unsample.geometry.resample import CUBIC, Method, kernel, nearest_source, position
+from unsample.geometry.resample import (
+    ROUNDING,
+    SUPPORT,
+    Method,
+    Resample,
+    copied_source,
+    kernel,
+    position,
+    step_of,
+)
 from unsample.geometry.window import AdaptiveWindow, AnyWindow, Window
 from unsample.switches import switch_dtype
 from unsample.torch.layout import common_dtype
-from unsample.torch.windows import from_ints, pairs_from_ints
+from unsample.torch.windows import from_ints, resampled_from_ints
 
 Tensor = torch.Tensor
 Ints = Sequence[int]
@@ -114,52 +123,74 @@ INTERPOLATE: dict[tuple[str, str, int], tuple[str, bool]] = {
 }
 
 
-def resize(x: Tensor, windows: Ints, method: Method, convention: str, antialias: bool) -> Tensor:
-    """A gather for "nearest", else torch's own interpolation where that will do, or matrices.
+def resize(
+    x: Tensor, windows: Ints, method: Method, convention: str, antialias: bool, exclude_outside: bool
+) -> Tensor:
+    """A gather for methods that copy, else torch's own interpolation where that will do, or matrices.
 
     Torch's, and ONNX's Resize, also read neighbours of weight 0, and 0 times infinity is NaN. Sizes that are
     symbols have it wherever it exists; others for even factors, where such neighbours lie beyond the border.
     """
-    axes, rank = pairs_from_ints(windows), len(windows) // 2
+    axes = _resamples(windows, method, convention, antialias, exclude_outside)
+    rank, sizes = len(axes), [(axis.source, axis.target) for axis in axes]
     fixed = all(isinstance(n, int) for n in windows)
-    if method == "nearest":
-        blocks = fixed and rank <= 3 and convention in ("half_pixel", "legacy")
-        if x.dtype in IN_RUNTIME and blocks and all(n > 0 and m % n == 0 for n, m in axes):
-            return _interpolated(x, axes, "nearest", None)
-        for axis, (n, m) in zip(range(-rank, 0), axes, strict=True):
-            x = x if _same(n, m) else x.index_select(axis, _sources(x, n, m, convention))
+    by_word = all(isinstance(axis.convention, str) for axis in axes)
+    if method in ROUNDING:
+        blocks = fixed and rank <= 3 and method == "nearest" and convention in ("half_pixel", "legacy")
+        blocks = blocks and by_word and all(n > 0 and m % n == 0 for n, m in sizes)
+        if x.dtype in IN_RUNTIME and blocks:
+            return _interpolated(x, sizes, "nearest", None)
+        for place, axis in zip(range(-rank, 0), axes, strict=True):
+            x = x.index_select(place, _sources(x, axis)) if _changes(axis) else x
         return x
     total = x.to(torch.promote_types(x.dtype, torch.float32))
     # ONNX Runtime has no Resize of float64; that of integers would round positions, and so turn ties.
-    single = x.is_floating_point() and total.dtype == torch.float32 and not antialias
-    mode = INTERPOLATE.get((method, convention, rank)) if single else None
-    even = fixed and method == "linear" and all(n > 0 and m % (2 * n) == 0 for n, m in axes)
+    single = x.is_floating_point() and total.dtype == torch.float32 and not (antialias or exclude_outside)
+    mode = INTERPOLATE.get((method, convention, rank)) if single and by_word else None
+    even = fixed and method == "linear" and all(n > 0 and m % (2 * n) == 0 for n, m in sizes)
     if mode is None or (fixed and not (even and convention == "half_pixel")):
-        total = _mixed(total, axes, (method, convention, antialias), transposed=False)
+        total = _mixed(total, axes, transposed=False)
     else:
-        total = _interpolated(total, axes, *mode, even)
+        total = _interpolated(total, sizes, *mode, even)
     if dtype_kind(x.dtype) == "integer":
         limits = torch.iinfo(x.dtype)
         total = total.round().clamp(limits.min, limits.max)
     return total.to(x.dtype)
 
 
-def resize_transpose(y: Tensor, windows: Ints, method: Method, convention: str, antialias: bool) -> Tensor:
-    """Every target added to its source for "nearest", else the matrices of `resize`, transposed."""
-    axes = pairs_from_ints(windows)
+def resize_transpose(
+    y: Tensor, windows: Ints, method: Method, convention: str, antialias: bool, exclude_outside: bool
+) -> Tensor:
+    """Every target added to its source for methods that copy, else the matrices of `resize`, transposed."""
+    axes = _resamples(windows, method, convention, antialias, exclude_outside)
     total = y.to(_sum_dtype(y))
-    if method != "nearest":
-        return _mixed(total, axes, (method, convention, antialias), transposed=True).to(y.dtype)
-    for axis, (n, m) in zip(range(-len(axes), 0), axes, strict=True):
-        if not _same(n, m):
+    if method not in ROUNDING:
+        return _mixed(total, axes, transposed=True).to(y.dtype)
+    for place, axis in zip(range(-len(axes), 0), axes, strict=True):
+        if _changes(axis):
             size = [*total.shape]
-            size[axis] = n
-            total = total.new_zeros(size).index_add(axis, _sources(y, n, m, convention), total)
+            size[place] = axis.source
+            total = total.new_zeros(size).index_add(place, _sources(y, axis), total)
     return total.to(y.dtype) if y.is_floating_point() or y.is_complex() else total
 
 
-def _sources(like: Tensor, n: int, m: int, convention: str) -> Tensor:
-    return nearest_source(n, m, convention, _count(m, like.device))  # type: ignore[no-any-return]
+def _resamples(windows: Ints, method: Method, convention: Any, *options: bool) -> list[Resample]:
+    """The axes of a resize; their sizes may be symbols, what positions are given are numbers."""
+    made = []
+    for n, m, *given in resampled_from_ints(windows):
+        looks: Any = tuple(given) if given[2] else convention
+        made.append(Resample(n, m, method, looks, *options))
+    return made
+
+
+def _changes(axis: Resample) -> bool:
+    """Whether an axis is not known to stay as it is."""
+    symbols = not (isinstance(axis.source, int) and isinstance(axis.target, int))
+    return symbols or axis.changes
+
+
+def _sources(like: Tensor, axis: Resample) -> Tensor:
+    return copied_source(axis, _count(axis.target, like.device))  # type: ignore[no-any-return]
 
 
 def _interpolated(
@@ -176,26 +207,26 @@ def _interpolated(
     return _padded(result, [(-f, -f) for f in border]).reshape(*leading, *target)
 
 
-def _mixed(x: Tensor, axes: Pairs, words: Any, transposed: bool) -> Tensor:
+def _mixed(x: Tensor, axes: Sequence[Resample], transposed: bool) -> Tensor:
     """A matrix along every axis of what is finite, and beside it where infinity and NaN reach.
 
     The matrix has zeros, and 0 times infinity would be NaN. Infinity takes the sign of the weight; NaN has
     both, and comes back as their sum.
     """
     if x.is_complex():
-        return torch.complex(*(_mixed(part, axes, words, transposed) for part in (x.real, x.imag)))
+        return torch.complex(*(_mixed(part, axes, transposed) for part in (x.real, x.imag)))
     infinity = float("inf")
     finite = torch.where(x.abs() < infinity, x, 0.0)
     signs = torch.stack([~(x < infinity), ~(x > -infinity)]).to(x.dtype)
-    for axis, (n, m) in zip(range(-len(axes), 0), axes, strict=True):
-        if _same(n, m):
+    for place, axis in zip(range(-len(axes), 0), axes, strict=True):
+        if not _changes(axis):
             continue
-        weights = _weights(x.device, n, m, *words).to(x.dtype)
+        weights = _weights(x.device, axis).to(x.dtype)
         weights = weights.mT if transposed else weights
-        finite = _times(finite, weights, axis)
-        reached = _times(signs, weights.clip(0), axis)
-        if words[0] in CUBIC:
-            reached = reached + _times(signs.flip(0), (-weights).clip(0), axis)
+        finite = _times(finite, weights, place)
+        reached = _times(signs, weights.clip(0), place)
+        if axis.method not in ("linear", "area"):  # whose kernels are nowhere negative
+            reached = reached + _times(signs.flip(0), (-weights).clip(0), place)
         signs = reached
     up, down = torch.where(signs > 0, infinity, 0.0).unbind(0)
     return finite + up - down
@@ -209,30 +240,31 @@ def _times(x: Tensor, weights: Tensor, axis: int) -> Tensor:
     return done if axis == -2 else done.unflatten(-1, x.shape[axis + 1 :])
 
 
-def _weights(
-    device: torch.device, n: int, m: int, method: Method, convention: str, antialias: bool
-) -> Tensor:
+def _weights(device: torch.device, axis: Resample) -> Tensor:
     """The weights of `Resample`, (target, source), as arithmetic: sizes may be symbols."""
+    n, m, method = axis.source, axis.target, axis.method
     o, i = _count(m, device).unsqueeze(1), _count(n, device)
     if method == "area":
         window: Any = AdaptiveWindow(n, m)
         start, length = window.start(o), window.length(o)
         return torch.where((start <= i) & (i < start + length), 1 / length.double(), 0.0)
-    if antialias:
-        distance = ((2 * i + 1) * m - (2 * o + 1) * n).abs().double() / (2 * torch.sym_max(n, m))
-        near: Tensor = kernel(method, distance)
-        return near / near.sum(1, keepdim=True)
-    numerator, denominator = position(n, m, convention, o)
-    if method == "linear":
+    numerator, denominator = position(n, m, axis.convention, o)
+    if axis.clipped():
         numerator = numerator.clip(0, (n - 1) * denominator)
-        distance = (numerator - i * denominator).abs().double() / denominator
-        return kernel(method, distance)  # type: ignore[no-any-return]
-    first = numerator // denominator
-    t = (numerator - first * denominator).double() / denominator
-    weights = torch.zeros((m, n), dtype=torch.float64, device=device)
-    for j in range(-1, 3):
-        weights = weights + torch.where((first + j).clip(0, n - 1) == i, kernel(method, (t - j).abs()), 0.0)
-    return weights
+    wide = torch.sym_max(step_of(n, m, axis.convention)[0], denominator) if axis.antialias else denominator
+    # Rounded up without negative numbers, which ONNX divides towards 0 where sizes are symbols.
+    reach = SUPPORT[method] * ((wide + denominator - 1) // denominator) + 1
+    around = 0 if axis.clipped() or axis.exclude_outside else reach
+    places = _count(n + 2 * around, device) - around
+    distance = (places * denominator - numerator).abs().double() / wide
+    weights: Tensor = kernel(method, distance, torch.sin)
+    if axis.normalised():
+        weights = weights / weights.sum(1, keepdim=True)
+    if isinstance(around, int) and around == 0:
+        return weights
+    before, inside, after = weights.tensor_split((around, around + n), 1)
+    first = torch.where(i == 0, before.sum(1, keepdim=True), 0.0)
+    return inside + first + torch.where(i == n - 1, after.sum(1, keepdim=True), 0.0)
 
 
 # -- convolutions ----------------------------------------------------------------------------------------
@@ -459,11 +491,6 @@ def _steps(windows: Ints) -> tuple[list[int], list[tuple[int, int]], list[int], 
     found = _plain(windows)
     pads = [(w.before, w.after) for w in found]
     return [w.stride for w in found], pads, [w.dilation for w in found], [w.fine for w in found]
-
-
-def _same(n: int, m: int) -> bool:
-    """Whether two sizes are known to be equal."""
-    return isinstance(n, int) and isinstance(m, int) and n == m
 
 
 def _sum_dtype(x: Tensor) -> torch.dtype:

@@ -1,7 +1,8 @@
 """Windows as a list of integers, the form in which operators take them.
 
 Seven integers per axis: fine, coarse, size, stride, dilation, before, after; an adaptive window has size 0.
-Of an axis that is resized two: its source and its target. What padding holds is told by a word beside them.
+Of an axis that is resized five: its source and its target, and (first, step, denominator) of where targets
+look, three zeros where a word says that. What padding holds is told by a word beside them.
 Switches are a pytree node whose one leaf is the tensor of taps, so that they pass through
 `torch.compile`, `torch.export` and `torch.func`.
 """
@@ -15,12 +16,13 @@ from unsample.geometry.window import AdaptiveWindow, AnyWindow, Window
 from unsample.switches import Switches
 
 PER_AXIS = 7
+PER_RESAMPLED = 5
 
 Windows = tuple[AnyWindow, ...]
 
 
 def to_ints(windows: Sequence[Any]) -> list[int]:
-    """Windows, or pairs of sizes -> integers.
+    """Windows, or sizes and positions -> integers.
 
     Examples
     --------
@@ -56,15 +58,15 @@ def from_ints(numbers: Sequence[int]) -> Windows:
     return tuple(windows)
 
 
-def pairs_from_ints(numbers: Sequence[int]) -> tuple[tuple[int, int], ...]:
-    """Integers -> the (source, target) of every axis.
+def resampled_from_ints(numbers: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+    """Integers -> source, target and positions of every axis.
 
     Examples
     --------
-    >>> pairs_from_ints([1, 2, 0, 3])
-    ((1, 2), (0, 3))
+    >>> resampled_from_ints([1, 2, 0, 0, 0, 3, 4, -1, 6, 8])
+    ((1, 2, 0, 0, 0), (3, 4, -1, 6, 8))
     """
-    return tuple(zip(numbers[0::2], numbers[1::2], strict=True))
+    return tuple(tuple(numbers[i : i + PER_RESAMPLED]) for i in range(0, len(numbers), PER_RESAMPLED))
 
 
 def fine_size(numbers: Sequence[int]) -> list[int]:

@@ -16,8 +16,11 @@ from unsample.geometry.arguments import (
     is_sequence,
     paddings,
     per_axis,
+    symbolic,
 )
+from unsample.geometry.plan import cached_plan
 from unsample.geometry.sizes import windows_over
+from unsample.interop.switch_indices import check_half, first_empty, windows_of
 from unsample.ops.unpool import Duplicates
 from unsample.switches import Switches
 from unsample.torch import functional
@@ -70,6 +73,13 @@ def _per_axis(layer: Any, name: str, value: Any, minimum: int) -> Any:
     return per_axis(type(layer).__name__, name, value, layer.rank, minimum=minimum)
 
 
+def _holds_padding_alone(name: str, size: Sequence[int], *args: Any, **words: Any) -> bool:
+    """Whether torch has -inf for a window, which no switch can tell; more than half a window is refused."""
+    windows = windows_of(name, size, *args, **words)
+    check_half(name, windows)
+    return any(first_empty(window) < window.coarse for window in windows)
+
+
 class _MaxPool(_Returns[IndicesT, SwitchesT], nn.modules.pooling._MaxPoolNd):
     rank: ClassVar[int]
 
@@ -96,15 +106,29 @@ class _MaxPool(_Returns[IndicesT, SwitchesT], nn.modules.pooling._MaxPoolNd):
     def forward(self, input: Tensor) -> Any:
         """Values, or values and torch's indices, or values and Switches."""
         check_rank(type(self).__name__, "input", input, (self.rank,))
-        values, switches = functional.max_pool(
-            input,
-            _per_axis(self, "kernel_size", self.kernel_size, 1),
-            stride=self.stride,
-            padding=self.padding,
-            dilation=self.dilation,
-            ceil_mode=self.ceil_mode,
-        )
+        kernel_size = _per_axis(self, "kernel_size", self.kernel_size, 1)
+        words: Any = {
+            "stride": self.stride,
+            "padding": self.padding,
+            "dilation": self.dilation,
+            "ceil_mode": self.ceil_mode,
+        }
+        if (
+            not self.return_switches
+            and is_torch_padding(self.padding)
+            and self._alone(input, kernel_size, words)
+        ):
+            return super().forward(input)
+        values, switches = functional.max_pool(input, kernel_size, **words)
         return _result(self, values, switches)
+
+    def _alone(self, input: Tensor, kernel_size: Any, words: Any) -> Any:
+        """Whether a window holds padding alone: torch gives -inf there, which no switch can tell."""
+        name, size = type(self).__name__, tuple(input.shape[input.ndim - self.rank :])
+        if torch.compiler.is_compiling():
+            return not symbolic(*size) and _holds_padding_alone(name, size, kernel_size, **words)
+        size = tuple(map(int, size))  # torch.jit has tensors for sizes
+        return cached_plan(_holds_padding_alone, (name, size), kernel_size, **words)
 
 
 class MaxPool1d(_MaxPool[IndicesT, SwitchesT], nn.MaxPool1d):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import torch
 from torch import nn
@@ -17,8 +17,10 @@ from unsample.geometry.arguments import (
     symbolic,
     wanted_size,
 )
-from unsample.geometry.resample import Convention, Method
+from unsample.geometry.resample import CUBIC
+from unsample.interop.libraries import TORCH_MODES
 from unsample.ops.nails import At
+from unsample.ops.resize import resize_axes
 from unsample.ops.shuffle import Order
 from unsample.torch import functional
 from unsample.torch.layers.conv import size_of, spatial
@@ -29,15 +31,21 @@ Tensor = torch.Tensor
 Mode = Literal["nearest", "nearest-exact", "area", "linear", "bilinear", "trilinear", "bicubic"]
 
 # mode of torch.nn.Upsample -> method, convention, spatial axes (None: 1 to 3, all but two)
-MODES: dict[str, tuple[Method, Convention, int | None]] = {
-    "nearest": ("nearest", "legacy", None),
-    "nearest-exact": ("nearest", "half_pixel", None),
-    "area": ("area", "half_pixel", None),
-    "linear": ("linear", "half_pixel", 1),
-    "bilinear": ("linear", "half_pixel", 2),
-    "trilinear": ("linear", "half_pixel", 3),
-    "bicubic": ("cubic", "half_pixel", 2),
-}
+MODES = {mode: TORCH_MODES[mode] for mode in get_args(Mode)}
+
+
+def _resized(input: Tensor, size: Any, factor: Any, words: dict[str, Any]) -> Tensor:
+    """`resize`; of bytes by cubics as torch, and Pillow, go about it: one axis after the other from the last.
+
+    Each then is rounded and clamped to bytes on its own, where `resize` does so once, at the end.
+    """
+    if input.dtype == torch.uint8 and words["method"] in CUBIC:
+        target = [axis[1] for axis in resize_axes(input.shape, size, factor=factor)]
+        for axis in reversed(range(len(target))):
+            whole = (*input.shape[2 : 2 + axis], *target[axis:])
+            input = functional.resize(input, whole, **words)
+        return input
+    return functional.resize(input, size, factor=factor, **words)
 
 
 class Upsample(Layer, nn.Upsample):
@@ -103,7 +111,7 @@ class Upsample(Layer, nn.Upsample):
             result: Tensor = self._by_factor(input, rank, words)
         else:
             sizes = per_axis(type(self).__name__, "output_size", size, rank)
-            result = functional.resize(input, sizes, **words)
+            result = _resized(input, sizes, None, words)
         return result
 
     if TYPE_CHECKING:  # torch.nn says Any
@@ -126,12 +134,12 @@ class Upsample(Layer, nn.Upsample):
             whole = tuple(int(factor) for factor in factors)
             if words["method"] == "nearest" and words["convention"] != "align_corners":
                 return functional.nearest(input, whole)
-            return functional.resize(input, factor=whole, **words)
+            return _resized(input, None, whole, words)
         if symbolic(*own):
             return super().forward(input)
         exact = all((Fraction(f) * n).denominator == 1 for n, f in zip(own, factors, strict=True))
         if exact or self.recompute_scale_factor or self.align_corners:
-            return functional.resize(input, factor=factors, **words)
+            return _resized(input, None, factors, words)
         return nn.functional.interpolate(
             input,
             None,

@@ -154,6 +154,10 @@ def max_pool(
         "dilation": _each(dilation, rank),
         "ceil_mode": bool(ceil_mode),
     }
+    if any(
+        2 * p > d * (k - 1) + 1 for k, p, d in zip(kernel, words["padding"], words["dilation"], strict=True)
+    ):
+        return NotImplemented  # torch refuses it
     if not return_indices:
         return functional.max_pool(input, kernel, return_switches=False, **words)
     return _with_indices(*functional.max_pool(input, kernel, **words))
