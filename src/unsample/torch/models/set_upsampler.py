@@ -14,6 +14,7 @@ from unsample.geometry.arguments import choice, is_sequence
 from unsample.tables import text_table
 from unsample.torch.layers import content, conv, learned, resize
 from unsample.torch.layers.resize import MODES
+from unsample.torch.models.recorded import ModelCall, arguments, undisturbed
 from unsample.torch.models.weights import take_weights
 
 Tensor = torch.Tensor
@@ -145,9 +146,10 @@ def set_upsampler(
     upsampler : str
         "nearest", "bed_of_nails", "linear" or "blur", which learn nothing; "conv_transpose", "pixel_shuffle",
         "resize_conv", "carafe" or "dysample", which learn.
-    example : Tensor or tuple, optional
-        Arguments of the model. It is run once with them, to see the channels of layers that do not know
-        theirs; needed to put a way up that learns in the place of one such as torch.nn.Upsample.
+    example : Tensor, tuple or dict, optional
+        Arguments of the model, as `accelerate` takes them. It is run once with a copy of them, to see the
+        channels of layers that do not know theirs; needed to put a way up that learns in the place of one
+        such as torch.nn.Upsample.
     only : callable, optional
         `only(name, layer)`; False leaves a layer alone.
     keep_weights : bool
@@ -375,8 +377,8 @@ def _watched(model: nn.Module, found: Found, example: Any) -> Found:
 
     hooks = [layer.register_forward_hook(watch) for _, layer, _ in found]
     try:
-        with torch.no_grad():
-            model(*(example if isinstance(example, tuple) else (example,)))
+        with undisturbed(model):
+            ModelCall(model, arguments(model, example), training=False).forward()
     finally:
         for hook in hooks:
             hook.remove()
