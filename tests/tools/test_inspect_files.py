@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+import safetensors.torch
 import torch
 import torch.nn.functional as F
 from onnx import TensorProto, helper
@@ -24,6 +25,7 @@ import pages
 import unsample as us
 from unsample.inspection import expressions
 from unsample.inspection.report import FIELDS
+from unsample.inspection.weights import load_weights
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -177,6 +179,14 @@ def test_exit_code_1_where_the_condition_holds_or_the_model_stops(folder: Path) 
             r"inspect: nets:told\(1, 2, 3\) must make a model \(TypeError: .*\)",
         ),
         (("nets:net", "--fail-if", "x>1"), r"inspect: fail-if must be one of .*got 'x'"),
+        (
+            ("torn.pt2", "--weights", "a.safetensors"),
+            r"inspect: weights must go with package.module:factory, got torn.pt2, which has its own",
+        ),
+        (
+            ("nets:net", "--weights", "none.safetensors", "--input", "1,3,8,8"),
+            r"inspect: the file of weights cannot be read, none.safetensors \(No such file or directory\)",
+        ),
         (("nets:net", "--json", "--csv"), r"inspect: json and csv must not both be asked for"),
     ],
 )
@@ -187,6 +197,85 @@ def test_bad_input_is_one_sentence_and_exit_code_2(arguments: Any, message: str,
     assert done.returncode == 2
     assert done.stdout == ""
     assert re.fullmatch(f"unsample {message}\n", done.stderr), done.stderr
+
+
+def trained() -> dict[str, torch.Tensor]:
+    """Weights of `nets:net` without a checkerboard."""
+    return {"up.weight": torch.ones(3, 3, 3, 3), "up.bias": torch.zeros(3)}
+
+
+def test_weights_are_those_that_are_scored(folder: Path) -> None:
+    up = nn.ConvTranspose2d(3, 3, 3, stride=2)
+    with torch.no_grad():
+        up.weight.zero_()[..., :2, :2] = 1  # one tap per phase
+    safetensors.torch.save_file(
+        {f"up.{name}": value for name, value in up.state_dict().items()}, folder / "a.safetensors"
+    )
+    call = ("nets:net", "--input", "1,3,32,32", "--fail-if", "checkerboard>0.01")
+    assert unsample(folder, *call).returncode == 1
+    done = unsample(folder, *call, "--weights", "a.safetensors")
+    assert done.returncode == 0, done.stderr
+
+
+def test_weights_that_are_tied_are_one_in_the_file(tmp_path: Path) -> None:
+    one, other = (nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)) for _ in range(2))
+    for model in (one, other):
+        model[1].weight = model[0].weight
+    safetensors.torch.save_model(one, str(tmp_path / "tied.safetensors"))
+    load_weights(other, tmp_path / "tied.safetensors")
+    assert other[1].weight is other[0].weight
+    assert torch.equal(other[0].weight, one[0].weight)
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "message"),
+    [
+        ("none.safetensors", None, "the file of weights cannot be read, {} (No such file or directory)"),
+        ("folder.safetensors", "", "the file of weights cannot be read, {} (Is a directory)"),
+        ("torn.safetensors", b"torn", "{}: must be a .safetensors file (Error while deserializing header: "),
+        ("model.pt", b"", "weights must be a .safetensors file, got {}: save safetensors.torch.save_model("),
+        (
+            "a.safetensors",
+            {"up.weight": torch.ones(3, 3, 3, 3)},
+            "{}: must hold every tensor of the model, it has no up.bias",
+        ),
+        (
+            "a.safetensors",
+            trained() | {"a": torch.ones(1), "b": torch.ones(1)},
+            "{}: must hold tensors of the model alone, which has no a and 1 more",
+        ),
+        (
+            "a.safetensors",
+            trained() | {"up.weight": torch.ones(3, 3, 4, 4)},
+            "{}: up.weight must have the shape that it has in the model, (3, 3, 3, 3), got (3, 3, 4, 4)",
+        ),
+    ],
+)
+def test_weights_that_do_not_fit_are_one_sentence(name: str, file: Any, message: str, tmp_path: Path) -> None:
+    place = tmp_path / name
+    if isinstance(file, dict):
+        safetensors.torch.save_file(file, place)
+    elif file == "":
+        place.mkdir()
+    elif file is not None:
+        place.write_bytes(file)
+    model = nn.ModuleDict({"up": nn.ConvTranspose2d(3, 3, 3, stride=2)})
+    with pytest.raises(us.ShapeError) as error:
+        load_weights(model, place)
+    assert str(error.value).startswith("inspect: " + message.format(place))
+    assert "\n" not in str(error.value)
+
+
+def test_weights_want_a_model_with_memory(tmp_path: Path) -> None:
+    safetensors.torch.save_file(trained(), tmp_path / "a.safetensors")
+    with torch.device("meta"):
+        model = nn.ModuleDict({"up": nn.ConvTranspose2d(3, 3, 3, stride=2)})
+    with pytest.raises(
+        us.ShapeError, match=r"weights must go into a model with memory, up\.weight is on the meta"
+    ):
+        load_weights(model, tmp_path / "a.safetensors")
+    with pytest.raises(TypeError, match=r"inspect: weights must go into a torch.nn.Module, got 3 \(int\)"):
+        load_weights(3, tmp_path / "a.safetensors")
 
 
 @pytest.mark.promise("93", "F17")

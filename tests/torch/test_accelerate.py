@@ -1,14 +1,18 @@
 """`accelerate` and `patched`: what is swapped is torch's, stays what it was, and comes back."""
 
 import copy
+import dataclasses
 import io
+import itertools
 import json
 import pickle
+import random
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -18,7 +22,7 @@ from torch.nn.utils import parametrizations, parametrize  # noqa: E402
 
 import unsample as us  # noqa: E402
 import unsample.torch as ut  # noqa: E402
-from unsample.torch.models import functions, layers  # noqa: E402
+from unsample.torch.models import functions, layers, values  # noqa: E402
 from unsample.torch.models.acceleration import Acceleration, Timed  # noqa: E402
 
 module = sys.modules["unsample.torch.models.timing"]
@@ -346,13 +350,13 @@ def replaced(layer: nn.Module) -> nn.Module:
         (lambda: Mine(2, 2, 2), torch.randn(1, 2, 3, 3), "Mine is a subclass of torch's layer"),
         (lambda: replaced(nn.MaxPool2d(2)), torch.randn(1, 2, 4, 4), "its forward was replaced"),
         (lambda: ut.MaxPool2d(2), torch.randn(1, 2, 4, 4), "it is unsample's already"),
-        (lambda: nn.MaxPool2d(2), torch.randn(1, 2, 4, 4).bfloat16(), "its input is bfloat16"),
+        (lambda: nn.MaxPool2d(2), torch.randn(1, 2, 4, 4, device="meta"), "its input is on meta"),
         (lambda: nn.Upsample(scale_factor=1.7), torch.randn(1, 2, 4, 4), None),
         (lambda: nn.Upsample(scale_factor=2, mode="bicubic"), torch.randn(1, 2, 4, 4), "our kernels do not"),
         (lambda: nn.Conv2d(2, 2, 3, padding="same"), torch.randn(1, 2, 4, 4), "our kernels do not take it"),
         (lambda: nn.Conv2d(2, 2, 3, padding=1, padding_mode="reflect"), torch.randn(1, 2, 4, 4), ""),
     ],
-    ids=["subclass", "forward", "ours", "bfloat16", "factor", "bicubic", "same", "reflect"],
+    ids=["subclass", "forward", "ours", "meta", "factor", "bicubic", "same", "reflect"],
 )
 def test_the_report_says_why_a_layer_was_kept(
     layer: Callable[[], nn.Module], x: Any, reason: str | None
@@ -536,6 +540,528 @@ def test_while_torch_records_swapped_layers_are_torchs_own_operators() -> None:
     torch.testing.assert_close(mapped, model(x).expand(3, -1, -1, -1, -1))
     with torch.autocast("cpu"):
         assert model(x).dtype == torch.bfloat16
+
+
+# -- what a model is given and gives ----------------------------------------------------------------------
+
+
+@dataclasses.dataclass
+class Given:
+    """A dataclass that torch does not know."""
+
+    x: Any
+    more: Any = None
+
+
+@dataclasses.dataclass(slots=True)
+class Slotted:
+    """A dataclass without a dict."""
+
+    x: Any
+
+
+class Box:
+    """Any object."""
+
+    def __init__(self, x: Any) -> None:
+        self.x = x
+
+
+class Pair(NamedTuple):
+    """A named tuple."""
+
+    first: Any
+    second: Any
+
+
+class Scribbler(nn.Module):
+    """Writes into all that it can reach, and keeps what it is given."""
+
+    def __init__(self, dice: Any) -> None:
+        super().__init__()
+        self.pool = nn.MaxPool2d(2)
+        self.norm = nn.BatchNorm2d(2)
+        self.up = nn.Upsample(scale_factor=2)
+        self.dice = dice
+        self.seen: Any = None
+
+    def forward(self, given: Any, *, scale: Any) -> Any:
+        x = given["x"][0].x
+        assert x.stride() == (60, 1, 2, 10)
+        self.seen, self.new = x, 1
+        x *= 2
+        scale += 1
+        given["more"] = 1
+        with torch.no_grad():
+            self.norm.weight += 1
+            self.norm.weight.requires_grad_(False)
+        self.pool.train(not self.training)
+        noise = torch.rand(1, generator=self.dice) + torch.rand(1) + random.random() + np.random.rand()  # noqa: NPY002
+        return self.up(self.pool(self.norm(x))) * scale + noise
+
+
+def accelerated(model: nn.Module, example: Any) -> Any:
+    report = ut.accelerate(model, example)
+    report.restore()
+    return report
+
+
+def accelerated_in_training(model: nn.Module, example: Any) -> Any:
+    report = ut.accelerate(model, example, training=True)
+    report.restore()
+    return report
+
+
+def upsampled(model: nn.Module, example: Any) -> Any:
+    report = ut.set_upsampler(model, "blur", example=example, only=lambda name, layer: name == "up")
+    report.restore()
+    return report
+
+
+def inspected(model: nn.Module, example: Any) -> Any:
+    return us.inspect(model, example, sizes=False, repeats=1)
+
+
+@pytest.mark.parametrize("run", [accelerated, accelerated_in_training, upsampled, inspected])
+def test_whoever_runs_a_model_leaves_it_and_its_example_as_they_were(run: Any) -> None:
+    # torch does not copy generators, and `inspect` runs a copy of the model.
+    dice = None if run is inspected else torch.Generator().manual_seed(3)
+    model = Scribbler(dice)
+    model.norm.weight.grad = torch.ones(2)
+    before, attributes = state(model), {name: dict(vars(each)) for name, each in model.named_modules()}
+    x = (
+        torch.rand(1, 2, 5, 6)
+        .permute(0, 1, 3, 2)
+        .contiguous(memory_format=torch.channels_last)
+        .permute(0, 1, 3, 2)
+    )
+    given, scale = {"x": [Given(x, "word")]}, torch.ones(())
+    dice = dice or torch.default_generator
+    states = dice.get_state(), torch.get_rng_state(), random.getstate(), np.random.get_state()  # noqa: NPY002
+    values = x.clone()
+    result = run(model, {"given": given, "scale": scale})
+    assert getattr(result, "failure", None) is None, result
+    assert same(state(model), before)
+    for name, each in model.named_modules():
+        assert vars(each).keys() == attributes[name].keys()
+        assert each.training
+    assert model.seen is None
+    assert model.norm.weight.requires_grad
+    assert torch.equal(model.norm.weight.grad, torch.ones(2))
+    assert torch.equal(x, values)
+    assert (float(scale), list(given)) == (1, ["x"])
+    now = dice.get_state(), torch.get_rng_state(), random.getstate(), np.random.get_state()  # noqa: NPY002
+    assert torch.equal(states[0], now[0])
+    assert torch.equal(states[1], now[1])
+    assert states[2] == now[2]
+    assert repr(states[3]) == repr(now[3])
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        torch.rand(2, 3, 4, 5).to(memory_format=torch.channels_last),
+        torch.rand(1, 2, 3, 4, 5).to(memory_format=torch.channels_last_3d),
+        torch.rand(4, 6)[:, ::2],
+        torch.rand(3, 1).expand(3, 4),
+        torch.rand(0, 3),
+        torch.rand(3, dtype=torch.bfloat16, requires_grad=True),
+        torch.rand(3, requires_grad=True) * 2,
+        torch.rand(3, dtype=torch.complex64),
+        torch.rand(3).to_sparse(),
+        nn.Parameter(torch.rand(3)),
+    ],
+)
+def test_a_copy_of_an_example_has_its_strides_and_its_wish_for_a_gradient(x: Any) -> None:
+    lock = threading.Lock()
+    twin = values.copied({"x": [x, Given(x)], "lock": lock, "n": 1})
+    assert twin["lock"] is lock
+    y = twin["x"][0]
+    assert twin["x"][1].x is y is not x
+    assert (y.dtype, y.shape, y.requires_grad, y.layout) == (x.dtype, x.shape, x.requires_grad, x.layout)
+    assert x.is_sparse or y.stride() == x.stride()
+    assert y.is_leaf
+    assert torch.equal(y.to_dense(), x.to_dense())
+    assert x.is_sparse or not x.numel() or y.data_ptr() != x.data_ptr()
+
+
+TURN = itertools.count()
+
+
+class Gives(nn.Module):
+    """Gives what it computes inside of something."""
+
+    def __init__(self, wrap: Any) -> None:
+        super().__init__()
+        self.up = nn.ConvTranspose2d(2, 2, 2, stride=2)
+        self.wrap = wrap
+
+    def forward(self, x: Any) -> Any:
+        return self.wrap(self.up(x))
+
+
+CONTAINERS: dict[str, Any] = {
+    "tensor": lambda y: y,
+    "dict": lambda y: {"y": y},
+    "list": lambda y: [[y], None],
+    "named tuple": lambda y: Pair(y, "word"),
+    "dataclass": Given,
+    "slots": Slotted,
+    "object": Box,
+    "objects": lambda y: {"y": (Box(Given(y)),)},
+    "array": lambda y: y.detach().numpy(),
+    "number": lambda y: float(y.sum()),
+    "half": lambda y: y.bfloat16(),
+}
+
+
+def off_by(amount: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kernel whose numbers and slopes are wrong, which nobody sees in the layer alone."""
+    right = functions.FUNCTIONS[F.conv_transpose2d]
+    monkeypatch.setattr(sys.modules["unsample.torch.models.accelerate"], "disagreement", lambda *_: "")
+    monkeypatch.setitem(functions.FUNCTIONS, F.conv_transpose2d, lambda *args: right(*args) * (1 + amount))
+
+
+@compiled
+@pytest.mark.usefixtures("always")
+@pytest.mark.parametrize("kind", CONTAINERS)
+def test_outputs_of_any_kind_are_compared(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, x = Gives(CONTAINERS[kind]), torch.randn(1, 2, 4, 4)
+    good = ut.accelerate(model, x)
+    assert good.swapped
+    assert good.difference is not None
+    assert good.difference < 1e-5
+    assert "outputs differ by" in repr(good)
+    good.restore()
+    off_by(0.5, monkeypatch)
+    report = ut.accelerate(model, x)
+    assert report.difference == pytest.approx(0.5, rel=1e-2)
+    assert report.wrong
+    assert not report.swapped
+    assert type(model.up) is nn.ConvTranspose2d
+    assert "its results are not torch's, so all was undone" in repr(report)
+    assert report.layers[0].kept == "the results of the whole model are not torch's with it"
+
+
+@compiled
+@pytest.mark.usefixtures("always")
+@pytest.mark.parametrize("training", [False, True])
+def test_a_model_that_makes_much_of_little_is_not_wrong_where_torch_is_as_far_from_the_truth(
+    training: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, x = Gives(lambda y: torch.sin(y * 1e4)), torch.randn(1, 2, 16, 16)
+    report = ut.accelerate(model, x, training=training)
+    assert report.swapped
+    assert report.difference is not None
+    assert report.difference > 5e-4
+    report.restore()
+    off_by(0.5, monkeypatch)
+    assert ut.accelerate(model, x, training=training).wrong
+
+
+@compiled
+@pytest.mark.usefixtures("always")
+@pytest.mark.parametrize(
+    ("wrap", "told"),
+    [
+        (lambda y: iter([y]), "not compared: list_iterator"),
+        (lambda y: {"more": lambda: y}, "not compared: function"),
+        (lambda y: None, "not compared: it gives nothing"),
+        (lambda y: y + next(TURN), "not compared: what is random"),
+    ],
+)
+def test_what_cannot_be_compared_is_said(wrap: Any, told: str) -> None:
+    report = ut.accelerate(Gives(wrap), torch.randn(1, 2, 4, 4))
+    assert report.swapped
+    assert report.difference is None
+    assert told in repr(report)
+    assert "differ" not in repr(report)
+
+
+@compiled
+@pytest.mark.usefixtures("always")
+@pytest.mark.parametrize("wrap", [lambda y: y, Box, Given, lambda y: [y.mean(), 3]])
+@pytest.mark.parametrize("learns", [True, False])
+def test_a_training_step_goes_backward(wrap: Any, learns: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[str] = []
+
+    class Watched(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx: Any, slope: Any) -> Any:
+            steps.append("backward")
+            return slope
+
+    def timed(before: Callable[[], Any], after: Callable[[], Any]) -> Timed:
+        for step in (before, after):
+            steps.clear()
+            step()
+            found.append(len(steps))
+        return times(2.0)
+
+    found: list[int] = []
+    monkeypatch.setattr(module, "_in_turn", timed)
+    model, x = Gives(lambda y: wrap(Watched.apply(y))), torch.randn(1, 2, 4, 4)
+    model.up.requires_grad_(learns)
+    report = ut.accelerate(model, x, training=True)
+    assert report.swapped
+    assert found == [0, 0, 1, 1]  # of the layer alone, and of the model
+    assert report.gradients is not None
+    assert report.gradients < 1e-5
+    assert not x.requires_grad
+    assert "gradients by" in repr(report)
+
+
+@compiled
+@pytest.mark.usefixtures("always")
+@pytest.mark.parametrize("learns", [True, False])
+def test_wrong_gradients_of_the_whole_model_undo_all(learns: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Off(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx: Any, slope: Any) -> Any:
+            return slope * 1.5
+
+    off_by(0.0, monkeypatch)
+    right = functions.FUNCTIONS[F.conv_transpose2d]
+    monkeypatch.setitem(functions.FUNCTIONS, F.conv_transpose2d, lambda *args: Off.apply(right(*args)))
+    model = Gives(Box)
+    model.up.requires_grad_(learns)
+    report = ut.accelerate(model, torch.randn(1, 2, 4, 4), training=True)
+    assert report.difference is not None
+    assert report.difference < 1e-5
+    assert report.gradients == pytest.approx(0.5)
+    assert not report.swapped
+    assert type(model.up) is nn.ConvTranspose2d
+
+
+# -- rounding, and numbers of every kind --------------------------------------------------------------------
+
+LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
+
+
+@compiled
+@pytest.mark.usefixtures("always")
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize(("rank", "size"), [(1, 33), (2, 13), (2, 32), (3, 7)])
+def test_the_more_exact_is_not_wrong(rank: int, size: int, dtype: Any, training: bool) -> None:
+    x = torch.randn(1, 3, *(size,) * rank).to(dtype)
+    for factor, aligned in ((4, True), (3, True), (7, False)):
+        way = nn.Upsample(scale_factor=factor, mode=LINEAR[rank], align_corners=aligned)
+        model = nn.Sequential(nn.ReLU(), way)
+        assert [each.kept for each in ut.accelerate(model, x, training=training).layers] == [""]
+    way = nn.Upsample(size=(size + 1) // 2, mode=LINEAR[rank], align_corners=True)
+    assert [
+        each.kept for each in ut.accelerate(nn.Sequential(nn.ReLU(), way), x, training=training).layers
+    ] == [""]
+
+
+@compiled
+@pytest.mark.usefixtures("always")
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("kind", ["conv", "up", "linear"])
+def test_an_element_that_is_wrong_is_found_in_every_precision(
+    kind: str, dtype: Any, training: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layer, function = {
+        "conv": (nn.Conv2d(3, 4, 3), F.conv2d),
+        "up": (nn.ConvTranspose2d(3, 4, 4, 2, 1), F.conv_transpose2d),
+        "linear": (nn.Upsample(scale_factor=4, mode="bilinear", align_corners=True), F.interpolate),
+    }[kind]
+    right = functions.FUNCTIONS[function]
+    monkeypatch.setitem(
+        functions.FUNCTIONS, function, lambda *args, **kwargs: spoiled(right(*args, **kwargs))
+    )
+
+    def spoiled(y: Any) -> Any:
+        # By 60 roundings of the largest sum of magnitudes, a few hundredths of it in bfloat16's case.
+        return (
+            y + (60 * torch.finfo(dtype).eps * (torch.arange(y.numel()) == 7).reshape(y.shape)).to(dtype) * 4
+        )
+
+    (row,) = ut.accelerate(
+        nn.Sequential(layer).to(dtype), torch.rand(1, 3, 8, 8).to(dtype), training=training
+    ).layers
+    assert row.kept.startswith("WRONG: results differ from torch's by")
+
+
+class Everything(nn.Module):
+    """A layer of each kind."""
+
+    def __init__(self, rank: int) -> None:
+        super().__init__()
+        conv, up, pool, unpool, adaptive = (
+            getattr(nn, f"{kind}{rank}d")
+            for kind in ("Conv", "ConvTranspose", "MaxPool", "MaxUnpool", "AdaptiveMaxPool")
+        )
+        self.conv, self.with_indices, self.unpool = (
+            conv(3, 4, 3, padding=1),
+            pool(2, return_indices=True),
+            unpool(2),
+        )
+        self.pool, self.adaptive, self.up = pool(2), adaptive(3), up(4, 4, 4, 2, 1)
+        self.adaptive_with_indices = adaptive(3, return_indices=True)
+        self.nearest, self.linear = (
+            nn.Upsample(scale_factor=2),
+            nn.Upsample(scale_factor=2, mode=LINEAR[rank]),
+        )
+        self.shuffle = nn.PixelShuffle(2) if rank == 2 else nn.Identity()
+
+    def forward(self, x: Any) -> Any:
+        y = self.unpool(*self.with_indices(self.conv(x)))
+        y = self.adaptive(self.pool(y)) + self.adaptive_with_indices(y)[0]
+        return self.shuffle(self.linear(self.nearest(self.up(y))))
+
+
+FORMATS = {2: torch.channels_last, 3: torch.channels_last_3d}
+
+
+@compiled
+@pytest.mark.usefixtures("always")
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("rank", [1, 2, 3])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("cast", [False, True])
+def test_halves_and_autocast_are_swapped(cast: bool, dtype: Any, rank: int, training: bool) -> None:
+    model, x = Everything(rank), torch.randn(1, 3, *(8,) * rank)
+    if not cast:
+        model, x = model.to(dtype), x.to(dtype)
+    with torch.autocast("cpu", dtype, enabled=cast):
+        y = model(x)
+        report = ut.accelerate(model, x, training=training)
+        assert [each.name for each in report.layers if each.kept] == []
+        ours = model(x)
+    assert ours.dtype == y.dtype
+    torch.testing.assert_close(ours, y, rtol=8 * torch.finfo(dtype).eps, atol=8 * torch.finfo(dtype).eps)
+
+
+@compiled
+@pytest.mark.usefixtures("always")
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("rank", [2, 3])
+@pytest.mark.parametrize("lies", ["model", "input", "both"])
+def test_channels_last_models_and_inputs_are_swapped_and_lie_as_torchs(
+    lies: str, rank: int, training: bool
+) -> None:
+    model, x = Everything(rank), torch.randn(1, 3, *(8,) * rank)
+    model = model if lies == "input" else model.to(memory_format=FORMATS[rank])  # type: ignore[call-overload]
+    x = x if lies == "model" else x.to(memory_format=FORMATS[rank])
+    y = model(x)
+    report = ut.accelerate(model, x, training=training)
+    assert [each.name for each in report.layers if each.kept] == []
+    torch.testing.assert_close(model(x), y, check_stride=True)
+
+
+class Casting(nn.Module):
+    """Casts by itself, and not everywhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up, self.down = nn.ConvTranspose2d(2, 2, 2, stride=2), nn.Conv2d(2, 2, 2)
+
+    def forward(self, x: Any) -> Any:
+        with torch.autocast("cpu"):
+            x = self.up(x)
+        return self.down(x.float())
+
+
+@compiled
+@pytest.mark.usefixtures("always")
+def test_autocast_inside_of_a_model_is_that_of_the_layer(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Casting()
+    right, seen = functions.FUNCTIONS[F.conv_transpose2d], list[torch.dtype]()
+
+    def counted(x: Any, *args: Any) -> Any:
+        seen.append(x.dtype)
+        return right(x, *args)
+
+    monkeypatch.setitem(functions.FUNCTIONS, F.conv_transpose2d, counted)
+    report = ut.accelerate(model, torch.randn(1, 2, 4, 4))
+    assert seen == [torch.bfloat16] * 4  # verified and timed alone, compared and timed in the model
+    assert [each.kept for each in report.layers] == ["", ""]
+    settings = [next(iter(vars(layer)[functions.TIMED])) for layer in (model.up, model.down)]
+    report.restore()
+    monkeypatch.setitem(
+        functions.FUNCTIONS,
+        F.conv_transpose2d,
+        lambda x, *args: right(x, *args) * (2 if x.dtype == torch.bfloat16 else 1),
+    )
+    (row, _) = ut.accelerate(model, torch.randn(1, 2, 4, 4)).layers
+    assert row.kept.startswith("WRONG")
+    assert [(each.dtype, each.cast) for each in settings] == [
+        (torch.float32, torch.bfloat16),
+        (torch.float32, None),
+    ]
+
+
+@compiled
+@pytest.mark.usefixtures("always")
+def test_a_layer_is_ours_in_the_settings_in_which_it_was_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, x = nn.Sequential(nn.ConvTranspose2d(2, 2, 2, stride=2)), torch.randn(1, 2, 4, 4)
+    report = ut.accelerate(model, x)
+    right, calls = functions.FUNCTIONS[F.conv_transpose2d], list[torch.dtype]()
+
+    def counted(x: Any, *args: Any) -> Any:
+        calls.append(x.dtype)
+        return right(x, *args)
+
+    monkeypatch.setitem(functions.FUNCTIONS, F.conv_transpose2d, counted)
+    twin = pickle.loads(pickle.dumps(copy.deepcopy(model)))
+    twin(x)
+    model(x.to(memory_format=torch.channels_last))
+    with torch.autocast("cpu"):
+        model(x)
+    model.bfloat16()(x.bfloat16())
+    assert calls == [torch.float32]
+    report.restore()
+    ut.restore(twin)
+    assert not any(functions.TIMED in vars(each) for each in (*model.modules(), *twin.modules()))
+
+
+AUTOCAST: dict[str, Any] = {
+    f"{name}{rank}d": (name, rank)
+    for name in (
+        *("conv", "conv_transpose", "max_pool", "max_pool_with_indices", "adaptive_max_pool", "max_unpool"),
+        *("adaptive_max_pool_with_indices", "nearest", "linear"),
+    )
+    for rank in (1, 2, 3)
+}
+
+
+@compiled
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("name", AUTOCAST)
+def test_autocast_casts_ours_as_it_casts_torchs(name: str, dtype: Any) -> None:
+    word, rank = AUTOCAST[name]
+    x, weight = torch.randn(1, 2, *(4,) * rank).to(dtype), torch.randn(2, 2, *(2,) * rank).to(dtype)
+    given: tuple[Any, ...] = (x, 2)
+    function = F.interpolate
+    if word.startswith("conv"):
+        given, function = (x, weight), getattr(F, f"{word}{rank}d")
+    elif "pool" in word:
+        function = getattr(
+            F, f"{word.removesuffix('_with_indices')}{rank}d" + "_with_indices" * word.endswith("indices")
+        )
+    else:
+        given = (x, None, 2, LINEAR[rank] if word == "linear" else "nearest")
+    if word == "max_unpool":
+        with ut.patched():
+            pooled, indices = getattr(F, f"max_pool{rank}d")(x.float(), 2, return_indices=True)
+        given = (pooled.to(dtype), indices, 2)
+    with torch.autocast("cpu", torch.bfloat16):
+        theirs = function(*given)
+        ours = functions.taken_in(torch.contiguous_format, function, given, {})
+    for a, b in zip(*(each if isinstance(each, tuple) else (each,) for each in (theirs, ours)), strict=True):
+        assert a.dtype == b.dtype
+        torch.testing.assert_close(b.double(), a.double(), rtol=0.05, atol=0.05)
 
 
 # -- functions -------------------------------------------------------------------------------------------

@@ -130,9 +130,11 @@ import torch, unsample.torch as ut
 from torch import nn
 x = torch.ones(1, 3, 8, 8)
 model = [nn.Conv2d(3, 3, 3), nn.MaxPool2d(2), nn.ConvTranspose2d(3, 3, 2, 2), nn.Upsample(scale_factor=2)]
+from unsample.torch.models.functions import TIMED, setting_of
 from unsample.torch.models.layers import FASTER
 for layer in [*model, ut.Conv2d(3, 3, 3), ut.ConvTranspose2d(3, 3, 2, 2)]:
     layer.__class__ = FASTER.get(type(layer), type(layer))
+    vars(layer)[TIMED] = {setting_of(x): torch.contiguous_format}
     for parameter in layer.parameters():
         parameter.untyped_storage().resize_(0)
     given = x.clone()

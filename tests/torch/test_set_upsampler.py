@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
+import unsample as us
 import unsample.torch as ut
 from unsample.torch.models.set_upsampler import LEARNED, UPSAMPLERS
 
@@ -118,7 +120,9 @@ def test_weights_may_start_anew() -> None:
     report = ut.set_upsampler(model, "pixel_shuffle", keep_weights=False)
     assert report.swaps[0].weights == "new"
     assert json.loads(report.to_json())["swaps"][0]["weights"] == "new"
-    assert repr(report).endswith("weights that are new know nothing yet: train the model, or fine-tune it")
+    assert (
+        "weights that are new know nothing yet: train the model, or fine-tune it" in repr(report).splitlines()
+    )
 
 
 def test_hooks_and_what_others_wrote_on_a_layer_stay() -> None:
@@ -164,7 +168,8 @@ layer  was              is                                          channels  fa
 0      ConvTranspose2d  Nearest                                     8 -> 8    2x2     264 -> 0    none
 1      Upsample         Nearest                                     ? -> ?    2       0 -> 0      none
 2      ConvTranspose2d  kept: it makes 2 n + 1 of n                 8 -> 4    2x2     292 -> 292
-3      MaxUnpool2d      kept: it needs the switches of its pooling  ? -> ?    2x2     0 -> 0"""
+3      MaxUnpool2d      kept: it needs the switches of its pooling  ? -> ?    2x2     0 -> 0
+functions that the model calls are not listed: example= would show them"""
 
 
 def test_report_is_a_table() -> None:
@@ -177,7 +182,9 @@ def test_report_is_a_table() -> None:
     )
     report = ut.set_upsampler(model, "nearest")
     assert repr(report) == TABLE
-    assert repr(ut.set_upsampler(nn.Linear(2, 2), "blur")).endswith("the model has no layer that is a way up")
+    lines = repr(ut.set_upsampler(nn.Linear(2, 2), "blur")).splitlines()
+    assert lines[0].endswith("the model has no layer that is a way up")
+    assert lines[1:] == TABLE.splitlines()[-1:]
 
 
 @pytest.mark.parametrize(
@@ -241,6 +248,69 @@ def test_an_example_shows_what_a_layer_really_makes() -> None:
     model.up = model.again = nn.ConvTranspose2d(3, 3, 3, stride=2, padding=1)
     report = ut.set_upsampler(model, "nearest", example=torch.zeros(1, 3, 5, 6))
     assert all(swap.kept for swap in report.swaps)
+
+
+CALLED: dict[str, Any] = {
+    "F.interpolate": lambda x: F.interpolate(x, scale_factor=2),
+    "F.interpolate by keyword": lambda x: F.interpolate(input=x, size=(8, 10), mode="bilinear"),
+    "F.pixel_shuffle": lambda x: F.pixel_shuffle(x, 2),
+    "F.conv_transpose2d": lambda x: F.conv_transpose2d(x, torch.ones(4, 3, 2, 2), stride=2),
+    "F.conv_transpose2d by keyword": lambda x: F.conv_transpose2d(
+        input=x, weight=torch.ones(4, 3, 2, 2), stride=2
+    ),
+    "F.max_unpool2d": lambda x: F.max_unpool2d(
+        x, torch.arange(20).mul(2).reshape(1, 1, 4, 5).expand(2, 4, 4, 5), 2
+    ),
+    "unsample.nearest": lambda x: us.nearest(x, 2),
+    "unsample.bed_of_nails": lambda x: us.bed_of_nails(x, 2),
+    "unsample.resize": lambda x: us.resize(x, (8, 10)),
+    "unsample.pixel_shuffle": lambda x: us.pixel_shuffle(x, 2),
+    "unsample.conv_transpose": lambda x: ut.conv_transpose(x, torch.ones(4, 3, 2, 2), stride=2),
+    "unsample.max_unpool": lambda x: us.max_unpool(x, us.max_pool(torch.ones(2, 4, 8, 10), 2)[1]),
+}
+
+
+class Calls(nn.Module):
+    """Calls a function, beside a layer that calls one too."""
+
+    def __init__(self, function: Any, up: nn.Module) -> None:
+        super().__init__()
+        self.function, self.up = function, up
+
+    def forward(self, x: Any) -> Any:
+        small = F.interpolate(x, scale_factor=0.5)  # a way down
+        return self.function(x), self.function(x), self.up(x), small
+
+
+@pytest.mark.parametrize("up", [nn.Upsample(scale_factor=2), ut.Nearest(2), nn.ConvTranspose2d(4, 4, 2, 2)])
+@pytest.mark.parametrize("name", CALLED)
+def test_ways_up_that_are_called_as_functions_are_listed(name: str, up: nn.Module) -> None:
+    model, x = nn.Sequential(Calls(CALLED[name], up)), torch.randn(2, 4, 4, 5)
+    before = model(x)[0]
+    report = ut.set_upsampler(model, "blur", example=x)
+    layer, call = report.swaps
+    assert (layer.name, layer.kept) == ("0.up", "")
+    assert (call.name, call.was, call.now) == ("0", name.split()[0], name.split()[0])
+    assert call.kept == "it is a call in forward, and no layer"
+    assert call.channels == (4, before.shape[1])
+    assert call.factor == (2, 2)
+    assert json.loads(report.to_json())["watched"]
+    assert "example=" not in repr(report)
+    assert torch.equal(model(x)[0], before)
+    assert not any(each._forward_hooks or each._forward_pre_hooks for each in model.modules())
+    some = ut.set_upsampler(model, "nearest", example=x, only=lambda name, layer: name == "0")
+    assert [swap.was for swap in some.swaps] == [call.was]
+    some = ut.set_upsampler(model, "nearest", example=x, only=lambda name, layer: name == "0.up")
+    assert [swap.name for swap in some.swaps] == ["0.up"]
+
+
+def test_calls_of_other_factors_and_of_the_model_itself() -> None:
+    class Up(nn.Module):
+        def forward(self, x: Any) -> Any:
+            return F.interpolate(F.interpolate(x, size=(7, 9)), scale_factor=2)
+
+    swaps = ut.set_upsampler(Up(), "blur", example=torch.zeros(1, 2, 4, 5)).swaps
+    assert [(swap.name, swap.factor) for swap in swaps] == [("", ()), ("", (2, 2))]
 
 
 def test_refusals() -> None:

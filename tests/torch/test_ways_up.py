@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import prune
 
 import unsample as us
 import unsample.torch as ut
@@ -78,6 +79,92 @@ def test_icnr_refuses_what_it_cannot_do() -> None:
         ut.init.icnr_(ut.Conv2d(1, 4, 3))
     with pytest.raises(RuntimeError, match="icnr_: all 4 channels of a block must be in one group, got 6"):
         ut.init.icnr_(ut.Conv2d(1, 6, 3), 2)
+
+
+class Doubled(nn.Module):
+    """A parametrization that can be inverted."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return 2 * x
+
+    def right_inverse(self, x: torch.Tensor) -> torch.Tensor:
+        return x / 2
+
+
+def parametrized(kind: type[nn.Module]) -> Any:
+    return lambda layer: nn.utils.parametrize.register_parametrization(layer, "weight", kind())
+
+
+NORMS: dict[str, Any] = {
+    "weight_norm": nn.utils.parametrizations.weight_norm,
+    "weight_norm of all": lambda layer: nn.utils.parametrizations.weight_norm(layer, dim=None),
+    "weight_norm of old": nn.utils.weight_norm,
+    "weight_norm of old, dim 1": lambda layer: nn.utils.weight_norm(layer, dim=1),
+    "doubled": parametrized(Doubled),
+    "normed and doubled": lambda layer: parametrized(Doubled)(nn.utils.parametrizations.weight_norm(layer)),
+}
+NOT: dict[str, Any] = {
+    "_SpectralNorm": nn.utils.parametrizations.spectral_norm,
+    "SpectralNorm": nn.utils.spectral_norm,
+    "ReLU": parametrized(nn.ReLU),
+    "Tanh": parametrized(nn.Tanh),
+    "L1Unstructured": lambda layer: prune.l1_unstructured(layer, "weight", 0.5),
+}
+STARTS: dict[str, Any] = {
+    "icnr": (lambda: nn.ConvTranspose2d(3, 2, 4, 2, 1), ut.init.icnr_),
+    "bilinear": (lambda: nn.ConvTranspose2d(3, 2, 4, 2, 1), ut.init.bilinear_),
+    "shuffle": (lambda: ut.SubPixelConv(3, 2, icnr=False), ut.init.icnr_),
+}
+
+
+def filled(values: torch.Tensor) -> torch.Tensor:
+    return values.copy_(torch.linspace(-1, 2, values.numel()).reshape(values.shape))
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # the older functions of torch
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("start", STARTS)
+def test_starts_set_what_a_norm_computes(start: str, norm: str) -> None:
+    make, begin = STARTS[start]
+    words = {} if start == "bilinear" else {"initialise": filled}
+    layer, plain = make(), make()
+    plain.load_state_dict(layer.state_dict())
+    inner = getattr(layer, "conv", layer)
+    NORMS[norm](inner)
+    assert begin(layer, **words) is layer
+    begin(plain, **words)
+    x = torch.randn(2, 3, 5, 5)
+    torch.testing.assert_close(inner.weight, getattr(plain, "conv", plain).weight, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(layer(x), plain(x), rtol=1e-4, atol=1e-5)
+    layer(x).sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in layer.parameters())
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize("norm", NOT)
+@pytest.mark.parametrize("start", STARTS)
+def test_starts_refuse_what_computes_a_weight_and_cannot_compute_the_start(start: str, norm: str) -> None:
+    make, begin = STARTS[start]
+    layer = make().eval()
+    NOT[norm](getattr(layer, "conv", layer))
+    layer.eval()
+    x = torch.randn(2, 3, 5, 5)
+    before = layer(x)
+    with pytest.raises(RuntimeError) as error:
+        begin(layer)
+    assert str(error.value) == (
+        f"{begin.__name__}: weight must be a parameter or what a norm of weights computes, got what {norm} "
+        f"computes, which cannot be set to the start: start the layer before"
+    )
+    assert torch.equal(layer(x), before)
+
+
+def test_starts_refuse_a_tensor_that_nobody_keeps() -> None:
+    layer = nn.utils.parametrizations.weight_norm(nn.ConvTranspose1d(1, 1, 4, 2))
+    with pytest.raises(
+        RuntimeError, match="icnr_: target must be a layer or a tensor that is not computed of"
+    ):
+        ut.init.icnr_(layer.weight, 2, transposed=True)
 
 
 @pytest.mark.parametrize(("rank", "stride"), [(1, 2), (1, 3), (2, 2), (2, (3, 2)), (3, 2)])

@@ -32,6 +32,14 @@ def inspect(
             metavar="N,C,H,W",
         ),
     ] = None,
+    weights: Annotated[
+        str,
+        typer.Option(
+            "--weights",
+            help="A .safetensors file, loaded into the model of a factory: for its checkerboard.",
+            metavar="FILE",
+        ),
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON alone.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV alone, one line per step.")] = False,
     html: Annotated[str, typer.Option("--html", help="Write a page as well.", metavar="FILE")] = "",
@@ -62,7 +70,7 @@ def inspect(
         if os.path.exists(model) and not (os.path.isfile(model) or os.path.isdir(model)):
             raise ValueError(f"inspect: model must be a regular file, got {model}")
         condition = conditions.parse(fail_if) if fail_if else None
-        found = _inspected(model, shape or [], sizes=sizes, timed=timed)
+        found = _inspected(model, weights, shape or [], sizes=sizes, timed=timed)
         if html:
             from unsample.inspection.page import save
 
@@ -79,12 +87,19 @@ def inspect(
         raise typer.Exit(1)
 
 
-def _inspected(model: str, shapes: list[str], *, sizes: bool, timed: bool) -> "Inspection":
+def _inspected(model: str, weights: str, shapes: list[str], *, sizes: bool, timed: bool) -> "Inspection":
     from unsample.inspection import inspect as inspected
     from unsample.inspection.given import from_factory
+    from unsample.inspection.weights import load_weights
 
     example = _example(shapes) if shapes else None
     made = from_factory(model) if ":" in model and not os.path.exists(model) else model
+    if weights and made is model:
+        raise ValueError(
+            f"inspect: weights must go with package.module:factory, got {model}, which has its own"
+        )
+    if weights:
+        load_weights(made, weights)
     return inspected(made, example, sizes=sizes, repeats=5 if timed else 0)
 
 

@@ -6,7 +6,8 @@ reads the program of a .pt2 file as data: `archive.py` its bytes, `expressions.p
 `operators.py` says what it may call. `grids.py` carries positions and
 receptive fields, `grid_rules.py` says what each kind of operation does to them, `analysis.py` walks the run;
 `checkerboard.py` reads the weights, `sizes_that_run.py` tries input sizes. `report.py` is the result,
-`table.py`, `sentences.py` and `page.py` show it; `given.py` ties it together. Nothing prints here, nothing
+`table.py`, `sentences.py` and `page.py` show it; `given.py` ties it together, and `weights.py`
+loads what a factory's model has learned. Nothing prints here, nothing
 changes the model.
 
 The package is not called `inspect`, because `unsample.inspect` is the function.

@@ -307,8 +307,8 @@ def from_file(path: Path, example: Any) -> tuple[Any, Any]:
         raise ShapeError(f"inspect: {path}: {EXPORT}")
     if suffix == ".safetensors":
         raise ShapeError(
-            f"inspect: {path}: holds weights without the layers; give package.module:factory, "
-            f"or a .pt2 of torch.export.save"
+            f"inspect: {path}: holds weights without the layers; give package.module:factory "
+            f"--weights {path}, or a .pt2 of torch.export.save"
         )
     if suffix not in (".pt2", ".onnx"):
         raise ShapeError(f"inspect: model must be a .pt2 or .onnx file or package.module:factory, got {path}")

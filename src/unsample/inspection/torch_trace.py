@@ -39,6 +39,7 @@ from unsample.inspection.pt2 import Layer, Program, mode_of, numbers_of
 from unsample.inspection.torch_rules import Shapes, lower
 from unsample.inspection.vocabulary import Failure, Op, Trace, Value, varied
 from unsample.pairs import OPERATIONS
+from unsample.torch.models.values import copied
 
 Tensor = torch.Tensor
 
@@ -124,12 +125,11 @@ def measured(
     The copy takes the memory of the model once more. Random states are put back.
     """
     made = copy.deepcopy(model)
-    arguments = pytree.tree_map_only(Tensor, lambda x: x.detach().clone(), (example, dict(words)))
     runs = []
     with _untouched(), torch.enable_grad():  # as it was recorded: other operators are chosen without
         for _ in range(repeats + 1):
             recorder = _Recorder(made, timed=True)
-            recorder.run(*arguments)
+            recorder.run(*copied((example, dict(words))))
             if recorder.failure is not None:
                 return []
             runs.append(recorder.times)

@@ -6,6 +6,8 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.utils import parametrize
+from torch.nn.utils.weight_norm import WeightNorm
 
 from unsample.errors import ShapeError
 from unsample.geometry.arguments import choice, integer, per_axis
@@ -53,8 +55,9 @@ def icnr_(
     Raises
     ------
     ShapeError, TypeError
-        Where the channels are no whole number of blocks in every group, or a kernel is smaller than its
-        stride.
+        Where the channels are no whole number of blocks in every group, a kernel is smaller than its
+        stride, or something computes the weight that cannot compute the start. weight_norm can; start a
+        layer before spectral_norm.
 
     Notes
     -----
@@ -82,12 +85,12 @@ def icnr_(
                 )
             values = weight.new_empty((*weight.shape[:2], *whole))
             initialise(values)
-            weight.zero_()
             for axis, f in enumerate(factors):
                 values = values.repeat_interleave(f, 2 + axis)
+            start = torch.zeros_like(weight)
             begin: Any = (..., *(slice(n) for n in values.shape[2:]))
-            weight[begin] = values
-            return target
+            start[begin] = values
+            return _started("icnr_", target, start)
         channels = weight.shape[0] // block
         if weight.shape[0] % block or channels % groups or (groups > 1 and order == "DCR"):
             raise ShapeError(
@@ -96,11 +99,9 @@ def icnr_(
             )
         values = weight.new_empty((channels, *weight.shape[1:]))
         initialise(values)
-        weight.copy_(_per_block(values, block, order))
         if bias is not None:
-            first = bias[::block] if order == "CRD" else bias[:channels]
-            bias.copy_(_per_block(first.clone(), block, order))
-    return target
+            bias = _per_block(bias[::block] if order == "CRD" else bias[:channels], block, order)
+    return _started("icnr_", target, _per_block(values, block, order), bias)
 
 
 def _per_block(values: Tensor, block: int, order: Order) -> Tensor:
@@ -131,7 +132,7 @@ def bilinear_(target: Any, factor: int | Sequence[int] | None = None, *, groups:
     Raises
     ------
     ShapeError, TypeError
-        Where `factor` does not fit.
+        Where `factor` does not fit, or something computes the weight that cannot compute the start.
 
     Notes
     -----
@@ -151,14 +152,11 @@ def bilinear_(target: Any, factor: int | Sequence[int] | None = None, *, groups:
         distance = (torch.arange(k, dtype=torch.float64) - (k - 1) / 2).abs()
         tent = tent.unsqueeze(-1) * (1 - distance / f).clamp(min=0)
     inputs, outputs = weight.shape[0] // groups, weight.shape[1]
-    with torch.no_grad():
-        weight.zero_()
-        for group in range(groups):
-            for c in range(min(inputs, outputs)):
-                weight[group * inputs + c, c] = tent
-        if bias is not None:
-            bias.zero_()
-    return target
+    start = torch.zeros_like(weight, requires_grad=False)
+    for group in range(groups):
+        for c in range(min(inputs, outputs)):
+            start[group * inputs + c, c] = tent
+    return _started("bilinear_", target, start, None if bias is None else torch.zeros_like(bias))
 
 
 def _parts(
@@ -169,6 +167,11 @@ def _parts(
     if isinstance(inner, nn.Module):  # SubPixelConv
         factor, target = target.factor if factor is None else factor, inner
     weight, bias = (target, None) if isinstance(target, Tensor) else (target.weight, target.bias)
+    if isinstance(target, Tensor) and not target.is_leaf:
+        raise ShapeError(
+            f"{operation}: target must be a layer or a tensor that is not computed of others, "
+            f"got the result of {type(target.grad_fn).__name__}"
+        )
     if not isinstance(target, Tensor):
         groups, transposed = target.groups, transposed or isinstance(target, _TRANSPOSED)
         if isinstance(target, _TRANSPOSED) and factor is None:
@@ -177,3 +180,67 @@ def _parts(
         raise ShapeError(f"{operation}: factor must be given for a {type(target).__name__}")
     factors = per_axis(operation, "factor", factor, weight.ndim - 2, minimum=1)
     return weight, bias, factors, integer(operation, "groups", groups, minimum=1), transposed
+
+
+def _started(operation: str, target: Any, weight: Tensor, bias: Tensor | None = None) -> Any:
+    """The target with this weight, and this bias where there is one."""
+    inner = getattr(target, "conv", target)
+    with torch.no_grad():
+        if isinstance(inner, Tensor):
+            inner.copy_(weight)
+            return target
+        before = {name: value.clone() for name, value in inner.state_dict().items()}
+        try:
+            for name, value in (("weight", weight), ("bias", bias)):
+                if value is not None:
+                    _set(operation, inner, name, value)
+        except ShapeError:
+            inner.load_state_dict(before)
+            raise
+    return target
+
+
+def _set(operation: str, layer: nn.Module, name: str, value: Tensor) -> None:
+    """Let a parameter have this value, also where a layer computes it: a norm, a mask, a parametrization."""
+    parameter = layer._parameters.get(name)
+    if parameter is not None:
+        parameter.copy_(value)
+        return
+    hooks = [hook for hook in layer._forward_pre_hooks.values() if name in vars(hook).values()]
+    if parametrize.is_parametrized(layer, name):
+        chain: Any = layer.parametrizations[name]  # type: ignore[index]
+        what = " and ".join(type(each).__name__ for each in chain)
+        try:
+            setattr(layer, name, value.clone())  # torch keeps what it is given
+        except (NotImplementedError, RuntimeError, ValueError):  # it has no inverse, or not of this value
+            made = None
+        else:
+            _point_somewhere(getattr(chain, "original0", None), getattr(chain, "original1", None))
+            made = getattr(layer, name)
+    else:
+        what = " and ".join(type(hook).__name__ for hook in hooks) or "an attribute"
+        made = _set_by_hook(layer, name, value, hooks)
+    if made is None or not torch.allclose(made, value, rtol=1e-4, atol=1e-5 * float(value.abs().max())):
+        raise ShapeError(
+            f"{operation}: {name} must be a parameter or what a norm of weights computes, got what {what} "
+            f"computes, which cannot be set to the start: start the layer before"
+        )
+
+
+def _set_by_hook(layer: Any, name: str, value: Tensor, hooks: list[Any]) -> Tensor | None:
+    """What the weight_norm of old makes of length and direction; None for any other hook."""
+    if len(hooks) != 1 or not isinstance(hooks[0], WeightNorm):
+        return None
+    length, direction = getattr(layer, f"{name}_g"), getattr(layer, f"{name}_v")
+    length.copy_(torch.norm_except_dim(value, 2, hooks[0].dim))
+    direction.copy_(value)
+    _point_somewhere(length, direction)
+    made: Tensor = hooks[0].compute_weight(layer)
+    setattr(layer, name, made)
+    return made
+
+
+def _point_somewhere(length: Tensor | None, direction: Tensor | None) -> None:
+    """Give what has no length some direction: that of 0 is no number."""
+    if length is not None and direction is not None and length.ndim == direction.ndim:
+        direction.masked_fill_((length == 0).expand_as(direction), 1)

@@ -14,13 +14,14 @@ from torch import nn
 
 from unsample.arrays.library import dtype_name
 from unsample.errors import ShapeError
-from unsample.geometry.arguments import describe, is_sequence
-from unsample.torch.models.acceleration import Acceleration, TimedLayer, become
+from unsample.geometry.arguments import describe
+from unsample.torch.models.acceleration import Acceleration, Swap, TimedLayer, become
 from unsample.torch.models.agreement import disagreement
-from unsample.torch.models.functions import remember, remembered
+from unsample.torch.models.functions import FLOATS, remember, remembered
 from unsample.torch.models.layers import FASTER, PLAIN, counterpart
-from unsample.torch.models.recorded import ModelCall, Recorded, record, tensors, undisturbed
+from unsample.torch.models.recorded import ModelCall, Recorded, arguments, record, undisturbed
 from unsample.torch.models.timing import time_layer, time_model
+from unsample.torch.models.values import tensors
 
 __all__ = ["Acceleration", "TimedLayer", "accelerate", "restore"]
 
@@ -40,18 +41,21 @@ def accelerate(
     The model is run once with the example. Every convolution, transposed convolution, max pooling, max
     unpooling, upsampling and pixel shuffle of torch.nn in it is computed again by our kernels on the inputs
     that it had, compared with torch, and timed against it. Those that are right and faster change their
-    class, and nothing else: the same object, parameters, hooks, `state_dict` keys and mode. In the end the
-    whole model is timed both ways.
+    class, and remember in which element type, autocast and memory format they were timed: in any other they
+    call torch's own function. The object, its parameters, hooks, `state_dict` keys and mode stay. In the end
+    the whole model is compared and timed both ways.
 
     Parameters
     ----------
     model : Module
-        In the mode in which it will run, on the CPU.
+        In the mode and element type in which it will run, on the CPU. Where it will run under
+        torch.autocast, call `accelerate` there.
     example : Tensor, tuple or dict
-        Arguments of the model, of the size it will see. A tuple of ints is the shape of one, of random
-        numbers.
+        Arguments of the model, of the size and memory format it will see; every run gets a copy. A tuple of
+        ints is the shape of one, of random numbers.
     training : bool
-        Whether forward and backward are compared and timed, or forward alone without gradients.
+        Whether forward and backward are compared and timed, or forward alone without gradients. Gradients are
+        those of parameters and of inputs that ask for one; of all inputs where nothing asks.
     only : callable, optional
         `only(name, layer)`; False leaves a layer alone.
     progress : bool
@@ -70,13 +74,15 @@ def accelerate(
     Notes
     -----
     Copies must be torch's bit for bit. Sums must be within n eps Sum |x| |w| of the exact sum, n the number
-    of terms, and so within twice that of torch's. For linear interpolation n grows by twice the size of the
-    axis, since torch finds positions in the precision of the data. Faster means by more than 5 % in three of
+    of terms: within twice that of torch's, or within it of torch's own function in float64. Outputs of the
+    whole model, and gradients, must differ by less than the square root of eps of their largest, or lie about
+    as near to a run in float64 as torch's do; else all is undone. Faster means by more than 5 % in three of
     four rounds.
 
-    Random number generators, buffers and gradients are as they were afterwards. Layers of a class that is
-    derived from torch's are kept, parametrized ones apart: their `forward` may be another. While torch
-    compiles, exports, traces, maps or casts, swapped layers call torch's own functions.
+    The example, random number generators, parameters, buffers, gradients and attributes of the modules are as
+    they were afterwards. Layers of a class that is derived from torch's are kept, parametrized ones apart:
+    their `forward` may be another. While torch compiles, exports, traces or maps, swapped layers call torch's
+    own functions.
 
     Examples
     --------
@@ -89,9 +95,10 @@ def accelerate(
     >>> type(model[0])
     <class 'torch.nn.modules.conv.Conv1d'>
     """
-    call = ModelCall(model, _arguments(model, example), training)
+    _check(model)
     found = _candidates(model, only)
     with undisturbed(model):
+        call = ModelCall(model, arguments(model, example), training)
         calls, functions = record(call, [layer for _, layer, _ in found])
         # In the order of the calls: a pooling before the unpooling that takes its indices.
         order = {layer: turn for turn, layer in enumerate(calls)}
@@ -100,20 +107,25 @@ def accelerate(
         rows: dict[str, TimedLayer] = {}
         try:
             for name, layer, kept in _bar(turns, progress):
-                rows[name] = _judged(name, layer, kept, calls.get(id(layer), []), training)
-                if rows[name].swapped:
-                    report = replace(report, _modules=(*report._modules, layer))
+                rows[name], swap = _judged(name, layer, kept, calls.get(id(layer), []), training)
+                if swap is not None:
+                    report = replace(report, _swaps=(*report._swaps, swap))
             report = replace(report, layers=tuple(rows[name] for name, _, _ in found))
-            if report._modules:
+            if report._swaps:
                 report = time_model(call, report)
         except BaseException:
             report.restore()
             raise
-    if report.times is not None and report.times.low < 1:
-        report.restore()
-        slower = "the whole model is not surely faster with it"
-        layers = tuple(replace(each, kept=each.kept or slower) for each in report.layers)
-        report = replace(report, layers=layers, _modules=())
+    undone = ""
+    if report.wrong:
+        undone = "the results of the whole model are not torch's with it"
+    elif report.times is not None and report.times.low < 1:
+        undone = "the whole model is not surely faster with it"
+    for swap in report._swaps:
+        swap.set(not undone)  # once more: what it keeps on the layer was taken off with what the model wrote
+    if undone:
+        layers = tuple(replace(each, kept=each.kept or undone) for each in report.layers)
+        report = replace(report, layers=layers, _swaps=())
     return report
 
 
@@ -142,7 +154,7 @@ def restore(model: nn.Module) -> None:
 Candidate = tuple[str, nn.Module, str]
 
 
-def _arguments(model: nn.Module, example: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def _check(model: nn.Module) -> None:
     if not isinstance(model, nn.Module):
         raise TypeError(f"accelerate: model must be a torch.nn.Module, got {describe(model)}")
     for name, layer in model.named_modules():
@@ -155,12 +167,6 @@ def _arguments(model: nn.Module, example: Any) -> tuple[tuple[Any, ...], dict[st
             raise ShapeError(
                 f"accelerate: model must have run once, its lazy layer {name!r} has no weights yet"
             )
-    if isinstance(example, dict):
-        return (), example
-    if is_sequence(example) and example and all(type(each) is int for each in example):
-        like = next((each for each in model.parameters() if each.is_floating_point()), torch.empty(0))
-        return (torch.randn(tuple(example), dtype=like.dtype, device=like.device),), {}
-    return (example if isinstance(example, tuple) else (example,)), {}
 
 
 def _candidates(model: nn.Module, only: Callable[[str, nn.Module], bool] | None) -> list[Candidate]:
@@ -183,7 +189,9 @@ def _candidates(model: nn.Module, only: Callable[[str, nn.Module], bool] | None)
     return found
 
 
-def _judged(name: str, layer: nn.Module, kept: str, calls: list[Recorded], training: bool) -> TimedLayer:
+def _judged(
+    name: str, layer: nn.Module, kept: str, calls: list[Recorded], training: bool
+) -> tuple[TimedLayer, Swap | None]:
     """Verify and time a layer; swap it if it is right and faster."""
     shapes = tuple(
         tuple(call.args[0].shape) for call in calls if call.args and isinstance(call.args[0], torch.Tensor)
@@ -191,21 +199,22 @@ def _judged(name: str, layer: nn.Module, kept: str, calls: list[Recorded], train
     row = TimedLayer(name, type(layer).__name__, shapes, kept=kept)
     ours = counterpart(layer, FASTER)
     if kept or ours is None:
-        return row
+        return row, None
     if not calls:
-        return replace(row, kept="the example does not reach it")
+        return replace(row, kept="the example does not reach it"), None
     for call in calls:
         wrong = _unfit(call) or disagreement(layer, call, training)
         if wrong:
-            return replace(row, kept=wrong)
-    row = time_layer(row, layer, ours, calls, training)
+            return replace(row, kept=wrong), None
+    swap = Swap(layer, ours, {call.setting: call.made for call in calls})
+    row = time_layer(row, layer, swap, calls, training)
     if row.times is None or row.times.low < FASTER_BY:
         faster = row.times is not None and row.times.ratio >= FASTER_BY
-        return replace(row, kept="not surely faster" if faster else "not faster")
-    layer.__class__ = ours
+        return replace(row, kept="not surely faster" if faster else "not faster"), None
+    swap.set(True)
     for call in calls:
         _tell_switches(layer, call)
-    return row
+    return row, swap
 
 
 def _unfit(call: Recorded) -> str:
@@ -213,7 +222,7 @@ def _unfit(call: Recorded) -> str:
     for x in tensors((call.args, call.kwargs)):
         if x.device.type != "cpu":
             return f"its input is on {x.device.type}"
-        if x.is_floating_point() and x.dtype not in (torch.float32, torch.float64):
+        if x.is_floating_point() and x.dtype not in FLOATS:
             return f"its input is {dtype_name(x.dtype)}"
     return ""
 
@@ -221,7 +230,7 @@ def _unfit(call: Recorded) -> str:
 def _tell_switches(layer: nn.Module, call: Recorded) -> None:
     """Let the indices that the layers behind were given know our switches, as they will from now on."""
     if isinstance(call.result, tuple) and len(call.result) == 2:
-        with torch.no_grad():
+        with torch.no_grad(), call.autocast():
             _, indices = layer.forward(*call.args, **call.kwargs)
         switches = remembered(indices)
         if switches is not None:

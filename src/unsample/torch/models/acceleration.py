@@ -7,9 +7,11 @@ from dataclasses import asdict, dataclass, field, replace
 from statistics import median
 from typing import Any
 
+import torch
 from torch import nn
 
 from unsample.tables import html_table, text_table
+from unsample.torch.models.functions import TIMED, Setting
 from unsample.torch.models.layers import PLAIN, counterpart
 
 
@@ -33,6 +35,22 @@ class Timed:
     low: float
     high: float
     unrest: float
+
+
+@dataclass(frozen=True, slots=True)
+class Swap:
+    """A layer, its class of ours, and how torch's result lies in every setting in which it was timed."""
+
+    layer: nn.Module
+    ours: type[nn.Module]
+    timed: dict[Setting, torch.memory_format]
+
+    def set(self, swapped: bool) -> None:
+        """Let it be ours, or torch's."""
+        become(self.layer, PLAIN)
+        if swapped:
+            self.layer.__class__ = self.ours
+            vars(self.layer)[TIMED] = self.timed
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +98,14 @@ class Acceleration:
     times : Timed or None
         Of the whole model; None where no layer was swapped.
     difference : float or None
-        The largest difference of the model's outputs, over their largest element.
+        The largest difference of the model's outputs, each over its largest element; None where nothing of
+        them can be compared.
+    gradients : float or None
+        The same of the gradients of parameters and of inputs that ask for one, over the largest of all.
+    unlike : tuple of str
+        What in the outputs cannot be compared.
+    wrong : bool
+        Whether they differ by more than rounding explains, so that all was undone.
     functions : tuple of (str, int)
         Functions of torch.nn.functional that the model calls itself, which `patched` would take.
     """
@@ -90,8 +115,11 @@ class Acceleration:
     threads: int = 1
     times: Timed | None = None
     difference: float | None = None
+    gradients: float | None = None
+    unlike: tuple[str, ...] = ()
+    wrong: bool = False
     functions: tuple[tuple[str, int], ...] = ()
-    _modules: tuple[nn.Module, ...] = field(default=(), repr=False, compare=False)
+    _swaps: tuple[Swap, ...] = field(default=(), repr=False, compare=False)
 
     @property
     def swapped(self) -> tuple[TimedLayer, ...]:
@@ -106,14 +134,15 @@ class Acceleration:
 
     def restore(self) -> None:
         """Give every swapped layer its own class back."""
-        for module in self._modules:
-            become(module, PLAIN)
+        for swap in self._swaps:
+            swap.set(False)
 
     def as_dict(self) -> dict[str, Any]:
         """Everything it says, in plain values."""
-        hidden = replace(self, _modules=())
-        found = {name: value for name, value in asdict(hidden).items() if name != "_modules"}
+        hidden = replace(self, _swaps=())
+        found = {name: value for name, value in asdict(hidden).items() if name != "_swaps"}
         found["layers"] = [{**asdict(each), "swapped": each.swapped} for each in self.layers]
+        found["unlike"] = list(self.unlike)
         found["functions"] = dict(self.functions)
         return found
 
@@ -137,6 +166,7 @@ def become(layer: nn.Module, classes: dict[type[nn.Module], type[nn.Module]]) ->
     other = counterpart(layer, classes)
     if other is not None:
         layer.__class__ = other
+        vars(layer).pop(TIMED, None)
 
 
 _HEADER = ("layer", "kind", "input", "torch ms", "ours ms", "ratio", "")
@@ -183,9 +213,21 @@ def _headline(report: Acceleration) -> list[str]:
     what = "training step" if report.training else "forward pass"
     threads = "1 thread" if report.threads == 1 else f"{report.threads} threads"
     times = f"{_milliseconds(report.times.ms_before)} -> {_milliseconds(report.times.ms_after)} ms"
-    undone = "" if number else "; no faster, so nothing was swapped"
+    why = "its results are not torch's" if report.wrong else "no faster"
+    undone = "" if number else f"; {why}, so all was undone"
     whole = f"whole model: {what} {times}, {_times(report.times)} as fast on {threads}{undone}"
-    return [head, f"{whole}; outputs differ by {report.difference:.1g} of their largest"]
+    return [head, "; ".join([whole, *_differences(report)])]
+
+
+def _differences(report: Acceleration) -> Iterator[str]:
+    if report.difference is not None:
+        yield f"outputs differ by {report.difference:.1g} of their largest"
+    if report.gradients is not None:
+        yield f"gradients by {report.gradients:.1g} of theirs"
+    if report.unlike:
+        yield f"not compared: {', '.join(report.unlike)}"
+    elif report.difference is None:
+        yield "not compared: it gives nothing"
 
 
 def _footnotes(report: Acceleration) -> list[str]:

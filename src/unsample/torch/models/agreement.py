@@ -1,7 +1,9 @@
 """Whether our kernels give what torch gives for a recorded call: results, and gradients in training."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -10,10 +12,12 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from unsample.arrays.library import dtype_name
-from unsample.torch.models.functions import FUNCTIONS, taken
-from unsample.torch.models.recorded import Recorded, is_real, leaf, tensors
+from unsample.torch.models.functions import FUNCTIONS, taken_in
+from unsample.torch.models.recorded import Recorded, leaf
+from unsample.torch.models.values import gap, is_real, tensors
 
 Tensor = torch.Tensor
+Change = Callable[[Tensor], Tensor]
 
 
 class _Function(TorchFunctionMode):
@@ -31,73 +35,132 @@ class _Function(TorchFunctionMode):
 
 def disagreement(layer: nn.Module, call: Recorded, training: bool) -> str:
     """Why our kernels may not compute this call; nothing where results and gradients are torch's."""
-    with torch.set_grad_enabled(training), _Function() as seen:
+    with torch.set_grad_enabled(training), call.autocast():
+        return _disagreement(layer, call)
+
+
+def _disagreement(layer: nn.Module, call: Recorded) -> str:
+    with _Function() as seen:
         layer.forward(*call.args, **call.kwargs)
     if len(seen.calls) != 1:
         return "it does not call its own function of torch"
     function, args, kwargs = seen.calls[0]
-    leaves = [leaf(x, x) for x in args]
-    with torch.set_grad_enabled(training):
-        with _on_one_thread() if "unpool" in function.__name__ else nullcontext():
-            theirs = function(*leaves, **kwargs)
-        ours = taken(function, tuple(leaves), kwargs)
-    if ours is NotImplemented:
+    kind = function.__name__
+    copies = not kind.startswith("conv") and not _is_linear(layer)
+    chooses = copies and "pool" in kind  # by sign: only its gradients are sums
+
+    def torchs(change: Change) -> Run:
+        keeps_numbers = chooses and change in (torch.abs, _wide_size)
+        of_numbers = (Tensor.double if change is _wide_size else _same) if keeps_numbers else change
+        with _on_one_thread() if "unpool" in kind else nullcontext():
+            return _run(partial(function, **kwargs), args, of_numbers, change)
+
+    theirs = torchs(_same)
+    ours = _run(lambda *leaves: taken_in(call.made, function, leaves, kwargs), args, _same, _same)
+    if not ours.results:
         unpools = isinstance(layer, nn.modules.pooling._MaxUnpoolNd)
         return "its indices are not from a swapped pooling" if unpools else "our kernels do not take it"
-    kind = function.__name__
-    exact = not kind.startswith("conv") and not _is_linear(layer)
-    chooses = exact and "pool" in kind  # by sign: only its gradients are sums
-    sizes = [leaf(x if chooses or not is_real(x) else x.detach().abs(), x) for x in leaves]
-    with torch.set_grad_enabled(training):
-        magnitude = function(*sizes, **kwargs)
-    terms = _terms(layer, args, tensors(theirs)[0])
-    results = [tensors(each) for each in (theirs, ours, magnitude)]
-    wrong = _wrong_results(*results, terms=None if exact else terms[0])
-    if wrong or not training:
-        return wrong
-    return _wrong_gradients(*(each[0] for each in results), leaves=leaves, sizes=sizes, terms=terms[1:])
-
-
-def _wrong_results(
-    theirs: list[Tensor], ours: list[Tensor], magnitude: list[Tensor], *, terms: int | None
-) -> str:
-    for a, b, size in zip(theirs, ours, magnitude, strict=True):
+    for a, b in zip(theirs.results, ours.results, strict=True):
         if a.shape != b.shape or a.dtype != b.dtype:
             return (
                 f"WRONG: {tuple(b.shape)} {dtype_name(b.dtype)}, not {tuple(a.shape)} {dtype_name(a.dtype)}"
             )
         if a.stride() != b.stride():
             return "its memory format would change"
-        if not (_same_bits(a, b) if terms is None else _within(a, b, size, terms)):
+        if copies and not _same_bits(a, b):
             return f"WRONG: results differ from torch's by {gap(a, b):.2g}"
+    terms = _terms(layer, args, theirs.results[0])
+    rounding = _Rounding(torch.finfo(theirs.results[0].dtype), torchs, _finds_positions(layer, args[0]))
+    if not copies and not rounding.explains(theirs, ours, None, terms[0]):
+        return f"WRONG: results differ from torch's by {gap(theirs.results[0], ours.results[0]):.2g}"
+    for i, slope in theirs.gradients.items():
+        if not rounding.explains(theirs, ours, i, terms[1 + min(i, 2)]):
+            return f"WRONG: gradients differ from torch's by {gap(slope, ours.gradients[i]):.2g}"
     return ""
 
 
-def _wrong_gradients(
-    theirs: Tensor,
-    ours: Tensor,
-    magnitude: Tensor,
-    *,
-    leaves: list[Any],
-    sizes: list[Any],
-    terms: tuple[int, ...],
-) -> str:
-    over = [i for i, x in enumerate(leaves) if is_real(x) and x.requires_grad]
-    if not theirs.requires_grad or not over:
-        return ""
-    cotangent = torch.randn(theirs.shape, generator=torch.Generator().manual_seed(0), dtype=theirs.dtype)
-    slopes, our_slopes, bounds = (
-        torch.autograd.grad(y, [from_[i] for i in over], g)
-        for y, from_, g in (
-            (theirs, leaves, cotangent),
-            (ours, leaves, cotangent),
-            (magnitude, sizes, cotangent.abs()),
-        )
-    )
-    for i, a, b, size in zip(over, slopes, our_slopes, bounds, strict=True):
-        if not _within(a, b, size, terms[min(i, 2)]):
-            return f"WRONG: gradients differ from torch's by {gap(a, b):.2g}"
-    return ""
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a function made: results, and the gradients by the numbers of the arguments that ask for one."""
+
+    results: list[Tensor]
+    gradients: dict[int, Tensor]
+
+    def sums(self, argument: int | None) -> Tensor:
+        """The result, or the gradient of an argument."""
+        return self.results[0].detach() if argument is None else self.gradients[argument]
+
+
+def _run(function: Callable[..., Any], args: Any, of_numbers: Change, of_slope: Change) -> Run:
+    """The run on changed arguments, its gradients those of a changed random slope."""
+    leaves = [leaf(of_numbers(x.detach()), x) if is_real(x) else x for x in args]
+    made = function(*leaves)
+    if made is NotImplemented:
+        return Run([], {})
+    results = tensors(made)
+    over = {i: x for i, x in enumerate(leaves) if is_real(x) and x.requires_grad}
+    if not results[0].requires_grad or not over:
+        return Run(results, {})
+    random = torch.randn(results[0].shape, generator=torch.Generator().manual_seed(0))
+    slope = of_slope(random.to(torch.bfloat16)).to(results[0].dtype)  # the same in every precision
+    found = torch.autograd.grad(results[0], list(over.values()), slope)
+    return Run(results, dict(zip(over, found, strict=True)))
+
+
+def _same(x: Tensor) -> Tensor:
+    return x
+
+
+def _wide_size(x: Tensor) -> Tensor:
+    return x.double().abs()
+
+
+@dataclass(slots=True)
+class _Rounding:
+    """How far sums may lie apart because of the precision of their numbers.
+
+    A sum of n products is within n eps Sum |x| |w| of the exact one, and two are within twice that of each
+    other. Where they are not, float64 decides whether it is ours that is not.
+
+    Parameters
+    ----------
+    precision : finfo
+        Of the result; under autocast gradients are computed in it too.
+    torchs : callable
+        What torch makes of changed arguments, and of a changed slope.
+    anywhere : bool
+        Whether a weight that is 0 may be rounded too, to eps times the largest: what no product shows.
+    """
+
+    precision: torch.finfo
+    torchs: Callable[[Change], Run]
+    anywhere: bool
+    _made: dict[Change, Run] = field(default_factory=dict)
+
+    def explains(self, theirs: Run, ours: Run, argument: int | None, terms: int) -> bool:
+        """Whether one sum of the two runs is the same but for rounding."""
+        a, b = theirs.sums(argument), ours.sums(argument)
+        same = (a == b) | (a.isnan() & b.isnan())  # also infinities
+        allowed = 2 * self.bound(terms, self.of(torch.abs).sums(argument))
+        if bool((same | ((a - b).abs() <= allowed)).all()):
+            return True
+        if a.dtype == torch.float64:
+            return False
+        off = (b.double() - self.of(Tensor.double).sums(argument)).abs()
+        allowed = self.bound(terms, self.of(_wide_size).sums(argument))
+        return bool((same | (off <= allowed)).all())
+
+    def bound(self, terms: int, size: Tensor) -> Tensor:
+        """What rounding may do to sums of so many terms of these sizes; where a size overflows, nothing."""
+        size = size.double().nan_to_num(0, 0, 0)
+        size = size.max().expand_as(size) if self.anywhere else size
+        return terms * self.precision.eps * (size + self.precision.tiny)
+
+    def of(self, change: Change) -> Run:
+        """A run of torch's, made once."""
+        if change not in self._made:
+            self._made[change] = self.torchs(change)
+        return self._made[change]
 
 
 @contextmanager
@@ -113,6 +176,11 @@ def _on_one_thread() -> Iterator[None]:
 
 def _is_linear(layer: nn.Module) -> bool:
     return isinstance(layer, nn.Upsample) and not layer.mode.startswith("nearest")
+
+
+def _finds_positions(layer: nn.Module, x: Tensor) -> bool:
+    """Whether torch's weights are wrong by eps times a position and there is no precision to ask beyond."""
+    return _is_linear(layer) and x.dtype == torch.float64
 
 
 def _terms(layer: nn.Module, args: Any, out: Tensor) -> tuple[int, int, int, int]:
@@ -131,8 +199,7 @@ def _terms(layer: nn.Module, args: Any, out: Tensor) -> tuple[int, int, int, int
     block = -(-out.numel() // max(x.numel(), 1))
     if _is_linear(layer):
         rank = x.ndim - 2
-        # torch finds positions in the precision of the data: wrong by eps times the position itself.
-        positions = 2 * max(x.shape[2:])
+        positions = 2 * max(x.shape[2:]) if _finds_positions(layer, x) else 0
         return 2**rank + positions, 4**rank * block + positions, 0, 0
     window = getattr(layer, "kernel_size", 2)
     taps = prod(window) if isinstance(window, tuple) else int(window) ** (x.ndim - 1)
@@ -142,17 +209,5 @@ def _terms(layer: nn.Module, args: Any, out: Tensor) -> tuple[int, int, int, int
 def _same_bits(theirs: Tensor, ours: Tensor) -> bool:
     if not theirs.is_floating_point():
         return torch.equal(theirs, ours)
-    bits = torch.int32 if theirs.dtype == torch.float32 else torch.int64
+    bits = {2: torch.int16, 4: torch.int32, 8: torch.int64}[theirs.element_size()]
     return torch.equal(theirs.view(bits), ours.view(bits))
-
-
-def _within(theirs: Tensor, ours: Tensor, magnitude: Tensor, terms: int) -> bool:
-    """Each within terms * eps * magnitude of the exact sum, and so within twice that of each other."""
-    bound = 2 * terms * torch.finfo(theirs.dtype).eps * magnitude
-    same = (theirs == ours) | (theirs.isnan() & ours.isnan())  # also infinities
-    return bool((same | ((theirs - ours).abs() <= bound)).all())
-
-
-def gap(theirs: Tensor, ours: Tensor) -> float:
-    """The largest difference."""
-    return float((theirs.detach().double() - ours.detach().double()).abs().max())

@@ -8,10 +8,11 @@ torch's own is called. That is so for whatever the kernels do not take, and wher
 from collections import Counter
 from collections.abc import Callable
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
+from torch._prims_common import suggest_memory_format
 from torch.overrides import TorchFunctionMode
 
 from unsample import cache
@@ -24,7 +25,8 @@ from unsample.torch.layers.resize import MODES
 from unsample.torch.layout import laid_out
 
 Tensor = torch.Tensor
-_DTYPES = frozenset((torch.float32, torch.float64))
+HALVES = frozenset((torch.float16, torch.bfloat16))
+FLOATS = HALVES | {torch.float32, torch.float64}
 _PLAIN = (Tensor, torch.nn.Parameter)
 
 
@@ -34,7 +36,7 @@ def ready(*tensors: Tensor | None) -> bool:
         return False
     first = tensors[0]
     assert first is not None
-    if first.dtype not in _DTYPES:
+    if first.dtype not in FLOATS:
         return False
     for x in tensors:
         if x is None:
@@ -46,10 +48,84 @@ def ready(*tensors: Tensor | None) -> bool:
     return True
 
 
-def through(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """`function(*args, **kwargs)`, a function of torch.nn.functional, by our kernels where they take it."""
-    result = taken(function, args, kwargs)
-    return function(*args, **kwargs) if result is NotImplemented else result
+class Setting(NamedTuple):
+    """What decides, beside sizes, what torch calls and how its result lies.
+
+    Parameters
+    ----------
+    dtype : torch.dtype
+        Of the input.
+    cast : torch.dtype or None
+        Of autocast, where that is on.
+    format : torch.memory_format
+        Of the input.
+    """
+
+    dtype: torch.dtype
+    cast: torch.dtype | None
+    format: torch.memory_format
+
+
+def setting_of(input: Tensor) -> Setting:
+    """The setting of a call with this input, here and now."""
+    return Setting(input.dtype, autocast_dtype(), format_of(input))
+
+
+def autocast_dtype() -> torch.dtype | None:
+    """The element type of autocast on the CPU, where that is on."""
+    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else None
+
+
+def format_of(x: Tensor) -> torch.memory_format:
+    """The memory format of a tensor."""
+    if x.ndim in (4, 5) and x.stride(1) <= x.stride(2):
+        found: torch.memory_format = suggest_memory_format(x)
+        return found
+    return torch.contiguous_format
+
+
+TIMED = "_unsample_timed"  # an attribute: setting -> format of torch's result, of what a layer was timed in
+
+
+def through(layer: torch.nn.Module, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """`function(*args, **kwargs)`, a function of torch.nn.functional, by our kernels where they take it.
+
+    And where the layer was timed so: elsewhere torch's may be the faster one.
+    """
+    if not torch.compiler.is_compiling() and type(args[0]) in _PLAIN:
+        made = vars(layer).get(TIMED, {}).get(setting_of(args[0]))
+        if made is not None:
+            result = taken_in(made, function, args, kwargs)
+            if result is not NotImplemented:
+                return result
+    return function(*args, **kwargs)
+
+
+def taken_in(made: torch.memory_format, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
+    """`taken`, with a result in the memory format `made`, and of the element type that autocast gives."""
+    args, name = list(args), function.__name__
+    if format_of(args[0]) != made:
+        args[0] = args[0].contiguous(memory_format=made)
+    if name.startswith("conv"):
+        args[1] = args[1].contiguous()
+    cast = autocast_dtype()
+    if cast is None:
+        return taken(function, args, kwargs)
+    to = cast if name.startswith("conv") else torch.float32 if name in _IN_FLOAT32 else None
+    if to is not None:
+        args = [x.to(to) if isinstance(x, Tensor) and x.dtype in _CAST else x for x in args]
+    with torch.autocast("cpu", enabled=False):
+        return taken(function, args, kwargs)
+
+
+_CAST = frozenset((torch.float32, *HALVES))  # what autocast takes for numbers to cast
+# Convolutions it casts to its own type and these to float32; the others run in the type of their input.
+_IN_FLOAT32 = frozenset(
+    (
+        *(f"max_unpool{rank}d" for rank in (1, 2, 3)),
+        *("max_pool3d", "adaptive_max_pool3d", "adaptive_max_pool3d_with_indices"),
+    )
+)
 
 
 def taken(function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
@@ -378,7 +454,8 @@ def _table() -> dict[Callable[..., Any], Callable[..., Any]]:
 
 
 FUNCTIONS = _table()
-# Not in `patched`, which does not time what it takes: torch's convolutions down are often the faster ones.
+# Not in `patched`, which does not time what it takes: torch's convolutions down are often the faster ones,
+# and so is what it does with HALVES where the machine has instructions for them.
 TIMED_ONLY = frozenset(getattr(F, f"conv{rank}d") for rank in (1, 2, 3))
 
 
@@ -400,7 +477,9 @@ class Patched(TorchFunctionMode):
         kwargs = kwargs or {}
         if func not in FUNCTIONS or func in TIMED_ONLY:
             return func(*args, **kwargs)
-        result = taken(func, args, kwargs)
+        first = args[0] if args else kwargs.get("input")
+        half = isinstance(first, Tensor) and first.dtype in HALVES
+        result = NotImplemented if half else taken(func, args, kwargs)
         name = name_of(func)
         if result is NotImplemented:
             self.theirs[name] += 1

@@ -1,7 +1,8 @@
 """The layers that `accelerate` puts in place: torch.nn's own, whose functions run on our kernels.
 
-Same names, arguments, state and results. A layer becomes one, and itself again, by its class alone: the
-object, its parameters, hooks and `state_dict` are untouched.
+Same names, arguments, state and results. A layer becomes one, and itself again, by its class, and by one
+attribute that says in which settings it was timed: in any other it calls torch's own function. The object,
+its parameters, hooks and `state_dict` are untouched.
 """
 
 from typing import Any
@@ -24,7 +25,7 @@ class _Conv(nn.modules.conv._ConvNd):
             input = F.pad(input, self._reversed_padding_repeated_twice, mode=self.padding_mode)
             padding = (0,) * len(self.kernel_size)
         result: Tensor = through(
-            function, input, weight, bias, self.stride, padding, self.dilation, self.groups
+            self, function, input, weight, bias, self.stride, padding, self.dilation, self.groups
         )
         return result
 
@@ -35,6 +36,7 @@ class _ConvTranspose(nn.modules.conv._ConvTransposeNd):
         steps: Any = (self.stride, self.padding, self.kernel_size, rank, self.dilation)
         more = self._output_padding(input, output_size, *steps)
         result: Tensor = through(
+            self,
             getattr(F, f"conv_transpose{rank}d"),
             input,
             self.weight,
@@ -75,6 +77,7 @@ class ConvTranspose3d(_ConvTranspose, nn.ConvTranspose3d):
 class _MaxPool(nn.modules.pooling._MaxPoolNd):
     def forward(self, input: Tensor) -> Any:
         return through(
+            self,
             _pooling(self, "max_pool"),
             input,
             self.kernel_size,
@@ -89,7 +92,7 @@ class _MaxPool(nn.modules.pooling._MaxPoolNd):
 class _AdaptiveMaxPool(nn.modules.pooling._AdaptiveMaxPoolNd):
     def forward(self, input: Tensor) -> Any:
         function = _pooling(self, "adaptive_max_pool")
-        return through(function, input, self.output_size, return_indices=self.return_indices)
+        return through(self, function, input, self.output_size, return_indices=self.return_indices)
 
 
 def _pooling(layer: Any, name: str) -> Any:
@@ -101,7 +104,7 @@ class _MaxUnpool(nn.modules.pooling._MaxUnpoolNd):
     def forward(self, input: Tensor, indices: Tensor, output_size: list[int] | None = None) -> Tensor:
         function = getattr(F, f"max_unpool{_rank(self)}d")
         window: Any = (self.kernel_size, self.stride, self.padding)
-        result: Tensor = through(function, input, indices, *window, output_size)
+        result: Tensor = through(self, function, input, indices, *window, output_size)
         return result
 
 
@@ -149,6 +152,7 @@ class MaxUnpool3d(_MaxUnpool, nn.MaxUnpool3d):
 class _Upsample(nn.Upsample):
     def forward(self, input: Tensor) -> Tensor:
         result: Tensor = through(
+            self,
             F.interpolate,
             input,
             self.size,
@@ -177,7 +181,7 @@ class PixelShuffle(nn.PixelShuffle):
 
     def forward(self, input: Tensor) -> Tensor:
         """What torch.nn.PixelShuffle gives."""
-        result: Tensor = through(F.pixel_shuffle, input, self.upscale_factor)
+        result: Tensor = through(self, F.pixel_shuffle, input, self.upscale_factor)
         return result
 
 
@@ -186,7 +190,7 @@ class PixelUnshuffle(nn.PixelUnshuffle):
 
     def forward(self, input: Tensor) -> Tensor:
         """What torch.nn.PixelUnshuffle gives."""
-        result: Tensor = through(F.pixel_unshuffle, input, self.downscale_factor)
+        result: Tensor = through(self, F.pixel_unshuffle, input, self.downscale_factor)
         return result
 
 

@@ -14,6 +14,8 @@ from unsample.geometry.arguments import choice, is_sequence
 from unsample.tables import text_table
 from unsample.torch.layers import content, conv, learned, resize
 from unsample.torch.layers.resize import MODES
+from unsample.torch.models.called import WayCalled, ways_called
+from unsample.torch.models.recorded import ModelCall, arguments, undisturbed
 from unsample.torch.models.weights import take_weights
 
 Tensor = torch.Tensor
@@ -62,10 +64,19 @@ class Swap:
 
 @dataclass(frozen=True, slots=True)
 class SwapReport:
-    """What `set_upsampler` did: one `Swap` per way up, printed as a table."""
+    """What `set_upsampler` did: one `Swap` per way up, printed as a table.
+
+    Parameters
+    ----------
+    upsampler : str
+    swaps : tuple of Swap
+    watched : bool
+        Whether there was an example, which shows what the model calls as a function.
+    """
 
     upsampler: str
     swaps: tuple[Swap, ...]
+    watched: bool = True
     _undo: tuple[tuple[nn.Module, str, nn.Module], ...] = field(default=(), repr=False, compare=False)
 
     def restore(self) -> None:
@@ -75,7 +86,8 @@ class SwapReport:
 
     def as_dict(self) -> dict[str, Any]:
         """Everything it says, in plain values."""
-        return {"upsampler": self.upsampler, "swaps": [asdict(swap) for swap in self.swaps]}
+        swaps = [asdict(swap) for swap in self.swaps]
+        return {"upsampler": self.upsampler, "watched": self.watched, "swaps": swaps}
 
     def to_json(self) -> str:
         """`as_dict()` as JSON."""
@@ -102,11 +114,14 @@ class SwapReport:
             )
         number = len(self.changed)
         head = f"set_upsampler {self.upsampler!r}: {number} of {len(self.swaps)} swapped"
+        notes = []
+        if any(swap.weights == "new" for swap in self.swaps):
+            notes.append("weights that are new know nothing yet: train the model, or fine-tune it")
+        if not self.watched:
+            notes.append("functions that the model calls are not listed: example= would show them")
         if not self.swaps:
-            return f"{head}: the model has no layer that is a way up"
-        new = any(swap.weights == "new" for swap in self.swaps)
-        note = ["weights that are new know nothing yet: train the model, or fine-tune it"] if new else []
-        return "\n".join([head, *text_table(rows), *note])
+            return "\n".join([f"{head}: the model has no layer that is a way up", *notes])
+        return "\n".join([head, *text_table(rows), *notes])
 
 
 class ProjectedUp(nn.Module):
@@ -141,13 +156,14 @@ def set_upsampler(
     ----------
     model : Module
         Its layers may be torch.nn's or ours: transposed convolutions, upsampling, pixel shuffles, all of
-        this library. What is called as a function inside `forward` cannot be seen.
+        this library. What is called as a function inside `forward` is not changed; an example shows it.
     upsampler : str
         "nearest", "bed_of_nails", "linear" or "blur", which learn nothing; "conv_transpose", "pixel_shuffle",
         "resize_conv", "carafe" or "dysample", which learn.
-    example : Tensor or tuple, optional
-        Arguments of the model. It is run once with them, to see the channels of layers that do not know
-        theirs; needed to put a way up that learns in the place of one such as torch.nn.Upsample.
+    example : Tensor, tuple or dict, optional
+        Arguments of the model, as `accelerate` takes them. It is run once with a copy of them, to see the
+        channels of layers that do not know theirs and the ways up that are called as functions; needed to put
+        a way up that learns in the place of one such as torch.nn.Upsample.
     only : callable, optional
         `only(name, layer)`; False leaves a layer alone.
     keep_weights : bool
@@ -167,9 +183,10 @@ def set_upsampler(
 
     Notes
     -----
-    A way up that changes channels becomes a 1x1 convolution and one that keeps them, if the new kind keeps
-    them. Layers that do not make exactly factor times the size, and unpooling, which needs its switches,
-    are kept. New layers take device, dtype, training mode, hooks and foreign attributes of the old.
+    A way up that changes channels becomes a 1x1 convolution and one that keeps them, if the new kind does
+    so. Layers that do not make exactly factor times the size, unpooling, which needs its switches, and calls
+    of functions, which no layer holds, are kept. New layers take device, dtype, training mode, hooks and
+    foreign attributes of the old.
 
     Examples
     --------
@@ -181,13 +198,15 @@ def set_upsampler(
     set_upsampler 'pixel_shuffle': 1 of 1 swapped
     layer  was              is            channels  factor  parameters   weights
     1      ConvTranspose2d  SubPixelConv  8 -> 4    2x2     516 -> 1168  kept
+    functions that the model calls are not listed: example= would show them
     >>> model(torch.zeros(1, 3, 6, 6)).shape
     torch.Size([1, 4, 8, 8])
     """
     choice("set_upsampler", "upsampler", upsampler, UPSAMPLERS)
     found = _ways_up(model, only)
+    calls: list[Swap] = []
     if example is not None:
-        found = _watched(model, found, example)
+        found, calls = _watched(model, found, example, only)
     swaps, undo = [], []
     fresh, told = dict[int, nn.Module](), dict[int, str]()
     for name, layer, site in found:
@@ -214,7 +233,7 @@ def set_upsampler(
         now = f"Conv 1x1 + {kind}" if isinstance(new, ProjectedUp) else kind
         parameters = (before, _parameters(new))
         swaps.append(replace(site, now=now, parameters=parameters, weights=told[id(layer)]))
-    return SwapReport(upsampler, tuple(swaps), tuple(undo))
+    return SwapReport(upsampler, (*swaps, *calls), example is not None, tuple(undo))
 
 
 def _parameters(layer: nn.Module) -> int:
@@ -365,21 +384,23 @@ def _of_upsample(site: Swap, layer: Any) -> Swap:
     return replace(site, factor=factor, axes=len(factor))
 
 
-def _watched(model: nn.Module, found: Found, example: Any) -> Found:
-    """The same with the channels and axes that a run of the model shows."""
+def _watched(
+    model: nn.Module, found: Found, example: Any, only: Callable[[str, nn.Module], bool] | None
+) -> tuple[Found, list[Swap]]:
+    """The same with the channels and axes that a run of the model shows, and its calls of functions."""
     seen: dict[int, tuple[torch.Size, torch.Size]] = {}
 
     def watch(layer: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         if inputs and isinstance(inputs[0], Tensor) and isinstance(output, Tensor):
             seen[id(layer)] = (inputs[0].shape, output.shape)
 
-    hooks = [layer.register_forward_hook(watch) for _, layer, _ in found]
-    try:
-        with torch.no_grad():
-            model(*(example if isinstance(example, tuple) else (example,)))
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with undisturbed(model):
+        hooks = [layer.register_forward_hook(watch) for _, layer, _ in found]
+        try:
+            calls = ways_called(ModelCall(model, arguments(model, example), training=False), _sites(model))
+        finally:
+            for hook in hooks:
+                hook.remove()
     known = []
     for name, layer, site in found:
         if id(layer) in seen:
@@ -391,7 +412,22 @@ def _watched(model: nn.Module, found: Found, example: Any) -> Found:
             if not site.kept and after[-rank:] != whole:
                 site = replace(site, kept=f"it made {tuple(after[-rank:])} of {tuple(before[-rank:])}")
         known.append((name, layer, site))
-    return known
+    return known, [_of_call(each) for each in calls if only is None or only(each.owner, each.module)]
+
+
+def _sites(model: nn.Module) -> list[nn.Module]:
+    """Every way up among the layers."""
+    return [layer for _, layer, _ in _ways_up(model, None)]
+
+
+def _of_call(call: WayCalled) -> Swap:
+    site = Swap(call.owner, call.function, call.function, kept="it is a call in forward, and no layer")
+    before, after = call.shapes
+    if len(before) != len(after) or len(before) < 3:
+        return site
+    whole = all(m % n == 0 for n, m in zip(before[2:], after[2:], strict=True))
+    factor = tuple(m // n for n, m in zip(before[2:], after[2:], strict=True)) if whole else ()
+    return replace(site, channels=(before[1], after[1]), factor=factor, axes=len(before) - 2)
 
 
 # -- what is put there ------------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 """Torch and our kernels in turn, of one layer and of the whole model."""
 
+import copy
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -10,10 +12,9 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-from unsample.torch.models.acceleration import Acceleration, Timed, TimedLayer, become
-from unsample.torch.models.agreement import gap
-from unsample.torch.models.layers import PLAIN
-from unsample.torch.models.recorded import ModelCall, Recorded, tensors, undisturbed
+from unsample.torch.models.acceleration import Acceleration, Swap, Timed, TimedLayer
+from unsample.torch.models.recorded import ModelCall, Recorded, undisturbed
+from unsample.torch.models.values import Compared, compared, copied, gap, is_real, largest, parts, tensors
 
 Tensor = torch.Tensor
 
@@ -24,57 +25,141 @@ PATIENCE = 3.0  # seconds after which a few rounds have to do
 
 
 def time_layer(
-    row: TimedLayer, layer: nn.Module, ours: type[nn.Module], calls: Sequence[Recorded], training: bool
+    row: TimedLayer, layer: nn.Module, swap: Swap, calls: Sequence[Recorded], training: bool
 ) -> TimedLayer:
     """The row with the times of all calls of a layer, by its class and by ours."""
-    theirs = type(layer)
     steps = [_Step(layer, call, training) for call in calls]
 
-    def run(kind: type[nn.Module]) -> None:
-        layer.__class__ = kind
+    def run(swapped: bool) -> None:
+        swap.set(swapped)
         for step in steps:
             step()
 
     try:
-        times = _in_turn(lambda: run(theirs), lambda: run(ours))
+        times = _in_turn(lambda: run(False), lambda: run(True))
     finally:
-        layer.__class__ = theirs
+        swap.set(False)
     return replace(row, times=times)
 
 
 def time_model(call: ModelCall, report: Acceleration) -> Acceleration:
-    """Time the whole model with and without what was swapped, and compare its outputs."""
-    classes = [(module, type(module)) for module in report._modules]
+    """Time the whole model with and without what was swapped, and compare what it gives."""
 
     def use(swapped: bool) -> None:
-        for module, ours in classes:
-            if swapped:
-                module.__class__ = ours
-            else:
-                become(module, PLAIN)
-
-    def outputs(swapped: bool) -> list[Tensor]:
-        use(swapped)
-        with undisturbed(call.model):
-            return tensors(call.forward())
+        for swap in report._swaps:
+            swap.set(swapped)
 
     def timed(swapped: bool) -> None:
         use(swapped)
         call()
 
+    def given(swapped: bool) -> Given:
+        use(swapped)
+        return _given(call)
+
     try:
-        plain, fast = outputs(False), outputs(True)
+        theirs, ours = given(False), given(True)
         times = _in_turn(lambda: timed(False), lambda: timed(True))
         if times.low < 1:  # each layer alone was faster: ask again before giving that up
             times = _in_turn(lambda: timed(False), lambda: timed(True))
+        use(False)
+        outputs, gradients = _judged(call, theirs, ours, _precision(report._swaps))
     finally:
         use(True)
-    gaps = [
-        gap(a, b) / max(float(a.detach().abs().max()), torch.finfo(a.dtype).tiny)
-        for a, b in zip(plain, fast, strict=True)
-        if a.is_floating_point() and a.numel()
+    return replace(
+        report,
+        times=times,
+        difference=outputs.difference,
+        gradients=gradients.difference,
+        unlike=outputs.unlike,
+        wrong=outputs.large or gradients.large,
+    )
+
+
+Given = tuple[list[Any], list[Any]]  # parts of the outputs, and gradients
+
+
+def _given(call: ModelCall) -> Given:
+    """What the model gives, copied: it may write into it later."""
+    with undisturbed(call.model):
+        result, gradients = call(_random)
+        return copied(list(parts(result))), gradients
+
+
+def _random(output: Tensor) -> Tensor:
+    """A slope for which no gradient vanishes by symmetry, as those of a norm do for ones."""
+    return torch.randn(output.shape, generator=torch.Generator().manual_seed(0)).to(output)
+
+
+def _precision(swaps: Sequence[Swap]) -> float:
+    """Of the coarsest numbers that were swapped."""
+    used = {
+        dtype for swap in swaps for key in swap.timed for dtype in (key.dtype, key.cast) if dtype is not None
+    }
+    return max((torch.finfo(dtype).eps for dtype in used if dtype.is_floating_point), default=0.0)
+
+
+def _judged(call: ModelCall, theirs: Given, ours: Given, precision: float) -> list[Compared]:
+    """How far outputs and gradients lie apart; not, where torch is as far from itself or from the truth.
+
+    A model may give something else at each call, and one that chooses, or that adds up many roundings, may
+    lie far from what it would give in float64; neither says anything about us.
+    """
+    found = _compared(theirs, ours, precision)
+    if not any(each.large for each in found):
+        return found
+    itself = _compared(theirs, _given(call), precision)
+    found = [
+        replace(each, difference=None, unlike=("what is random",)) if own.large else each
+        for each, own in zip(found, itself, strict=True)
     ]
-    return replace(report, times=times, difference=max(gaps, default=0.0))
+    truth = _in_float64(call) if any(each.large for each in found) else None
+    if truth is None:
+        return found
+    far, near = (_compared(truth, _widened(each), precision) for each in (theirs, ours))
+    return [
+        replace(each, bound=math.inf) if _explains(a, b) else each
+        for each, a, b in zip(found, far, near, strict=True)
+    ]
+
+
+def _explains(theirs: Compared, ours: Compared) -> bool:
+    """Whether torch is about as far from the truth as we are; if it is another truth, that says nothing."""
+    if theirs.difference is None or ours.difference is None:
+        return False
+    return ours.difference <= 2 * theirs.difference < 1
+
+
+def _in_float64(call: ModelCall) -> Given | None:
+    """What a copy of torch's model gives in float64, where it runs so."""
+    try:
+        model, arguments = copy.deepcopy(call.model).double(), copied(call.arguments)
+        for x in tensors(arguments):
+            if is_real(x):
+                x.data = x.data.double()
+        with torch.autocast("cpu", enabled=False):
+            return _given(ModelCall(model, arguments, call.training))
+    except Exception:  # whatever a model raises that was not written for it
+        return None
+
+
+def _widened(given: Given) -> Given:
+    outputs, gradients = ([x.double() if is_real(x) else x for x in each] for each in given)
+    return outputs, gradients
+
+
+def _compared(theirs: Given, ours: Given, precision: float) -> list[Compared]:
+    """Outputs, and gradients over the largest of all: that of a bias before a norm is all rounding."""
+    outputs = compared(theirs[0], ours[0], precision)
+    pairs = [(a, b) for a, b in zip(theirs[1], ours[1], strict=False) if _dense(a) and _dense(b)]
+    gradients = compared([a for a, _ in pairs], [b for _, b in pairs], precision)
+    size = max((largest(a) for a, _ in pairs), default=0.0)
+    difference = max((gap(a, b) for a, b in pairs), default=0.0) / size if size else None
+    return [outputs, replace(gradients, difference=difference)]
+
+
+def _dense(gradient: Tensor | None) -> bool:
+    return gradient is not None and gradient.layout is torch.strided
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +171,7 @@ class _Step:
     training: bool
 
     def __call__(self) -> None:
-        with torch.set_grad_enabled(self.training):
+        with torch.set_grad_enabled(self.training), self.call.autocast():
             result = self.layer.forward(*self.call.args, **self.call.kwargs)
         outputs = [each for each in tensors(result) if each.requires_grad]
         if self.training and outputs:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from unsample.torch.layers import learned
+from unsample.torch.models.recorded import undisturbed
 
 Tensor = torch.Tensor
 
@@ -32,16 +33,13 @@ def take_weights(old: nn.Module, new: Any, channels: int, factor: Sequence[int])
     if not isinstance(new, learned.SubPixelConv | nn.modules.conv._ConvTransposeNd):
         return "new"
     before = {name: value.clone() for name, value in new.state_dict().items()}
-    training = old.training
-    old.eval()
     try:
-        with torch.no_grad():
+        with undisturbed(old), torch.no_grad():
+            old.eval()
             _lay(new, *_stamp(old, channels, factor), factor)
             found = _compared(old, new, channels, len(factor))
     except RuntimeError:  # it takes no input of this size
         found = "new"
-    finally:
-        old.train(training)
     if found == "new":
         new.load_state_dict(before)
     return found
