@@ -1,6 +1,8 @@
-"""How a kernel's call, into which XLA does not see, is divided among devices: each computes its batch.
+"""How a call is divided among devices: each computes its batch.
 
 Axes that lead are divided as the first array has them; all others, and weights, are whole on every device.
+XLA, which does not see into a kernel's call, is told so by `divided`; on a mesh of explicit axes, where jax
+asks for the layout of every result, `laid_out` gives it.
 """
 
 from collections.abc import Callable, Sequence
@@ -8,8 +10,6 @@ from dataclasses import replace
 from typing import Any, Literal
 
 import jax
-from jax._src.dispatch import prim_requires_devices_during_lowering
-from jax.experimental.custom_partitioning import custom_partitioning
 from jax.extend.core import Primitive
 from jax.sharding import NamedSharding, PartitionSpec
 
@@ -20,10 +20,20 @@ from unsample.geometry.plan import Plan
 # alone, over which the result is then a sum.
 Leads = Literal["everything", "first", "summed"]
 
+try:
+    from jax._src.dispatch import prim_requires_devices_during_lowering
+    from jax.experimental.custom_partitioning import custom_partitioning
+except ImportError:  # jax promises neither; XLA then calls kernels with whole arrays, as it calls any
+    _DIVIDES = False
+else:
+    _DIVIDES = True
+_NO_MESH = jax.sharding.AbstractMesh((), ())
+
 
 def tell_devices(made: Primitive) -> None:
     """Let jax say for which devices it lowers `made`; there is no public name for it."""
-    prim_requires_devices_during_lowering.add(made)
+    if _DIVIDES:
+        prim_requires_devices_during_lowering.add(made)
 
 
 def divided(compute: Callable[..., Any], leads: Leads, inner: int = 0) -> Any:
@@ -38,9 +48,9 @@ def divided(compute: Callable[..., Any], leads: Leads, inner: int = 0) -> Any:
     """
 
     def call(*arrays: Any, plan: Plan, **static: Any) -> Any:
-        if any(is_symbol(size) for x in arrays for size in x.shape):
+        if not _DIVIDES or any(is_symbol(size) for x in arrays for size in x.shape):
             return compute(*arrays, plan=plan, **static)
-        count = max(arrays[0].ndim - plan.rank - inner, 0)
+        count = _leading(arrays[0], plan, inner)
 
         @jax.jit  # which keeps constants to itself
         def whole(*arrays: Any) -> Any:
@@ -57,8 +67,10 @@ def divided(compute: Callable[..., Any], leads: Leads, inner: int = 0) -> Any:
                 before, after = arrays[0].shape, plan.output_shape
                 if leads != "summed":
                     after = (*before[:count], *after[count:])
-                mine = compute(*arrays, plan=replace(plan, input_shape=before, output_shape=after), **static)
-                return jax.lax.psum(mine, names) if leads == "summed" and names else mine
+                mine = replace(plan, input_shape=before, output_shape=after)
+                with jax.sharding.use_abstract_mesh(_NO_MESH):  # or jax 0.8 lays out what is made here
+                    result = compute(*arrays, plan=mine, **static)
+                    return jax.lax.psum(result, names) if leads == "summed" and names else result
 
             return mesh, here, jax.tree.map(lambda _: of_result, results), tuple(of_arrays)
 
@@ -68,6 +80,36 @@ def divided(compute: Callable[..., Any], leads: Leads, inner: int = 0) -> Any:
         return made(*arrays)
 
     return call
+
+
+def laid_out(call: Callable[..., Any], leads: Leads = "everything", inner: int = 0) -> Callable[..., Any]:
+    """`call(x, *arguments)`, a plan among them, on any mesh.
+
+    Where the axes of a mesh are explicit, XLA divides the call as on others, and the result is declared to
+    lie as `divided` makes it.
+    """
+
+    def spread(*arguments: Any) -> Any:
+        numbers = [i for i, x in enumerate(arguments) if isinstance(x, jax.Array)]
+        mesh = jax.typeof(arguments[0]).sharding.mesh
+        if not mesh.explicit_axes:
+            return call(*arguments)
+        plan = next(each for each in arguments if isinstance(each, Plan))
+        spec = jax.typeof(arguments[0]).sharding.spec[: _leading(arguments[0], plan, inner)]
+        result = NamedSharding(mesh, PartitionSpec(*(() if leads == "summed" else spec)))
+
+        def with_arrays(*arrays: Any) -> Any:
+            given = dict(zip(numbers, arrays, strict=True))
+            return call(*(given.get(i, each) for i, each in enumerate(arguments)))
+
+        automatic = jax.sharding.auto_axes(with_arrays, axes=mesh.explicit_axes, out_sharding=result)
+        return automatic(*(arguments[i] for i in numbers))
+
+    return spread
+
+
+def _leading(x: Any, plan: Plan, inner: int) -> int:
+    return max(x.ndim - plan.rank - inner, 0)
 
 
 def _rule(arrays: Sequence[Any], results: Any, leads: Leads, count: int) -> tuple[str, dict[str, Any]]:

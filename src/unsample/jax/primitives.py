@@ -25,7 +25,7 @@ from unsample.geometry.arguments import known
 from unsample.geometry.plan import Plan
 from unsample.geometry.window import AdaptiveWindow
 from unsample.jax import conv_in_lax, kernels
-from unsample.jax.partition import Leads, divided, tell_devices
+from unsample.jax.partition import Leads, divided, laid_out, tell_devices
 from unsample.operation import Operation
 from unsample.ops import conv as convolutions
 from unsample.ops import pool, resize, unpool
@@ -176,10 +176,15 @@ def _is_mapped(axis: Any) -> bool:
 # -- moving and summing ------------------------------------------------------------------------------------
 
 
+def _inner(name: str) -> int:
+    """The channels of a pixel shuffle go into its windows."""
+    return int("shuffle" in name)
+
+
 def _move(name: str, definition: Rule, dtypes: Rule = _same) -> Primitive:
     kernel = kernels.MOVES.get(name)
     on_cpu = partial(kernel, definition) if kernel else definition
-    made = primitive(name, definition, on_cpu, dtypes, inner=int("shuffle" in name))
+    made = primitive(name, definition, on_cpu, dtypes, inner=_inner(name))
     mapped_in_front(made)
     return made
 
@@ -446,15 +451,20 @@ def _plain(operation: Operation) -> Callable[..., Any]:
     return lambda x, plan, *words: made.bind(x, plan=plan, **dict(zip(operation.words, words, strict=True)))
 
 
+_laid_conv = partial(laid_out, leads="first", inner=1)
 IMPLEMENTATIONS["jax"] = {
-    **{OPERATIONS[name].definition: _plain(OPERATIONS[name]) for name in PLAIN},
-    resize.resize_definition: lambda x, plan, up, copy: resize_p.bind(x, plan=plan, up=up, copy=copy),
-    pool.pool_definition: _pool,
-    unpool.unpool_definition: lambda values, taps, plan, duplicates: max_unpool_p.bind(
-        values, taps, plan=plan, duplicates=duplicates
+    **{OPERATIONS[name].definition: laid_out(_plain(OPERATIONS[name]), inner=_inner(name)) for name in PLAIN},
+    resize.resize_definition: laid_out(
+        lambda x, plan, up, copy: resize_p.bind(x, plan=plan, up=up, copy=copy)
     ),
-    unpool.gather_definition: lambda x, taps, plan: max_gather_p.bind(x, taps, plan=plan),
-    convolutions.conv_definition: partial(_convolved, conv_p),
-    convolutions.conv_transpose_definition: partial(_convolved, conv_transpose_p),
-    convolutions.weight_grad_definition: _weight_gradient,
+    pool.pool_definition: laid_out(_pool),
+    unpool.unpool_definition: laid_out(
+        lambda values, taps, plan, duplicates: max_unpool_p.bind(
+            values, taps, plan=plan, duplicates=duplicates
+        )
+    ),
+    unpool.gather_definition: laid_out(lambda x, taps, plan: max_gather_p.bind(x, taps, plan=plan)),
+    convolutions.conv_definition: _laid_conv(partial(_convolved, conv_p)),
+    convolutions.conv_transpose_definition: _laid_conv(partial(_convolved, conv_transpose_p)),
+    convolutions.weight_grad_definition: laid_out(_weight_gradient, leads="summed"),
 }
