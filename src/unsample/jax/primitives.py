@@ -184,6 +184,8 @@ def _inner(name: str) -> int:
 def _move(name: str, definition: Rule, dtypes: Rule = _same) -> Primitive:
     kernel = kernels.MOVES.get(name)
     on_cpu = partial(kernel, definition) if kernel else definition
+    if not OPERATIONS[name].sums:
+        definition, on_cpu = kernels.by_bytes(definition), kernels.by_bytes(on_cpu)
     made = primitive(name, definition, on_cpu, dtypes, inner=_inner(name))
     mapped_in_front(made)
     return made
