@@ -74,7 +74,7 @@ def both(call, *arrays, of=(0,)):
 
 
 SOME = {sample.pair.name: sample for sample in SAMPLES if has_batch(sample) and str(sample) not in MORE}
-for sample in [each for each in SAMPLES if has_batch(each)] if how == "all" else SOME.values():
+for sample in {"all": filter(has_batch, SAMPLES), "some": SOME.values(), "without": ()}[how]:
     if sample.pair.name == "conv_weight_grad":
         continue
     for call, (args, kwargs), x in (

@@ -109,7 +109,8 @@ def laid_out(call: Callable[..., Any], leads: Leads = "everything", inner: int =
 
 
 def _leading(x: Any, plan: Plan, inner: int) -> int:
-    return max(x.ndim - plan.rank - inner, 0)
+    count: int = x.ndim - plan.rank - inner
+    return max(count, 0)
 
 
 def _rule(arrays: Sequence[Any], results: Any, leads: Leads, count: int) -> tuple[str, dict[str, Any]]:
