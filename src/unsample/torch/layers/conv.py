@@ -229,40 +229,46 @@ class ConvTranspose3d(_ConvTranspose, nn.ConvTranspose3d):
 class LazyConv1d(nn.LazyConv1d, Conv1d):  # type: ignore[misc]
     """`Conv1d` that takes its input channels from the first input."""
 
-    __init__ = with_plain_numbers(nn.LazyConv1d.__init__)
     cls_to_become: Any = Conv1d
 
 
 class LazyConv2d(nn.LazyConv2d, Conv2d):  # type: ignore[misc]
     """`Conv2d` that takes its input channels from the first input."""
 
-    __init__ = with_plain_numbers(nn.LazyConv2d.__init__)
     cls_to_become: Any = Conv2d
 
 
 class LazyConv3d(nn.LazyConv3d, Conv3d):  # type: ignore[misc]
     """`Conv3d` that takes its input channels from the first input."""
 
-    __init__ = with_plain_numbers(nn.LazyConv3d.__init__)
     cls_to_become: Any = Conv3d
 
 
 class LazyConvTranspose1d(nn.LazyConvTranspose1d, ConvTranspose1d):  # type: ignore[misc]
     """`ConvTranspose1d` that takes its input channels from the first input."""
 
-    __init__ = with_plain_numbers(nn.LazyConvTranspose1d.__init__)
     cls_to_become: Any = ConvTranspose1d
 
 
 class LazyConvTranspose2d(nn.LazyConvTranspose2d, ConvTranspose2d):  # type: ignore[misc]
     """`ConvTranspose2d` that takes its input channels from the first input."""
 
-    __init__ = with_plain_numbers(nn.LazyConvTranspose2d.__init__)
     cls_to_become: Any = ConvTranspose2d
 
 
 class LazyConvTranspose3d(nn.LazyConvTranspose3d, ConvTranspose3d):  # type: ignore[misc]
     """`ConvTranspose3d` that takes its input channels from the first input."""
 
-    __init__ = with_plain_numbers(nn.LazyConvTranspose3d.__init__)
     cls_to_become: Any = ConvTranspose3d
+
+
+# torch's constructors, which keep the channels as they come.
+for _lazy in (
+    LazyConv1d,
+    LazyConv2d,
+    LazyConv3d,
+    LazyConvTranspose1d,
+    LazyConvTranspose2d,
+    LazyConvTranspose3d,
+):
+    _lazy.__init__ = with_plain_numbers(_lazy.__init__)  # type: ignore[method-assign]
