@@ -13,18 +13,19 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 import unsample as us
 import unsample.torch as ut
-from backends import BACKENDS  # noqa: F401  # wide dtypes in jax
+from backends import by_definition  # which sets wide dtypes in jax
 from unsample.geometry import Window
 
 DTYPES = (
     *("bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64"),
     *("float16", "bfloat16", "float32", "float64", "complex64", "complex128"),
+    *("float8_e5m2", "float8_e8m0fnu"),
 )
 WINDOWS = (Window(4, 2, 2, 2),)
 
 
 def switches(x: Any) -> us.Switches:
-    taps = np.array([[[0, 1], [1, 1]]], np.uint8)
+    taps = np.tile(np.array([[0, 1], [1, 1]], np.uint8), (len(x), x.shape[1] // 2, 1))
     if isinstance(x, torch.Tensor):
         return us.Switches(torch.tensor(taps), WINDOWS)
     return us.Switches(jnp.asarray(taps) if isinstance(x, jax.Array) else taps, WINDOWS)
@@ -60,7 +61,9 @@ CASES = [
     for name, (_, shapes) in CALLS.items()
     for dtypes in itertools.product(DTYPES, repeat=len(shapes))
     # Of two dtypes each with itself, and what differs in kind, sign or width.
-    if len(shapes) == 1 or dtypes[0] == dtypes[1] or set(dtypes) & {"uint8", "float16", "bool"}
+    if len(shapes) == 1
+    or dtypes[0] == dtypes[1]
+    or (set(dtypes) & {"uint8", "float16", "bool"} and "float8" not in "".join(dtypes))
 ]
 # torch's own functions, of which the definition is made, are not there for all of its unsigned integers.
 NOT_IN_TORCH = {"max_pool", "adaptive_max_pool", "resize nearest"}
@@ -108,7 +111,8 @@ def test_a_dtype_means_the_same_everywhere(name: str, dtypes: tuple[str, ...]) -
             fake = [mode.from_tensor(x) for x in tensors]
             same((outcome(lambda: call(ut, *fake))[0], None), (eager[0], None))
 
-    if "bfloat16" not in dtypes and "torch knows none" not in str(eager[1]):
+    in_numpy_too = not any(dtype.startswith(("bfloat16", "float8")) for dtype in dtypes)
+    if in_numpy_too and "torch knows none" not in str(eager[1]):
         arrays = [x.numpy() for x in tensors]
         in_numpy = outcome(lambda: call(us, *arrays))
         in_jax = outcome(lambda: call(us, *map(jnp.asarray, arrays)))
@@ -161,3 +165,58 @@ def test_integers_of_four_bits_are_summed_as_wider_ones(dtype: Any) -> None:
     assert us.conv_transpose(x, x).tolist() == [[[49, 98, 147, 196, 147, 98, 49]]]
     wide = jnp.int8 if dtype == jnp.int4 else jnp.uint8
     assert us.window_sum(x, (4,)).dtype == us.window_sum(x.astype(wide), (4,)).dtype
+
+
+COPIES = (
+    "nearest",
+    "bed_of_nails",
+    "decimate",
+    "max_unpool",
+    "max_gather",
+    "pixel_shuffle",
+    "pixel_unshuffle",
+)
+ALL_BYTES = np.arange(256, dtype=np.uint8).reshape(8, 8, 4)
+
+
+@pytest.mark.promise("65")
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [
+        *((name, "float8_e5m2") for name in (*COPIES, "resize nearest")),
+        *(("nearest", f"float8_{each}") for each in ("e4m3fn", "e4m3fnuz", "e5m2fnuz")),
+    ],
+)
+def test_floats_of_eight_bits_are_moved_byte_by_byte(name: str, dtype: str) -> None:
+    """NaNs of every pattern among them, in every library."""
+    call, (shape,) = CALLS[name]
+    x = ALL_BYTES[..., : shape[-1]]
+    expected = call(us, x)
+    in_numpy = x.view(np.dtype(dtype))
+    in_torch = torch.tensor(x).view(getattr(torch, dtype))
+    in_jax = jax.lax.bitcast_convert_type(jnp.asarray(x), dtype)
+    found = jax.lax.bitcast_convert_type(call(us, in_jax), jnp.uint8)
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(call(us, in_numpy).view(np.uint8), expected)
+    for module, given in ((us, in_torch), (ut, in_torch), (ut, in_torch.clone().requires_grad_())):
+        np.testing.assert_array_equal(call(module, given).detach().view(torch.uint8), expected)
+    np.testing.assert_array_equal(by_definition(lambda x: call(us, x))(in_torch).view(torch.uint8), expected)
+
+
+@pytest.mark.promise("65")
+@pytest.mark.parametrize("name", ["nearest", "decimate", "pixel_shuffle", "max_gather", "resize nearest"])
+def test_gradients_of_floats_of_eight_bits_are_summed_in_float32(name: str) -> None:
+    call, (shape,) = CALLS[name]
+    x = (np.arange(np.prod(shape)) % 5 - 1).reshape(shape).astype(np.float32)
+
+    def gradient(x: Any) -> Any:
+        x = x.clone().requires_grad_()
+        return torch.autograd.grad(call(ut, x), x, call(ut, x).detach())[0].float()
+
+    def in_jax(x: Any) -> Any:
+        value, back = jax.vjp(lambda x: call(us, x), x)
+        return back(value)[0].astype(jnp.float32)
+
+    expected = gradient(torch.tensor(x))
+    np.testing.assert_array_equal(gradient(torch.tensor(x).to(torch.float8_e5m2)), expected)
+    np.testing.assert_array_equal(in_jax(jnp.asarray(x, jnp.float8_e5m2)), expected)

@@ -114,6 +114,10 @@ def test_solve_prefers_even_overlap() -> None:
 def test_solve_over_several_axes() -> None:
     assert solve((16, 24), (32, 48)) == solve(16, 32)  # 2 n, whatever n is
     assert solve((16, 24), (32, 47)) == ()
+    assert solve(np.array([16, 24]), np.array([32, 48])) == solve(np.int64(16), np.array(32)) == solve(16, 32)
+    assert Step("conv", kernel_size=3, padding=np.array([1, 0])) == Step(
+        "conv", kernel_size=3, padding=(1, 0)
+    )
     with pytest.raises(us.ShapeError, match=r"\Asolve: input_size and output_size must have as many axes"):
         solve((16, 16), 32)
     with pytest.raises(us.ShapeError, match=r"\Asolve: input_size must be at least 1, got 0\Z"):

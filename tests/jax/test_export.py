@@ -102,6 +102,26 @@ REFUSED = [
     ([H], lambda x: us.max_pool(x, 2), "max_pool: the spatial size must be known"),
     ([H], lambda x: us.adaptive_max_pool(x, 2), "adaptive_max_pool: the spatial size must be known"),
     ([X], lambda x: us.max_pool(x, 2)[1].pack(), "Switches.pack: the shape must be known"),
+    (
+        [X],
+        lambda x: us.max_pool(x, 2)[1].to_onnx(),
+        "Switches.to_onnx: the numbers of examples and channels that indices count must be known",
+    ),
+    (
+        [X],
+        lambda x: us.max_pool(x, 2)[1].to_tf(include_batch_in_index=True),
+        "Switches.to_tf: the numbers of examples and channels that indices count must be known",
+    ),
+    (
+        [X],
+        lambda x: us.Switches.from_onnx(x.astype(int), (8,), 1),
+        "Switches.from_onnx: the numbers of examples and channels that indices count must be known",
+    ),
+    (
+        [("b", 8, "c")],
+        lambda x: us.Switches.from_tf(x.astype(int), (8,), 1),
+        "Switches.from_tf: the numbers of examples and channels that indices count must be known",
+    ),
     ([C], lambda x: us.pixel_shuffle(x, 2), "pixel_shuffle: the channels must be known"),
     ([H], lambda x: us.pixel_shuffle(x, 2), "pixel_shuffle: the spatial size must be known"),
     ([C], lambda y: us.pixel_unshuffle(y, 2), "pixel_unshuffle: the channels must be known"),

@@ -262,3 +262,36 @@ def test_flax_takes_what_its_own_module_takes() -> None:
     assert up(x[:0]).shape == (0, 3, 10, 6)
     with pytest.raises(us.ShapeError, match="output_size and like must not both be given"):
         up(x, output_size=9, like=x)
+
+
+MODULES: list[tuple[Any, tuple[Any, ...], dict[str, Any]]] = [
+    (ue.ConvTranspose, (2, 4, 6, 3), {"stride": 2, "padding": 1, "groups": 2, "key": jax.random.PRNGKey(0)}),
+    (ue.ConvTranspose, (2, 4, 6, (3, 2)), {"padding": ((1, 0), (0, 1)), "key": jax.random.key(0)}),
+    *((ue.MaxPool, (2, value, value), {"padding": 1, "dilation": value}) for value in (2, (2, 3))),
+    *((module, (2, value), {}) for value in (2, (2, 3)) for module in (ue.PixelShuffle, ue.PixelUnshuffle)),
+    (uf.ConvTranspose, (4, 6, 3), {"strides": 2, "padding": 1, "feature_group_count": 2}),
+    (uf.ConvTranspose, (4, 6, (3, 2)), {"padding": ((1, 0), (0, 1)), "kernel_dilation": (1, 2)}),
+    (uf.MaxPool, ((2, 3),), {"strides": (2, 3), "padding": 1, "dilation": 1}),
+    *((module, ((2, 3),), {}) for module in (uf.PixelShuffle, uf.PixelUnshuffle)),
+]
+
+
+@pytest.mark.parametrize("array", [np.array, torch.tensor, jnp.asarray], ids=["numpy", "torch", "jax"])
+def test_numbers_of_every_constructor_in_arrays(array: Any) -> None:
+    """They are kept as Python's: no leaf of a pytree, and a key remains what it is."""
+
+    def given(value: Any) -> Any:
+        return array(value) if isinstance(value, int | tuple) else value
+
+    for constructor, args, kwargs in MODULES:
+        more = {"rngs": nnx.Rngs(0)} if constructor is uf.ConvTranspose else {}
+        expected = constructor(*args, **kwargs, **more)
+        more = {"rngs": nnx.Rngs(0)} if constructor is uf.ConvTranspose else {}
+        found = constructor(*map(given, args), **{k: given(v) for k, v in kwargs.items()}, **more)
+        assert str(found) == str(expected)
+        leaves = [
+            jax.tree.leaves(nnx.state(each) if isinstance(each, nnx.Module) else each)
+            for each in (found, expected)
+        ]
+        for one, other in zip(*leaves, strict=True):
+            np.testing.assert_array_equal(one, other)

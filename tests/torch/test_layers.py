@@ -8,6 +8,8 @@ import pickle
 from collections.abc import Iterator
 from typing import Any
 
+import jax.numpy as jnp
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -415,3 +417,58 @@ def test_bytes_by_cubics_are_rounded_between_the_axes_as_in_torch(given: Any, an
         once.double() - exact
     ).abs().max() <= 0.5 + 1e-4  # which rounds once, and is off by half a step at most
     assert (once.int() - expected.int()).abs().max() > 1
+
+
+# Each constructor with what else it takes than torch.nn's, or of a layer that torch.nn has not.
+BEYOND: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
+    ("Conv2d", (4, 6, (3, 2)), {"padding": ((1, 0), (0, 1))}),
+    ("ConvTranspose2d", (4, 6, 3), {"padding": ((1, 0), (0, 1)), "padding_mode": "circular"}),
+    ("MaxPool2d", (3,), {"padding": ((1, 0), (0, 1))}),
+    ("MaxUnpool1d", (2,), {"stride": 3}),
+    *(("MaxUnpool2d", (value,), {"stride": value, "dilation": value}) for value in (2, (2, 3))),
+    ("MaxUnpool3d", ((2, 3, 4),), {"padding": 1}),
+    *(("Nearest", (value,), {}) for value in (2, (2, 3))),
+    *(("BedOfNails", (value,), {"at": value}) for value in (1, (1, 1))),
+    *(("BlurUp", (value,), {"order": 3}) for value in (2, (2, 3))),
+    *(("ResizeConv", (4, 6, value, value), {}) for value in (2, (2, 3))),
+    *(("SubPixelConv", (4, 6, value, value), {"groups": 2}) for value in (2, (2, 3))),
+    *(("Reassemble", (3, value), {"groups": 2}) for value in (2, (2, 3))),
+    ("CARAFE", (4, 2), {"kernel_size": 3, "encoder_kernel_size": 3, "compressed_channels": 8, "groups": 2}),
+    ("DySample", (4, 2), {"groups": 2}),
+]
+
+
+def kept(layer: nn.Module) -> list[tuple[str, Any]]:
+    """What a layer and those in it keep of their arguments."""
+    return [
+        (f"{of}.{name}", value)
+        for of, each in layer.named_modules()
+        for name, value in vars(each).items()
+        if not name.startswith("_")
+    ]
+
+
+@pytest.mark.parametrize("array", [np.array, torch.tensor, jnp.asarray], ids=["numpy", "torch", "jax"])
+def test_numbers_of_every_constructor_in_arrays(array: Any) -> None:
+    """They are kept as Python's: the same layer, and no array in it that a compiler would meet."""
+
+    def given(value: Any) -> Any:
+        numbers = value if isinstance(value, tuple) else (value,)
+        if any(type(each) not in (int, float, tuple) for each in numbers):
+            return value
+        rounded = array is jnp.asarray and float in map(type, numbers)
+        return value if rounded else array(np.asarray(value))
+
+    cases = [(name, args, kwargs) for name, args, kwargs, _ in CASES] + BEYOND
+    assert {name for name in ut.__all__ if is_layer(name)} == {name for name, *_ in cases}
+    for name, args, kwargs in cases:
+        constructor = getattr(ut, name)
+        expected = constructor(*args, **kwargs)
+        found = constructor(*map(given, args), **{key: given(value) for key, value in kwargs.items()})
+        assert repr(found) == repr(expected)
+        assert str(kept(found)) == str(kept(expected))
+
+
+def is_layer(name: str) -> bool:
+    each = getattr(ut, name)
+    return isinstance(each, type) and issubclass(each, nn.Module)

@@ -448,3 +448,61 @@ def test_sizes_that_cannot_be_symbols_are_named() -> None:
     program = torch.export.export(pool, (x,), dynamic_shapes=sizes(x, True))
     with pytest.raises(RuntimeError, match="adaptive_max_pool: sizes must be fixed for the export"):
         program.run_decompositions(ut.decompositions())
+
+
+class EveryWay(nn.Module):
+    """Every method of `resize` to one size, in one graph."""
+
+    def __init__(self, size: tuple[int, ...]) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+        methods: Any = ("nearest", "linear", "cubic", "catmull_rom", "area")
+        plain = [ut.resize(x, self.size, method=method) for method in methods]
+        return [*plain, *(ut.resize(x, self.size, method=method, antialias=True) for method in methods[1:4])]
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"),
+    [
+        ((1, 2, 5), (8,)),
+        pytest.param((1, 2, 3, 4, 5), (6, 3, 7), marks=pytest.mark.slow),
+        pytest.param((1, 2, 1, 4), (3, 1), marks=pytest.mark.slow),
+        pytest.param((0, 2, 3, 4), (6, 5), marks=pytest.mark.slow),
+    ],
+    ids=str,
+)
+@torch.no_grad()
+def test_lines_volumes_and_axes_of_one_in_onnx_runtime(shape: tuple[int, ...], size: tuple[int, ...]) -> None:
+    module, x = EveryWay(size), torch.randn(shape)
+    session = exported(module, x)
+    found = session.run(None, {session.get_inputs()[0].name: x.numpy()})
+    for one, other in zip(found, module(x), strict=True):
+        assert one.shape == other.shape
+        torch.testing.assert_close(torch.from_numpy(one), other, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+@torch.no_grad()
+def test_what_is_not_finite_spreads_by_one_element_where_sizes_are_symbols(mode: Any) -> None:
+    """To outputs whose weight for it is 0, as docs/torch.md says, and not beyond them."""
+    layer, x = ut.Upsample(scale_factor=3, mode=mode).eval(), image(torch.float32)
+    dynamic = {"input": {2: torch.export.Dim("h", min=2, max=99), 3: torch.export.Dim("w", min=2, max=99)}}
+    program = torch.onnx.export(layer, (x,), dynamo=True, verbose=False, dynamic_shapes=dynamic)
+    session = session_of(program)
+    reach = {"bilinear": 1, "bicubic": 2}[mode]
+    near = torch.zeros(1, 8, 18, 24, dtype=torch.bool)
+    for channel, i, j in ((0, 1, 1), (3, 3, 4)):  # as in `with_one`
+        rows, columns = (
+            ((torch.arange(3 * n) - 1).clip(0, 3 * n - 3) - 3 * k).abs() <= 3 * reach
+            for n, k in ((6, i), (8, j))
+        )
+        near[0, channel] |= rows[:, None] & columns
+    for value in NOT_FINITE[:3]:
+        given = with_one(x, value)
+        found, eager = in_runtime(session, given), layer(given)
+        assert (~found.isfinite() <= near).all()
+        assert (~eager.isfinite() <= ~found.isfinite()).all()
+        assert found.isnan().sum() > eager.isnan().sum()
+        torch.testing.assert_close(found[~near], eager[~near], rtol=1e-5, atol=1e-5)

@@ -34,7 +34,7 @@ class SupportsArray(Protocol):
 
 ArrayT = TypeVar("ArrayT", bound=SupportsArray)
 
-COPIES = ("bool", "integer", "real", "complex")
+COPIES = ("bool", "integer", "real", "complex", "float8")
 SUMS = ("integer", "real", "complex")
 ORDERED = ("bool", "integer", "real")
 
@@ -170,7 +170,7 @@ def dtype_name(dtype: Any) -> str:
 
 
 def dtype_kind(dtype: Any) -> str:
-    """One of "bool", "integer", "real", "complex", "other", for the dtypes of every library."""
+    """One of "bool", "integer", "real", "complex", "float8", "other", for the dtypes of every library."""
     return _numpy_kind(dtype) if isinstance(dtype, np.dtype) else _kind_of(dtype_name(dtype))
 
 
@@ -186,13 +186,15 @@ def _kind_of(name: str) -> str:
         return "integer"
     if name in ("float16", "bfloat16", "float32", "float64", "longdouble", "float128", "float96"):
         return "real"
+    if name.startswith("float8") and name != "float8_e8m0fnu":  # which has no 0
+        return "float8"
     return "complex" if name.startswith("complex") and name != "complex32" else "other"
 
 
 def sum_dtype(xp: Any, dtype: Any) -> Any:
     """The dtype sums of `dtype` are taken in.
 
-    float16 and bfloat16 accumulate in float32; integers and bool as the library's own `sum` has it
+    Floats of 8 and 16 bits accumulate in float32; integers and bool as the library's own `sum` has it
     (int64 in NumPy and PyTorch, so that nothing wraps that need not).
     """
     return _numpy_sum(dtype) if xp is np else _sum_of(xp, dtype)
@@ -204,9 +206,9 @@ def _numpy_sum(dtype: Any) -> Any:
 
 
 def _sum_of(xp: Any, dtype: Any) -> Any:
-    if dtype_name(dtype) in ("float16", "bfloat16"):
-        return xp.float32
     name = dtype_name(dtype)
+    if name in ("float16", "bfloat16") or name.startswith("float8"):
+        return xp.float32
     if name in ("int2", "int4", "uint2", "uint4"):  # jax moves them and does not add them up
         return _sum_of(xp, xp.zeros((), dtype=xp.int8 if name.startswith("i") else xp.uint8).dtype)
     if dtype_kind(dtype) in ("bool", "integer"):

@@ -3,7 +3,8 @@
 import difflib
 import operator
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
 from typing import Any, Literal, TypeGuard, TypeVar, cast, get_args
 
 from unsample.errors import ShapeError
@@ -25,6 +26,7 @@ IntOrInts = int | Sequence[int]
 Padding = int | Sequence[int | Sequence[int]] | PaddingWord
 PoolPadding = int | Sequence[int | Sequence[int]] | PoolPaddingWord
 WordT = TypeVar("WordT", bound=str)
+_F = TypeVar("_F", bound=Callable[..., None])
 
 Pads = tuple[tuple[int, int], ...]
 
@@ -252,9 +254,40 @@ def unpacked(value: Any, dtypes: tuple[str, ...] = ("int", "uint")) -> Any:
     >>> unpacked(np.array([2, 3])), unpacked((2, 3)), unpacked(2)
     ([2, 3], (2, 3), 2)
     """
-    if not getattr(value, "ndim", 0) or not hasattr(value, "tolist"):
-        return value
-    if not str(value.dtype).removeprefix("torch.").startswith(dtypes):
+    return _as_python(value, dtypes) if getattr(value, "ndim", 0) else value
+
+
+def plain(value: Any) -> Any:
+    """Numbers of NumPy, torch and jax, in arrays, tuples and lists, as Python's; anything else as it is.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> plain(np.array([2, 3])), plain(np.float32(1.5)), plain((np.int64(2), 3)), plain("same")
+    ((2, 3), 1.5, (2, 3), 'same')
+    """
+    if type(value) in (tuple, list):
+        return type(value)(map(plain, value))
+    return _tuples(_as_python(value, ("int", "uint", "float", "bfloat"))) if hasattr(value, "ndim") else value
+
+
+def _tuples(values: Any) -> Any:
+    return tuple(map(_tuples, values)) if type(values) is list else values
+
+
+def with_plain_numbers(constructor: _F) -> _F:
+    """`constructor` of a layer, given numbers of any library as Python's; a random key is no number."""
+
+    @wraps(constructor)
+    def construct(self: Any, *args: Any, **kwargs: Any) -> None:
+        numbers = {name: value if name == "key" else plain(value) for name, value in kwargs.items()}
+        constructor(self, *map(plain, args), **numbers)
+
+    return cast("_F", construct)
+
+
+def _as_python(value: Any, dtypes: tuple[str, ...]) -> Any:
+    if not hasattr(value, "tolist") or not str(value.dtype).removeprefix("torch.").startswith(dtypes):
         return value
     try:
         return value.tolist()

@@ -15,6 +15,7 @@ from unsample.geometry.arguments import (
     integers,
     is_sequence,
     paddings,
+    plain,
 )
 from unsample.geometry.sizes import windows_over, windows_under
 
@@ -172,6 +173,7 @@ class Step:
 
     def __post_init__(self) -> None:
         choice("Step", "operation", self.operation, STEPS)
+        object.__setattr__(self, "padding", plain(self.padding))
         for name in ("kernel_size", "stride", "dilation"):
             integer("Step", name, getattr(self, name), minimum=1)
         integer("Step", "output_padding", self.output_padding, minimum=0)
@@ -315,7 +317,8 @@ def _steps(steps: Steps) -> tuple[Step, ...]:
 
 
 def _axes(operation: str, name: str, value: int | Sequence[int]) -> tuple[int, ...]:
-    values = tuple(value) if isinstance(value, Sequence) else (value,)
+    values = plain(value)
+    values = values if is_sequence(values) else (values,)
     return integers(operation, name, values, minimum=1)
 
 

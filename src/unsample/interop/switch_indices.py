@@ -20,6 +20,7 @@ from unsample.geometry.arguments import (
     integer,
     integers,
     is_symbol,
+    known,
     paddings,
     per_axis,
     symbolic,
@@ -302,8 +303,9 @@ def _unravel(flat: Any, sizes: Sequence[int]) -> tuple[Any, ...]:
     return tuple(reversed(positions))
 
 
-def _counting(like: Any, shape: tuple[int, ...], rank: int) -> Any:
-    """0, 1, ... along axes of `shape`, before `rank` others."""
+def _counting(operation: str, like: Any, shape: tuple[int, ...], rank: int) -> Any:
+    """0, 1, ... along axes of `shape`, batch or channels, before `rank` others."""
+    known(operation, "the numbers of examples and channels that indices count", shape)
     return constant(like, np.arange(math.prod(shape)).reshape((*shape, *(1,) * rank)))
 
 
@@ -338,8 +340,8 @@ def tf_indices(taps: Any, windows: Windows, include_batch: bool) -> Any:
     n, c = _batch_and_channels("Switches.to_tf", taps, rank)
     flat = torch_indices(taps, windows)
     if include_batch:
-        flat = flat + _counting(flat, (n,), rank + 1) * math.prod(_sizes(windows))
-    return xp.moveaxis(flat * c + _counting(flat, (c,), rank), 1, -1)
+        flat = flat + _counting("Switches.to_tf", flat, (n,), rank + 1) * math.prod(_sizes(windows))
+    return xp.moveaxis(flat * c + _counting("Switches.to_tf", flat, (c,), rank), 1, -1)
 
 
 def taps_of_tf(indices: Any, windows: Windows, dtype: str, include_batch: bool) -> Any:
@@ -352,11 +354,12 @@ def taps_of_tf(indices: Any, windows: Windows, dtype: str, include_batch: bool) 
     n, c = shown.shape[:2]
     flat = shown
     if include_batch:
-        flat = flat - _counting(flat, (n,), rank + 1) * (math.prod(sizes) * c)
+        flat = flat - _counting(operation, flat, (n,), rank + 1) * (math.prod(sizes) * c)
     inside = (flat >= 0) & (flat < math.prod(sizes) * c)
     whose = "batch item" if include_batch else "image"
     _refuse(operation, inside, shown, f"a position in its own {whose}", windows)
-    own = flat % max(c, 1) == _counting(flat, (c,), rank)
+    channel = _counting(operation, flat, (c,), rank)
+    own = flat % max(c, 1) == channel
     _refuse(operation, own, shown, "a position in its own channel", windows)
     positions = _unravel(flat // max(c, 1), sizes)
     return taps_of_positions(operation, positions, windows, dtype, shown)
@@ -372,7 +375,7 @@ def onnx_indices(taps: Any, windows: Windows, storage_order: int) -> Any:
     n, c = _batch_and_channels("Switches.to_onnx", taps, rank)
     positions = positions_of_taps(taps, windows)
     flat = _ravel(positions[::-1], sizes[::-1]) if column_major else _ravel(positions, sizes)
-    planes = _counting(flat, (n, c), rank)
+    planes = _counting("Switches.to_onnx", flat, (n, c), rank)
     return flat + planes * math.prod(sizes)
 
 
@@ -383,7 +386,7 @@ def taps_of_onnx(indices: Any, windows: Windows, dtype: str, storage_order: int)
     rank, sizes = len(windows), _sizes(windows)
     shown = _indices(operation, indices, windows, channel_axes=2)
     n, c = shown.shape[:2]
-    planes = _counting(shown, (n, c), rank)
+    planes = _counting(operation, shown, (n, c), rank)
     flat = shown - planes * math.prod(sizes)
     inside = (flat >= 0) & (flat < math.prod(sizes))
     _refuse(operation, inside, shown, "a position in its own plane", windows)

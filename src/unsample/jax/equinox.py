@@ -15,7 +15,14 @@ except ImportError:
     raise ImportError("unsample.jax.equinox: Equinox is not installed: pip install equinox") from None
 
 import unsample.jax as us
-from unsample.geometry.arguments import IntOrInts, PaddingMode, check_rank, integer, per_axis
+from unsample.geometry.arguments import (
+    IntOrInts,
+    PaddingMode,
+    check_rank,
+    integer,
+    per_axis,
+    with_plain_numbers,
+)
 from unsample.jax import check_groups
 from unsample.ops.shuffle import Order
 from unsample.ops.unpool import Duplicates
@@ -67,6 +74,7 @@ class ConvTranspose(eqx.Module):
     groups: int = eqx.field(static=True)
     padding_mode: PaddingMode = eqx.field(static=True)
 
+    @with_plain_numbers
     def __init__(
         self,
         num_spatial_dims: int,
@@ -142,6 +150,7 @@ class MaxPool(eqx.Module):
     ceil_mode: bool = eqx.field(static=True)
     return_switches: bool = eqx.field(static=True)
 
+    @with_plain_numbers
     def __init__(
         self,
         num_spatial_dims: int,
@@ -208,6 +217,7 @@ class PixelShuffle(eqx.Module):
     factor: tuple[int, ...] = eqx.field(static=True)
     order: Order = eqx.field(static=True)
 
+    @with_plain_numbers
     def __init__(self, num_spatial_dims: int, factor: IntOrInts, order: Order = "CRD") -> None:
         self.factor = per_axis(type(self).__name__, "factor", factor, num_spatial_dims, minimum=1)
         self.order = order

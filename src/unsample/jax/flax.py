@@ -19,7 +19,7 @@ except ImportError:
 
 import unsample.jax as us
 from unsample.errors import ShapeError
-from unsample.geometry.arguments import IntOrInts, PaddingMode, count, is_sequence
+from unsample.geometry.arguments import IntOrInts, PaddingMode, count, is_sequence, with_plain_numbers
 from unsample.interop import convert_arguments
 from unsample.jax import check_groups
 from unsample.ops.shuffle import Order
@@ -86,6 +86,7 @@ class ConvTranspose(nnx.Module):
     (11, 15, 2)
     """
 
+    @with_plain_numbers
     def __init__(  # noqa: PLR0913  flax's and ours
         self,
         in_features: int,
@@ -168,6 +169,7 @@ class MaxPool(nnx.Module):
     ([[9, 7, 8]], [[0, 9, 0, 7, 8]])
     """
 
+    @with_plain_numbers
     def __init__(
         self,
         window_shape: Sequence[int],
@@ -202,6 +204,7 @@ class MaxUnpool(nnx.Module):
         As in `unsample.max_unpool`.
     """
 
+    @with_plain_numbers
     def __init__(self, duplicates: Duplicates = "last") -> None:
         self.duplicates = duplicates
 
@@ -229,6 +232,7 @@ class PixelShuffle(nnx.Module):
     [[0], [1], [2], [3]]
     """
 
+    @with_plain_numbers
     def __init__(self, factor: Sequence[int], order: Order = "CRD") -> None:
         self.factor = _sizes(type(self).__name__, "factor", factor)
         self.order = order

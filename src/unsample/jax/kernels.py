@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from unsample.arrays.library import dtype_name
+from unsample.arrays.library import dtype_kind, dtype_name
 from unsample.geometry.arguments import is_symbol
 from unsample.geometry.plan import Plan
 from unsample.geometry.window import Window
@@ -56,6 +56,21 @@ def _call(name: str, result: Any, *arrays: Any, **attributes: Any) -> Any:
 
 def _result(plan: Plan, dtype: Any) -> Any:
     return jax.ShapeDtypeStruct(plan.output_shape, dtype)
+
+
+def by_bytes(compute: Rule) -> Rule:
+    """`compute(x, *others, plan=..., **words)`, floats of eight bits moved as bytes: XLA has one NaN."""
+
+    def call(x: Any, *others: Any, plan: Plan, **words: Any) -> Any:
+        copies = plan.tiles or words.get("duplicates", "last") in ("last", "error")
+        if dtype_kind(x.dtype) != "float8" or not (
+            copies and words.get("copy", True) and words.get("up", True)
+        ):
+            return compute(x, *others, plan=plan, **words)
+        bits = jax.lax.bitcast_convert_type(x, jnp.uint8)
+        return jax.lax.bitcast_convert_type(compute(bits, *others, plan=plan, **words), x.dtype)
+
+    return call
 
 
 def _integers(plan: Plan, channels: int = 0, blocks: bool = False) -> Any:

@@ -25,6 +25,7 @@ from unsample.geometry.arguments import known
 from unsample.geometry.plan import Plan
 from unsample.geometry.window import AdaptiveWindow
 from unsample.jax import conv_in_lax, kernels
+from unsample.jax.partition import Leads, divided, laid_out, tell_devices
 from unsample.operation import Operation
 from unsample.ops import conv as convolutions
 from unsample.ops import pool, resize, unpool
@@ -34,7 +35,15 @@ from unsample.switches import switch_dtype
 Rule = Callable[..., Any]
 
 
-def primitive(name: str, anywhere: Rule, on_cpu: Rule, dtypes: Rule, several: bool = False) -> Primitive:
+def primitive(
+    name: str,
+    anywhere: Rule,
+    on_cpu: Rule,
+    dtypes: Rule,
+    several: bool = False,
+    leads: Leads = "everything",
+    inner: int = 0,
+) -> Primitive:
     """A primitive called as `bind(*arrays, plan=..., **static)`, of which `anywhere` is the meaning.
 
     Parameters
@@ -46,6 +55,8 @@ def primitive(name: str, anywhere: Rule, on_cpu: Rule, dtypes: Rule, several: bo
         The dtypes of the results, called with the arrays and the static arguments without the plan.
     several : bool
         Whether it gives a list of results, all of the plan's output shape.
+    leads, inner
+        Which of its axes devices may divide, as in `divided`.
     """
     made = Primitive(f"unsample_{name}")
     made.multiple_results = several
@@ -65,7 +76,9 @@ def primitive(name: str, anywhere: Rule, on_cpu: Rule, dtypes: Rule, several: bo
     made.def_impl(eagerly)
     made.def_abstract_eval(shapes)
     mlir.register_lowering(made, mlir.lower_fun(anywhere, multiple_results=several))
-    mlir.register_lowering(made, mlir.lower_fun(on_cpu, multiple_results=several), platform="cpu")
+    tell_devices(made)
+    parted = divided(on_cpu, leads, inner)
+    mlir.register_lowering(made, mlir.lower_fun(parted, multiple_results=several), platform="cpu")
     return made
 
 
@@ -163,9 +176,17 @@ def _is_mapped(axis: Any) -> bool:
 # -- moving and summing ------------------------------------------------------------------------------------
 
 
+def _inner(name: str) -> int:
+    """The channels of a pixel shuffle go into its windows."""
+    return int("shuffle" in name)
+
+
 def _move(name: str, definition: Rule, dtypes: Rule = _same) -> Primitive:
     kernel = kernels.MOVES.get(name)
-    made = primitive(name, definition, partial(kernel, definition) if kernel else definition, dtypes)
+    on_cpu = partial(kernel, definition) if kernel else definition
+    if not OPERATIONS[name].sums:
+        definition, on_cpu = kernels.by_bytes(definition), kernels.by_bytes(on_cpu)
+    made = primitive(name, definition, on_cpu, dtypes, inner=_inner(name))
     mapped_in_front(made)
     return made
 
@@ -265,9 +286,12 @@ ad.primitive_transposes[max_gather_p] = _gather_transpose
 # -- convolutions: <conv(x, w), y> = <x, conv_transpose(y, w)> = <w, conv_weight_grad(x, y)> --------------
 # All arrays have a batch axis and one dtype, and weights may be followed by a bias.
 
-conv_p = primitive("conv", conv_in_lax.conv, kernels.conv, _same)
-conv_transpose_p = primitive("conv_transpose", conv_in_lax.conv_transpose, kernels.conv_transpose, _same)
-conv_weight_grad_p = primitive("conv_weight_grad", conv_in_lax.weight_grad, kernels.weight_grad, _same)
+_conv = partial(primitive, dtypes=_same, leads="first", inner=1)
+conv_p = _conv("conv", conv_in_lax.conv, kernels.conv)
+conv_transpose_p = _conv("conv_transpose", conv_in_lax.conv_transpose, kernels.conv_transpose)
+conv_weight_grad_p = primitive(
+    "conv_weight_grad", conv_in_lax.weight_grad, kernels.weight_grad, _same, leads="summed", inner=1
+)
 
 
 def _plan_of(shape: Sequence[int], result: Sequence[int], plan: Plan) -> Plan:
@@ -429,15 +453,20 @@ def _plain(operation: Operation) -> Callable[..., Any]:
     return lambda x, plan, *words: made.bind(x, plan=plan, **dict(zip(operation.words, words, strict=True)))
 
 
+_laid_conv = partial(laid_out, leads="first", inner=1)
 IMPLEMENTATIONS["jax"] = {
-    **{OPERATIONS[name].definition: _plain(OPERATIONS[name]) for name in PLAIN},
-    resize.resize_definition: lambda x, plan, up, copy: resize_p.bind(x, plan=plan, up=up, copy=copy),
-    pool.pool_definition: _pool,
-    unpool.unpool_definition: lambda values, taps, plan, duplicates: max_unpool_p.bind(
-        values, taps, plan=plan, duplicates=duplicates
+    **{OPERATIONS[name].definition: laid_out(_plain(OPERATIONS[name]), inner=_inner(name)) for name in PLAIN},
+    resize.resize_definition: laid_out(
+        lambda x, plan, up, copy: resize_p.bind(x, plan=plan, up=up, copy=copy)
     ),
-    unpool.gather_definition: lambda x, taps, plan: max_gather_p.bind(x, taps, plan=plan),
-    convolutions.conv_definition: partial(_convolved, conv_p),
-    convolutions.conv_transpose_definition: partial(_convolved, conv_transpose_p),
-    convolutions.weight_grad_definition: _weight_gradient,
+    pool.pool_definition: laid_out(_pool),
+    unpool.unpool_definition: laid_out(
+        lambda values, taps, plan, duplicates: max_unpool_p.bind(
+            values, taps, plan=plan, duplicates=duplicates
+        )
+    ),
+    unpool.gather_definition: laid_out(lambda x, taps, plan: max_gather_p.bind(x, taps, plan=plan)),
+    convolutions.conv_definition: _laid_conv(partial(_convolved, conv_p)),
+    convolutions.conv_transpose_definition: _laid_conv(partial(_convolved, conv_transpose_p)),
+    convolutions.weight_grad_definition: laid_out(_weight_gradient, leads="summed"),
 }

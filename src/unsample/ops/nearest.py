@@ -140,7 +140,7 @@ def window_sum(y: ArrayT, factor: IntOrInts, *, out: ArrayT | None = None) -> Ar
     Returns
     -------
     array, (..., *spatial / factor)
-        float16 and bfloat16 are summed in float32; integers and bool come back in the dtype of the
+        Floats of 8 and 16 bits are summed in float32; integers and bool come back in the dtype of the
         library's own `sum` (int64 in NumPy and PyTorch).
 
     Raises

@@ -8,6 +8,7 @@ import numpy as np
 from unsample.arrays import dispatch
 from unsample.arrays.library import (
     ORDERED,
+    SUMS,
     ArrayT,
     constant,
     dtype_kind,
@@ -119,7 +120,7 @@ def max_unpool(
     Notes
     -----
     Source: the article, section 2.3; Zeiler, Taylor & Fergus (ICCV 2011); Badrinarayanan et al. (1511.00561).
-    Sums of float16 and bfloat16 are taken in float32; sums of integers keep their dtype and may wrap.
+    Sums of floats of 8 and 16 bits are taken in float32; sums of integers keep their dtype and may wrap.
 
     Examples
     --------
@@ -156,7 +157,7 @@ def unpool_as_planned(xp: Any, values: Any, taps: Any, plan: Plan, duplicates: D
         )
     if duplicates != "last" and not plan.tiles:
         if duplicates == "sum":
-            namespace("max_unpool", ("integer", "real", "complex"), values=values)
+            namespace("max_unpool", (*SUMS, "float8"), values=values)
         elif duplicates == "max":
             namespace("max_unpool", ORDERED, values=values)
         elif duplicates == "error":

@@ -24,7 +24,7 @@ from unsample.interop.switch_indices import check_pooled
 from unsample.operation import Operation
 from unsample.pairs import OPERATIONS
 from unsample.torch import direct
-from unsample.torch.direct import COMPILED, torchs_threads
+from unsample.torch.direct import COMPILED, FLOATS_OF_8_BITS, torchs_threads
 from unsample.torch.layout import empty, laid_out, result_dtype
 from unsample.torch.windows import PER_AXIS, PER_RESAMPLED, from_ints, resampled_from_ints
 
@@ -161,18 +161,19 @@ def _check(operation: Operation, shape: Sequence[int], windows: Any) -> None:
 
 
 def _on_cpu(call: Call, empty: Call, tensors: Sequence[Tensor | None], copies: bool, sums: bool) -> Any:
-    if COMPILED and all(_kernel_takes(each) for each in tensors):
+    if COMPILED and all(_kernel_takes(each, copies) for each in tensors):
         with torchs_threads():
             return _on_views(call, empty(), tensors, copies, sums)
     return NotImplemented
 
 
-def _kernel_takes(x: Tensor | None) -> bool:
-    """Whether NumPy can see the memory of `x`."""
+def _kernel_takes(x: Tensor | None, copies: bool) -> bool:
+    """Whether NumPy can see the memory of `x`, or what is computed in its place."""
     if x is None:
         return True
     plain = type(x) in (Tensor, torch.nn.Parameter) and x.layout is torch.strided
-    return plain and x.device.type == "cpu" and (x.dtype in _NUMPY or x.dtype == torch.bfloat16)
+    seen = x.dtype in _NUMPY or x.dtype == torch.bfloat16 or (copies and x.dtype in _BITS)
+    return plain and x.device.type == "cpu" and seen
 
 
 _NUMPY = {
@@ -183,6 +184,8 @@ _NUMPY = {
         *(torch.complex64, torch.complex128),
     )
 }
+# What NumPy has not, and the integers that are moved in its place.
+_BITS = {torch.bfloat16: torch.int16, **dict.fromkeys(FLOATS_OF_8_BITS, torch.uint8)}
 
 
 def _on_views(call: Call, out: Any, tensors: Sequence[Tensor | None], copies: bool, sums: bool) -> Any:
@@ -203,12 +206,12 @@ def _on_views(call: Call, out: Any, tensors: Sequence[Tensor | None], copies: bo
 
 
 def _view(x: Tensor, copies: bool) -> np.ndarray[Any, Any]:
-    """`x` as NumPy sees it: its own memory; of bfloat16, its bits where they are moved, else its values."""
+    """`x` as NumPy sees it: its own memory; of others, the bits where they are moved, else the values."""
     x = x.detach().resolve_conj().resolve_neg()
     if x._is_zerotensor():
         x = torch.zeros(x.shape, dtype=x.dtype)
-    if x.dtype == torch.bfloat16:
-        x = x.view(torch.int16) if copies else x.float()
+    if x.dtype in _BITS:
+        x = x.view(_BITS[x.dtype]) if copies else x.float()
     return memory_of(x, _NUMPY[x.dtype])
 
 

@@ -30,7 +30,10 @@ _PLAIN = (Tensor, torch.nn.Parameter)
 FLOATS = frozenset((torch.float16, torch.float32, torch.float64))
 INTEGERS = frozenset((torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8))
 ORDERED = FLOATS | INTEGERS
-MOVED = ORDERED | {torch.bool, torch.bfloat16, torch.complex64, torch.complex128}
+FLOATS_OF_8_BITS = frozenset(
+    (torch.float8_e4m3fn, torch.float8_e4m3fnuz, torch.float8_e5m2, torch.float8_e5m2fnuz)
+)
+MOVED = ORDERED | FLOATS_OF_8_BITS | {torch.bool, torch.bfloat16, torch.complex64, torch.complex128}
 SWITCHES = frozenset((torch.uint8, torch.uint16, torch.uint32))
 
 

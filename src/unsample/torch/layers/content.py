@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from unsample.errors import ShapeError
-from unsample.geometry.arguments import check_rank, per_axis
+from unsample.geometry.arguments import check_rank, per_axis, with_plain_numbers
 from unsample.torch.layers.layer import Layer
 from unsample.torch.layers.resize import asked_size, cropped
 
@@ -49,6 +49,7 @@ class Reassemble(Layer):
     tensor([[[0., 0., 1., 1., 2., 2.]]])
     """
 
+    @with_plain_numbers
     def __init__(self, kernel_size: Any = 5, factor: Any = 2, *, groups: int = 1, dims: int = 2) -> None:
         super().__init__()
         self.kernel_size = per_axis("Reassemble", "kernel_size", kernel_size, dims, minimum=1)
@@ -145,6 +146,7 @@ class CARAFE(Layer):
     torch.Size([1, 6, 8, 10])
     """
 
+    @with_plain_numbers
     def __init__(
         self,
         channels: int,
@@ -222,6 +224,7 @@ class DySample(Layer):
 
     init_pos: Tensor
 
+    @with_plain_numbers
     def __init__(
         self,
         channels: int,

@@ -14,6 +14,7 @@ from unsample.geometry.arguments import (
     is_sequence,
     paddings,
     size_of_like,
+    with_plain_numbers,
 )
 from unsample.torch import functional
 from unsample.torch.layers.layer import Layer
@@ -259,3 +260,15 @@ class LazyConvTranspose3d(nn.LazyConvTranspose3d, ConvTranspose3d):  # type: ign
     """`ConvTranspose3d` that takes its input channels from the first input."""
 
     cls_to_become: Any = ConvTranspose3d
+
+
+# torch's constructors, which keep the channels as they come.
+for _lazy in (
+    LazyConv1d,
+    LazyConv2d,
+    LazyConv3d,
+    LazyConvTranspose1d,
+    LazyConvTranspose2d,
+    LazyConvTranspose3d,
+):
+    _lazy.__init__ = with_plain_numbers(_lazy.__init__)  # type: ignore[method-assign]

@@ -5,12 +5,14 @@ from typing import Any
 
 from torch import nn
 
+from unsample.geometry.arguments import with_plain_numbers
 from unsample.switches import Switches
 
 
 class Layer(nn.Module):
     """One step for torch.fx; for torch.jit.trace what torch.nn's layer is, where there is one."""
 
+    @with_plain_numbers
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Name torch.nn as the module of the instance, where torch.fx looks whether to take it whole.
 

@@ -7,7 +7,14 @@ import torch
 from torch import nn
 
 from unsample.errors import ShapeError
-from unsample.geometry.arguments import IntOrInts, PaddingMode, check_rank, is_sequence, per_axis
+from unsample.geometry.arguments import (
+    IntOrInts,
+    PaddingMode,
+    check_rank,
+    is_sequence,
+    per_axis,
+    with_plain_numbers,
+)
 from unsample.geometry.resample import Method
 from unsample.ops.shuffle import Order
 from unsample.torch import functional, init
@@ -61,6 +68,7 @@ class ResizeConv(Layer):
     torch.Size([1, 4, 9, 14])
     """
 
+    @with_plain_numbers
     def __init__(
         self,
         in_channels: int,
@@ -141,6 +149,7 @@ class SubPixelConv(Layer):
     torch.Size([1, 4, 10, 21])
     """
 
+    @with_plain_numbers
     def __init__(
         self,
         in_channels: int,
@@ -230,6 +239,7 @@ class BlurUp(Layer):
     tensor([[[0., 1., 3., 5., 7., 8.]]])
     """
 
+    @with_plain_numbers
     def __init__(self, factor: IntOrInts = 2, *, order: int = 3) -> None:
         super().__init__()
         self.factor: Any = tuple(factor) if is_sequence(factor) else factor

@@ -16,6 +16,7 @@ from unsample.geometry.arguments import (
     rank_of,
     symbolic,
     wanted_size,
+    with_plain_numbers,
 )
 from unsample.geometry.resample import CUBIC
 from unsample.interop.libraries import TORCH_MODES
@@ -288,6 +289,7 @@ class Nearest(Layer):
     torch.Size([1, 3, 7, 10])
     """
 
+    @with_plain_numbers
     def __init__(self, factor: IntOrInts) -> None:
         super().__init__()
         self.factor = factor
@@ -324,6 +326,7 @@ class BedOfNails(Layer):
     tensor([[[1., 0., 2., 0.]]])
     """
 
+    @with_plain_numbers
     def __init__(self, factor: IntOrInts, at: At = 0) -> None:
         super().__init__()
         self.factor, self.at = factor, at
