@@ -32,7 +32,7 @@ def ours(suite: str, work: Any, layout: str) -> Prepared:
     import unsample as us
 
     if isinstance(work, Move):
-        return _our_move(suite, work)
+        return _our_move(suite, work, layout)
     x, w, g = work.arrays()
     if layout == "channels_last":
         x, g = channels_last(x), channels_last(g)
@@ -50,10 +50,10 @@ def ours(suite: str, work: Any, layout: str) -> Prepared:
     return _kept(lambda: us.conv_transpose(x, w, **work.options))
 
 
-def _our_move(suite: str, work: Move) -> Prepared:
+def _our_move(suite: str, work: Move, layout: str) -> Prepared:
     import unsample as us
 
-    maps = Maps(work)
+    maps = Maps(work, layout)
     factor = (work.window,) * (len(work.shape) - 2)
     pool = {"stride": 2, "padding": maps.padding}
     if work.operation == "max_unpool":
@@ -77,20 +77,21 @@ def _our_move(suite: str, work: Move) -> Prepared:
 class Maps:
     """The maps of a movement, made when they are asked for: some fill a quarter of the memory."""
 
-    def __init__(self, work: Move) -> None:
+    def __init__(self, work: Move, layout: str = "nchw") -> None:
         self.work = work
+        self.laid_out = channels_last if layout == "channels_last" else np.asarray
         self.padding = 1 if work.window == 3 else 0
         self.pooled: Any = None
 
     @cached_property
     def large(self) -> np.ndarray:
         """The fine side."""
-        return np.random.default_rng(0).standard_normal(self.work.shape, dtype=np.float32)
+        return self.laid_out(np.random.default_rng(0).standard_normal(self.work.shape, dtype=np.float32))
 
     @cached_property
     def small(self) -> np.ndarray:
         """The coarse side."""
-        return np.random.default_rng(1).standard_normal(self.work.coarse, dtype=np.float32)
+        return self.laid_out(np.random.default_rng(1).standard_normal(self.work.coarse, dtype=np.float32))
 
 
 # -- PyTorch -------------------------------------------------------------------------------------------------
@@ -103,7 +104,7 @@ def torch_eager(suite: str, work: Any, layout: str) -> Prepared:
     if suite.endswith("out="):
         return None
     if isinstance(work, Move):
-        return _torch_move(work) if layout == "nchw" else None
+        return _torch_move(work, layout)
     if layout == "channels_last" and work.rank == 1:
         return None  # torch has no such format
     x, w, g = (torch.from_numpy(each) for each in work.arrays())
@@ -144,11 +145,12 @@ def torch_compiled(suite: str, work: Any, layout: str) -> Prepared:
     return _kept(call, lambda y: y.numpy())
 
 
-def _torch_move(work: Move) -> Prepared:
+def _torch_move(work: Move, layout: str) -> Prepared:
     import torch
     from torch.nn import functional as F
 
-    maps, window = Maps(work), work.window
+    maps, window = Maps(work, layout), work.window
+    kind = torch.channels_last if layout == "channels_last" else torch.contiguous_format
     if work.operation in ("max_pool", "max_unpool"):
         large = torch.from_numpy(maps.large)
     else:
@@ -158,7 +160,7 @@ def _torch_move(work: Move) -> Prepared:
         del large, maps.large
 
     def nails() -> Any:  # torch has none; this is how its users write it
-        out = torch.zeros(work.shape)
+        out = torch.empty(work.shape, memory_format=kind).zero_()
         out[..., ::window, ::window] = small
         return out
 

@@ -70,7 +70,7 @@ def table(works: dict[str, dict[str, dict[str, str]]]) -> str:
 SUMMARY = {
     "conv_transpose": "transposed convolution, forward",
     "training step": "its training step",
-    "move": "pooling, unpooling, nearest, nails, shuffle",
+    "move": "pooling, unpooling, nearest, nails, shuffle, channels first",
     "scaling": "nearest and max unpooling, 10^4 to 10^9 elements",
     "call overhead": "the smallest calls",
 }
@@ -85,6 +85,12 @@ def compared(rows: dict[str, dict[str, str]]) -> tuple[float, float]:
     }
     best = min(ratios.values(), default=float("nan")) / our_best(rows)
     return best, ratios.get("torch", float("nan"))
+
+
+def channels_last(rows: dict[str, dict[str, str]]) -> float:
+    """How many times faster than torch where both have the channels last: of one workload."""
+    torch, ours = (float(rows[f"{peer} ch.last"]["ratio_vs_ours"]) for peer in ("torch", "unsample"))
+    return torch / ours
 
 
 def before(works: dict[str, dict[str, dict[str, str]]]) -> str:
@@ -119,6 +125,9 @@ def summary(folder: Path) -> str:
         each = {work: compared(rows) for work, rows in found[suite].items()}
         best, torch = (geometric_mean([pair[i] for pair in each.values()]) for i in (0, 1))
         lines.append(f"| {name} | {len(each)} | {torch:.1f}× | {best:.1f}× |")
+        lasting = [channels_last(rows) for rows in found[suite].values() if "torch ch.last" in rows]
+        if suite == "move" and lasting:
+            lines.append(f"| the same, channels last | {len(lasting)} | {geometric_mean(lasting):.1f}× | |")
         slow = ", ".join(f"{work} ({ratio:.2f}×)" for work, (ratio, _) in each.items() if ratio < 1)
         lost += [f"{name}: {slow}"] if slow else []
     return "\n".join([*lines, "", "Another library is faster at:", "", *(f"- {line}" for line in lost)])

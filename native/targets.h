@@ -24,13 +24,18 @@ struct Axis {
 // The plan of a call, as kernels see it: only what a valid Plan describes gets here.
 struct Geometry {
     int rank;
-    int64_t planes;    // product of the leading axes, channels of a shuffle left out
-    int64_t channels;  // of the finer side of a shuffle, else 1
-    int64_t taps;      // product of the window sizes
-    bool blocks;       // order DCR: the channels of one tap lie together
-    bool inside;       // every tap of every window meets an element
-    bool tiles;        // no element belongs to two windows
+    int64_t planes;  // product of the leading axes, `channels` left out
+    int64_t
+        channels;  // of the finer side of a shuffle, or of a position where they lie last, else 1
+    int64_t taps;  // product of the window sizes
+    bool blocks;   // order DCR: the channels of one tap lie together
+    bool last;     // the channels lie behind the positions, side by side: channels last
+    bool inside;   // every tap of every window meets an element
+    bool tiles;    // no element belongs to two windows
     Axis axes[MAX_RANK];
+
+    // Elements that lie side by side at every position.
+    int64_t inner() const { return last ? channels : 1; }
 };
 
 // What kernels report back. Several threads write the same value, so they write it atomically.
@@ -51,6 +56,14 @@ struct Job {
     bool stream;      // write past the cache
 };
 
+// The axis before the one of a resize, resized with it: the rows.
+struct ResizeRows {
+    int64_t n, m;
+    const int64_t* first;
+    const int64_t* source;
+    const void* weights;
+};
+
 struct ResizeJob {
     Report* report;
     const void* x;
@@ -64,6 +77,7 @@ struct ResizeJob {
     int64_t alike, alike_end, slots;
     const int64_t* slot_source;
     const void* slot_weights;
+    const ResizeRows* rows;  // x is then (outer, rows->n, n, inner), `inner` > 1; or null
     int64_t columns;
     bool stream;
 };

@@ -234,8 +234,8 @@ NB_MODULE(_native, m) {
 
     nb::class_<Plan>(m, "Plan").def(
         "__init__", [](Plan* self, int64_t planes, nb::handle axes, int64_t channels, bool blocks,
-                       bool inside, bool tiles) {
-            new (self) Plan(planes, lists_of(axes), channels, blocks, inside, tiles);
+                       bool inside, bool tiles, bool last) {
+            new (self) Plan(planes, lists_of(axes), channels, blocks, inside, tiles, last);
         });
     nb::class_<Terms>(m, "Terms")
         .def("__init__", [](Terms* self, int64_t n, int64_t m, nb::handle first, nb::handle source,
@@ -254,7 +254,8 @@ NB_MODULE(_native, m) {
     m.def("unpool", &unpool<Python>);
     m.def("gather", &gather<Python>);
     m.def("window_sum", &window_sum<Python>);
-    m.def("resize", &resize<Python>);
+    m.def("resize", &resize<Python>, nb::arg(), nb::arg(), nb::arg(), nb::arg(), nb::arg(),
+          nb::arg(), nb::arg(), nb::arg().none() = nb::none());
 
     nb::class_<Conv>(m, "Conv")
         .def("__init__", &init_convolution<Conv>)

@@ -37,11 +37,11 @@ constexpr int64_t COLUMNS = 512;  // 16 bytes each fill the room of a row, see k
 // `least`. False where a switch pointed nowhere.
 template <class Caller, class AnyJob>
 bool run(Range kernel, AnyJob& job, int64_t elements, int64_t row, int64_t width, int64_t block,
-         double work, int64_t least = COLUMNS) {
+         double work, int64_t least = COLUMNS, int64_t most = COLUMNS) {
     if (elements == 0) return true;
     Report report{"", 0};
     job.report = &report;
-    job.columns = block <= COLUMNS ? COLUMNS / block * block : COLUMNS;  // whole blocks
+    job.columns = block <= most ? most / block * block : most;  // whole blocks
     if (work * double(job.columns) > PIECE)
         job.columns = std::min(job.columns, std::max(least, int64_t(PIECE / work)));
     job.stream = times(elements, width) >= STREAM;
@@ -74,6 +74,9 @@ inline int dtype_of(int64_t dtype) {
     return int(dtype);
 }
 
+// Elements of a row of `positions`.
+inline int64_t row_of(const Geometry& g, int64_t positions) { return positions * g.inner(); }
+
 template <class Caller, Range (Kernels::*TABLE)[WIDTHS], bool UP, bool SHUFFLE>
 void move(const Plan& plan, HandleOf<Caller> x, HandleOf<Caller> out, int64_t bytes) {
     const Geometry& g = plan.geometry;
@@ -85,15 +88,22 @@ void move(const Plan& plan, HandleOf<Caller> x, HandleOf<Caller> out, int64_t by
         throw std::invalid_argument("no kernel moves like this");
     const MemoryOf<Caller> from(x, false, times(few, bytes)), to(out, true, times(many, bytes));
     Job job{nullptr, &g, from.data(), nullptr, to.data()};
-    run<Caller>((current()->*TABLE)[width], job, many, UP ? last.fine : last.coarse, bytes,
-                UP ? last.stride : 1, double(SHUFFLE ? 2 * bytes : bytes));
+    // What lies at a position of the output: of an unshuffle that is a channel for every tap.
+    const int64_t inner = SHUFFLE && !UP && g.last ? times(g.channels, g.taps) : g.inner();
+    run<Caller>((current()->*TABLE)[width], job, many, (UP ? last.fine : last.coarse) * inner,
+                bytes,
+                g.last ? inner
+                : UP   ? last.stride
+                       : 1,
+                double(SHUFFLE ? 2 * bytes : bytes));
 }
 
 template <class Caller>
 void pool(const Plan& plan, HandleOf<Caller> x, HandleOf<Caller> values, HandleOf<Caller> taps,
           int64_t dtype, int64_t tap_bytes) {
     const Geometry& g = plan.geometry;
-    const int64_t width = kElementBytes[dtype_of(dtype)], row = g.axes[g.rank - 1].coarse;
+    const int64_t width = kElementBytes[dtype_of(dtype)],
+                  row = row_of(g, g.axes[g.rank - 1].coarse);
     const MemoryOf<Caller> from(x, false, times(plan.fine, width)),
         to(values, true, times(plan.coarse, width));
     Job job{nullptr, &g, from.data(), nullptr, to.data()};
@@ -141,8 +151,8 @@ bool unpool(const Plan& plan, HandleOf<Caller> values, HandleOf<Caller> switches
     const Range kernel = rule == LAST  ? k.unpool[tap][moved]
                          : rule == SUM ? k.unpool_sum[tap][dtype]
                                        : k.unpool_max[tap][dtype];
-    return run<Caller>(kernel, job, plan.fine, last.fine, width, last.stride,
-                       3.0 * double(width) * windows_of_one(g));
+    return run<Caller>(kernel, job, plan.fine, row_of(g, last.fine), width,
+                       times(last.stride, g.inner()), 3.0 * double(width) * windows_of_one(g));
 }
 
 template <class Caller>
@@ -154,8 +164,8 @@ bool gather(const Plan& plan, HandleOf<Caller> x, HandleOf<Caller> switches, Han
         to(out, true, times(plan.coarse, width));
     const MemoryOf<Caller> which(switches, false, times(plan.coarse, tap_bytes));
     Job job{nullptr, &g, from.data(), which.data(), to.data()};
-    return run<Caller>(current()->gather[tap][moved], job, plan.coarse, g.axes[g.rank - 1].coarse,
-                       width, 1, 12.0 * double(width));
+    return run<Caller>(current()->gather[tap][moved], job, plan.coarse,
+                       row_of(g, g.axes[g.rank - 1].coarse), width, 1, 12.0 * double(width));
 }
 
 template <class Caller>
@@ -168,24 +178,34 @@ void window_sum(const Plan& plan, HandleOf<Caller> y, HandleOf<Caller> out, int6
     const MemoryOf<Caller> from(y, false, times(plan.fine, width)),
         to(out, true, times(plan.coarse, out_bytes));
     Job job{nullptr, &g, from.data(), nullptr, to.data()};
-    run<Caller>(current()->window_sum[dtype], job, plan.coarse, g.axes[g.rank - 1].coarse,
-                out_bytes, 1, 3.0 * double(width) * double(g.taps), VECTOR);
+    run<Caller>(current()->window_sum[dtype], job, plan.coarse,
+                row_of(g, g.axes[g.rank - 1].coarse), out_bytes, 1,
+                3.0 * double(width) * double(g.taps), VECTOR);
 }
 
+// With `rows` the axis before is resized as well: x is (outer, rows->n, terms.n, inner).
 template <class Caller>
 void resize(const Terms& terms, HandleOf<Caller> x, HandleOf<Caller> out, int64_t outer,
-            int64_t inner, int64_t width, bool copy) {
-    if (!counts(outer) || !counts(inner)) throw std::invalid_argument("no array has this shape");
-    const int64_t elements = times(times(outer, terms.m), inner);
+            int64_t inner, int64_t width, bool copy, const Terms* rows = nullptr) {
+    if (!counts(outer) || !counts(inner) || (rows && inner < 2))
+        throw std::invalid_argument("no array has this shape");
+    const int64_t elements = times(times(times(outer, rows ? rows->m : 1), terms.m), inner);
+    const int64_t before = times(times(times(outer, rows ? rows->n : 1), terms.n), inner);
     const int moved = width_of(width);
-    const MemoryOf<Caller> from(x, false, times(times(times(outer, terms.n), inner), width));
+    const MemoryOf<Caller> from(x, false, times(before, width));
     const MemoryOf<Caller> to(out, true, times(elements, width));
     const Kernels& k = *current();
     if (!copy && width != 4 && width != 8) throw std::invalid_argument("no kernel adds these");
-    if (copy && int64_t(terms.source.size()) != terms.m)
-        throw std::invalid_argument("a copy has one source");
+    for (const Terms* axis : {&terms, rows})
+        if (copy && axis && int64_t(axis->source.size()) != axis->m)
+            throw std::invalid_argument("a copy has one source");
     const Range kernel = copy ? k.pick[moved] : k.resize[width == 8];
     const bool wide = width == 8;
+    const auto weights = [wide](const Terms& of) {
+        return wide ? static_cast<const void*>(of.weights.data()) : of.rounded.data();
+    };
+    ResizeRows above{};
+    if (rows) above = {rows->n, rows->m, rows->first.data(), rows->source.data(), weights(*rows)};
     ResizeJob job{
         nullptr,
         from.data(),
@@ -195,18 +215,20 @@ void resize(const Terms& terms, HandleOf<Caller> x, HandleOf<Caller> out, int64_
         inner,
         terms.first.data(),
         terms.source.data(),
-        wide ? static_cast<const void*>(terms.weights.data()) : terms.rounded.data(),
+        weights(terms),
         terms.alike,
         terms.alike_end,
         terms.slots,
         terms.slot_source.data(),
         wide ? static_cast<const void*>(terms.slot_weights.data()) : terms.slot_rounded.data(),
+        rows ? &above : nullptr,
         0,
         false,
     };
-    run<Caller>(kernel, job, elements, inner == 1 ? terms.m : inner, width, 1,
-                double(width) * (copy ? 1.0 : 3.0 * double(terms.longest)),
-                inner == 1 ? 1 : VECTOR);
+    const double longest = double(terms.longest) + (rows ? double(rows->longest) : 0.0);
+    run<Caller>(kernel, job, elements, times(terms.m, inner), width, 1,
+                double(width) * (copy ? 1.0 : 3.0 * longest), inner == 1 ? 1 : VECTOR,
+                inner == 1 ? COLUMNS : 16 * COLUMNS / width);
 }
 
 }  // namespace unsample

@@ -18,7 +18,7 @@ struct Plan {
     bool divided = true, nailed = true;  // blocks without gaps; one element of every block
 
     Plan(int64_t planes, const std::vector<std::vector<int64_t>>& axes, int64_t channels,
-         bool blocks, bool inside, bool tiles) {
+         bool blocks, bool inside, bool tiles, bool last = false) {
         if (axes.empty() || axes.size() > size_t(MAX_RANK) || !counts(planes) ||
             !counts(channels) || channels < 1)
             throw std::invalid_argument("no plan has these axes");
@@ -26,6 +26,7 @@ struct Plan {
         geometry.planes = planes;
         geometry.channels = channels;
         geometry.blocks = blocks;
+        geometry.last = last;
         geometry.inside = inside;
         geometry.tiles = tiles;
         geometry.taps = 1;

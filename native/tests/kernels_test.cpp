@@ -27,6 +27,18 @@ struct Case {
             coarse *= g.axes[axis].coarse;
         }
     }
+
+    // Now and then with the channels last, more than a piece of a row holds where there is room.
+    void lay_out() {
+        finish();
+        g.last = draw(0, 2) == 0;
+        const int64_t room = std::max<int64_t>(1, 60000 / std::max(fine, coarse));
+        if (g.last) g.channels = draw(1, std::min<int64_t>(draw(0, 3) ? 40 : 700, room));
+        finish();
+    }
+    int64_t row(int64_t positions) const { return positions * g.inner(); }
+    // Pieces of a row need not be whole blocks, nor whole positions, where the channels lie last.
+    int64_t block(int64_t factor) const { return g.last ? draw(1, 40) : factor; }
 };
 
 Case blocks(bool nails) {
@@ -44,7 +56,7 @@ Case blocks(bool nails) {
         const int64_t n = nails ? draw((m - 1) * f + nail + 1, m * f + nail) : m * f;
         c.g.axes[axis] = {n, m, nails ? 1 : f, f, 1, -nail, nullptr, nullptr};
     }
-    c.finish();
+    c.lay_out();
     return c;
 }
 
@@ -84,7 +96,7 @@ Case windows() {
         c.g.inside = c.g.inside && before == 0 && (a.coarse - 1) * s + extent <= n;
         c.g.tiles = c.g.tiles && d == 1 && k <= s;
     }
-    c.finish();
+    c.lay_out();
     return c;
 }
 
@@ -92,7 +104,8 @@ Case windows() {
 std::vector<int64_t> under(const Case& c, int64_t o) {
     const Geometry& g = c.g;
     std::vector<int64_t> at(size_t(g.rank)), found;
-    int64_t plane = o;
+    const int64_t channel = o % g.inner();
+    int64_t plane = o / g.inner();
     for (int axis = g.rank - 1; axis >= 0; --axis) {
         at[size_t(axis)] = plane % g.axes[axis].coarse;
         plane /= g.axes[axis].coarse;
@@ -109,7 +122,7 @@ std::vector<int64_t> under(const Case& c, int64_t o) {
             element += p * stride;
             stride *= a.fine;
         }
-        found.push_back(inside ? plane * stride + element : -1);
+        found.push_back(inside ? (plane * stride + element) * g.inner() + channel : -1);
     }
     return found;
 }
@@ -129,18 +142,17 @@ template <class T>
 void moves(const Kernels& k, int width) {
     Case c = blocks(false);
     const int64_t f_last = c.g.axes[c.g.rank - 1].stride, offset = draw(0, 9);
-    const int64_t fine_row = c.g.axes[c.g.rank - 1].fine,
-                  coarse_row = c.g.axes[c.g.rank - 1].coarse;
+    const Axis& along = c.g.axes[c.g.rank - 1];
     Array<T> small(c.coarse, offset), large(c.fine, offset);
     std::vector<T> expected(size_t(c.fine));
     for (int64_t o = 0; o < c.coarse; ++o)
         for (const int64_t p : under(c, o)) expected[size_t(p)] = small[o];
-    run(k.nearest[width], {nullptr, &c.g, small.data, nullptr, large.data}, c.fine, fine_row,
-        f_last);
+    run(k.nearest[width], {nullptr, &c.g, small.data, nullptr, large.data}, c.fine,
+        c.row(along.fine), c.block(f_last));
     same("nearest", k.name, large, expected);
 
     // Shuffle: plane and tap change places.
-    const int64_t batch = c.g.planes, plane = c.coarse / batch;
+    const int64_t plane = c.coarse / c.g.planes / c.g.channels;
     c.g.channels = draw(1, 3);
     c.g.blocks = draw(0, 1);
     c.finish();
@@ -148,17 +160,21 @@ void moves(const Kernels& k, int width) {
     expected.assign(size_t(c.fine), T{});
     for (int64_t o = 0; o < c.coarse; ++o) {
         const auto elements = under(c, o);
-        const int64_t n = o / plane / c.g.channels, ch = o / plane % c.g.channels;
+        const int64_t n = o / plane / c.g.channels;
+        const int64_t ch = c.g.last ? o % c.g.channels : o / plane % c.g.channels;
         for (int64_t t = 0; t < c.g.taps; ++t) {
             const int64_t group = c.g.blocks ? t * c.g.channels + ch : ch * c.g.taps + t;
-            const int64_t from = (n * c.g.channels * c.g.taps + group) * plane + o % plane;
+            const int64_t from = c.g.last
+                                     ? o / c.g.channels * c.g.channels * c.g.taps + group
+                                     : (n * c.g.channels * c.g.taps + group) * plane + o % plane;
             expected[size_t(elements[size_t(t)])] = channels[from];
         }
     }
-    run(k.shuffle[width], {nullptr, &c.g, channels.data, nullptr, image.data}, c.fine, fine_row,
-        f_last);
+    run(k.shuffle[width], {nullptr, &c.g, channels.data, nullptr, image.data}, c.fine,
+        c.row(along.fine), c.block(f_last));
     same("shuffle", k.name, image, expected);
-    run(k.unshuffle[width], {nullptr, &c.g, image.data, nullptr, back.data}, c.fine, coarse_row, 1);
+    run(k.unshuffle[width], {nullptr, &c.g, image.data, nullptr, back.data}, c.fine,
+        along.coarse * (c.g.last ? c.g.channels * c.g.taps : 1), 1);
     same("unshuffle", k.name, back, std::vector<T>(channels.data, channels.data + c.fine));
 
     Case n = blocks(true);
@@ -166,11 +182,11 @@ void moves(const Kernels& k, int width) {
     expected.assign(size_t(n.fine), T{});
     for (int64_t o = 0; o < n.coarse; ++o) expected[size_t(under(n, o)[0])] = nails[o];
     const Axis& last = n.g.axes[n.g.rank - 1];
-    run(k.nails[width], {nullptr, &n.g, nails.data, nullptr, bed.data}, n.fine, last.fine,
-        last.stride);
+    run(k.nails[width], {nullptr, &n.g, nails.data, nullptr, bed.data}, n.fine, n.row(last.fine),
+        n.block(last.stride));
     same("nails", k.name, bed, expected);
-    run(k.decimate[width], {nullptr, &n.g, bed.data, nullptr, pulled.data}, n.coarse, last.coarse,
-        1);
+    run(k.decimate[width], {nullptr, &n.g, bed.data, nullptr, pulled.data}, n.coarse,
+        n.row(last.coarse), 1);
     same("decimate", k.name, pulled, std::vector<T>(nails.data, nails.data + n.coarse));
 }
 
@@ -199,11 +215,12 @@ void pools(const Kernels& k, int dtype, int width, int tap) {
         winner.push_back(Tap(won));
         where.push_back(element);
     }
+    const int64_t fine_row = c.row(last.fine), coarse_row = c.row(last.coarse);
     run(k.pool[tap][dtype], {nullptr, &c.g, x.data, nullptr, values.data, taps.data}, c.coarse,
-        last.coarse, 1);
+        coarse_row, 1);
     same("pool", k.name, values, best);
     same("pool's switches", k.name, taps, winner);
-    run(k.pool_values[dtype], {nullptr, &c.g, x.data, nullptr, alone.data}, c.coarse, last.coarse,
+    run(k.pool_values[dtype], {nullptr, &c.g, x.data, nullptr, alone.data}, c.coarse, coarse_row,
         1);
     same("pool of values", k.name, alone, best);
 
@@ -219,14 +236,16 @@ void pools(const Kernels& k, int dtype, int width, int tap) {
         met[p] = true;
     }
     const Job job{nullptr, &c.g, other.data, taps.data, up.data};
-    failures += run(k.unpool[tap][width], job, c.fine, last.fine, last.stride).bad;
+    // Whole blocks too, which have a way of their own.
+    const int64_t block = draw(0, 1) ? last.stride * c.g.inner() : c.block(last.stride);
+    failures += run(k.unpool[tap][width], job, c.fine, fine_row, block).bad;
     same("unpool", k.name, up, placed);
-    failures += run(k.unpool_sum[tap][dtype], job, c.fine, last.fine, last.stride).bad;
+    failures += run(k.unpool_sum[tap][dtype], job, c.fine, fine_row, block).bad;
     same("unpool, added", k.name, up, added);
-    failures += run(k.unpool_max[tap][dtype], job, c.fine, last.fine, last.stride).bad;
+    failures += run(k.unpool_max[tap][dtype], job, c.fine, fine_row, block).bad;
     same("unpool, largest", k.name, up, largest);
     const Job job_down{nullptr, &c.g, x.data, taps.data, down.data};
-    failures += run(k.gather[tap][width], job_down, c.coarse, last.coarse, 1).bad;
+    failures += run(k.gather[tap][width], job_down, c.coarse, coarse_row, 1).bad;
     same("gather", k.name, down, best);
 
     // Any value of one switch: found, and nothing outside touched.
@@ -236,8 +255,8 @@ void pools(const Kernels& k, int dtype, int width, int tap) {
     const bool bad = value >= c.g.taps || under(c, changed)[size_t(value)] < 0;
     for (const Range kernel :
          {k.unpool[tap][width], k.unpool_sum[tap][dtype], k.unpool_max[tap][dtype]})
-        failures += run(kernel, job, c.fine, last.fine, last.stride).bad != bad;
-    failures += run(k.gather[tap][width], job_down, c.coarse, last.coarse, 1).bad != bad;
+        failures += run(kernel, job, c.fine, fine_row, block).bad != bad;
+    failures += run(k.gather[tap][width], job_down, c.coarse, coarse_row, 1).bad != bad;
 }
 
 template <class T, class Sum>
@@ -249,13 +268,15 @@ void sums(const Kernels& k, int dtype) {
     for (int64_t o = 0; o < c.coarse; ++o)
         for (const int64_t p : under(c, o)) expected[size_t(o)] += Sum(y[p]);
     run(k.window_sum[dtype], {nullptr, &c.g, y.data, nullptr, out.data}, c.coarse,
-        c.g.axes[c.g.rank - 1].coarse, 1);
+        c.row(c.g.axes[c.g.rank - 1].coarse), 1);
     same("window sum", k.name, out, expected);
 }
 
 void resizes(const Kernels& k) {
     const int64_t outer = draw(1, 3), n = draw(1, 40), m = draw(1, 80),
-                  inner = draw(0, 1) ? 1 : draw(2, 70);
+                  inner = draw(0, 1)   ? 1
+                          : draw(0, 4) ? draw(2, 70)
+                                       : draw(2, 700);
     std::vector<int64_t> first{0}, source, one;
     std::vector<float> weights;
     for (int64_t o = 0; o < m; ++o) {
@@ -264,16 +285,39 @@ void resizes(const Kernels& k) {
         first.push_back(int64_t(source.size()));
         one.push_back(draw(0, n - 1));
     }
-    Array<float> x(outer * n * inner, draw(0, 9)), out(outer * m * inner, draw(0, 9));
+    // Now and then the axis before as well.
+    const bool both = inner > 1 && draw(0, 1);
+    const int64_t n_rows = both ? draw(1, 9) : 1, m_rows = both ? draw(1, 9) : 1;
+    std::vector<int64_t> rows_first{0}, rows_source, one_row;
+    std::vector<float> rows_weights;
+    for (int64_t o = 0; o < m_rows; ++o) {
+        for (int64_t i = both ? draw(0, 4) : 0; i > 0; --i)
+            rows_source.push_back(draw(0, n_rows - 1)), rows_weights.push_back(float(draw(-2, 2)));
+        rows_first.push_back(int64_t(rows_source.size()));
+        one_row.push_back(draw(0, n_rows - 1));
+    }
+    Array<float> x(outer * n_rows * n * inner, draw(0, 9)),
+        out(outer * m_rows * m * inner, draw(0, 9));
     std::vector<float> expected(size_t(out.size)), picked(size_t(out.size));
-    for (int64_t a = 0; a < outer; ++a)
+    for (int64_t a = 0; a < outer * m_rows; ++a) {
+        const int64_t p = a / m_rows, q = a % m_rows;
+        const auto above = [&](int64_t i) {  // element i of row a between the two axes
+            if (!both) return x[p * n * inner + i];
+            float sum = 0;
+            for (int64_t j = rows_first[size_t(q)]; j < rows_first[size_t(q) + 1]; ++j)
+                sum += rows_weights[size_t(j)] *
+                       x[(p * n_rows + rows_source[size_t(j)]) * n * inner + i];
+            return sum;
+        };
         for (int64_t o = 0; o < m; ++o)
             for (int64_t i = 0; i < inner; ++i) {
                 const size_t to = size_t((a * m + o) * inner + i);
                 for (int64_t j = first[size_t(o)]; j < first[size_t(o) + 1]; ++j)
-                    expected[to] += weights[size_t(j)] * x[(a * n + source[size_t(j)]) * inner + i];
-                picked[to] = x[(a * n + one[size_t(o)]) * inner + i];
+                    expected[to] += weights[size_t(j)] * above(source[size_t(j)] * inner + i);
+                picked[to] =
+                    x[((p * n_rows + one_row[size_t(q)]) * n + one[size_t(o)]) * inner + i];
             }
+    }
     Report report{"", 0};
     ResizeJob job{};
     job.report = &report;
@@ -290,11 +334,13 @@ void resizes(const Kernels& k) {
             slot_weights[size_t(slot * m + o)] = weights[size_t(first[size_t(o)] + slot)];
         }
     job.slot_source = slot_source.data(), job.slot_weights = slot_weights.data();
-    job.columns = 512, job.stream = draw(0, 1) == 1;
-    const int64_t row = inner == 1 ? m : inner, items = outer * m * inner / row;
+    job.columns = inner == 1 || draw(0, 1) ? 512 : draw(1, 2048), job.stream = draw(0, 1) == 1;
+    ResizeRows rows{n_rows, m_rows, rows_first.data(), rows_source.data(), rows_weights.data()};
+    if (both) job.rows = &rows;
+    const int64_t items = outer * m_rows * ((m * inner + job.columns - 1) / job.columns);
     parallel(k.resize[0], &job, items, 1, 2, [] { return false; });
     same("resize", k.name, out, expected);
-    job.source = one.data();
+    job.source = one.data(), rows.source = one_row.data();
     parallel(k.pick[2], &job, items, 1, 2, [] { return false; });
     same("pick", k.name, out, picked);
 }

@@ -16,6 +16,7 @@ class Plan:
         blocks: bool,
         inside: bool,
         tiles: bool,
+        last: bool,
         /,
     ) -> None: ...
 
@@ -44,7 +45,15 @@ def unpool(
 def gather(plan: Plan, x: Buffer, taps: Buffer, out: Buffer, width: int, tap_width: int, /) -> bool: ...
 def window_sum(plan: Plan, y: Buffer, out: Buffer, dtype: int, out_width: int, /) -> None: ...
 def resize(
-    terms: Terms, x: Buffer, out: Buffer, outer: int, inner: int, width: int, copy: bool, /
+    terms: Terms,
+    x: Buffer,
+    out: Buffer,
+    outer: int,
+    inner: int,
+    width: int,
+    copy: bool,
+    rows: Terms | None = None,
+    /,
 ) -> None: ...
 
 class Conv:

@@ -3,6 +3,7 @@
 import copy
 import pickle
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -440,3 +441,64 @@ def test_bfloat16_by_address(tier: str) -> None:
         made.run(x.ctypes.data, weight.ctypes.data, None, out.ctypes.data)
         exact = us.conv(x.astype(np.float32), weight.astype(np.float32), **options)
         np.testing.assert_array_equal(out, exact.astype(ml_dtypes.bfloat16))
+
+
+# -- integers ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sample", TRIPLE, ids=str)
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "int64", "uint64"])
+def test_integers_are_the_definitions(
+    sample: Sample, dtype: str, tier: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the floats in which their sums are exact: float32, float64, or none at all."""
+    up_args, up_kwargs = sample.up
+    for call, values, args, kwargs in (
+        (sample.pair.down, sample.x(), sample.args, sample.kwargs),
+        (sample.pair.up, sample.y(), up_args, up_kwargs),
+    ):
+        args = tuple(each.astype(dtype) if isinstance(each, np.ndarray) else each for each in args)
+        kwargs = {k: v.astype(dtype) if isinstance(v, np.ndarray) else v for k, v in kwargs.items()}
+        for scale in (1, 1 << 20, 1 << 55) if dtype in ("int64", "uint64") else (1,):
+            x = np.abs(values).astype(dtype) * np.array(scale, dtype)
+            run = partial(call, x, *args, **kwargs)
+            expected, got = by_definition(run, monkeypatch), run()
+            assert got.dtype == expected.dtype
+            np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize(
+    ("largest", "float_dtype"), [(1 << 20, "float32"), (1 << 49, "float64"), (1 << 50, None)], ids=str
+)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_float_is_used_where_every_sum_is_exact(
+    largest: int, float_dtype: str | None, sign: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """3 x 3 taps of 1 are 9 terms, so that 16 times the largest is the bound at 2**24 and 2**53."""
+    x = np.full((1, 1, 5, 7), sign, np.int64)
+    x[0, 0, 2, 3] = sign * (largest * 16 // 9)
+    bias = np.array([3], np.int64)
+    seen: list[Any] = []
+    compiled = conv_kernels.compiled_conv
+    monkeypatch.setattr(conv_kernels, "compiled_conv", lambda *key: seen.append(key[4]) or compiled(*key))
+    weight = np.ones((1, 1, 3, 3), np.int64)
+    for call in (us.conv, us.conv_transpose):
+        seen.clear()
+        got = call(x, weight, bias, padding=1)
+        expected = by_definition(lambda call=call: call(x, weight, bias, padding=1), monkeypatch)
+        np.testing.assert_array_equal(got, expected)
+        assert seen[:1] == ([] if float_dtype is None else [np.dtype(float_dtype)])
+        out = np.empty_like(got)
+        assert call(x, weight, bias, padding=1, out=out) is out
+        np.testing.assert_array_equal(out, got)
+
+
+def test_integers_wrap_as_the_definition_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = np.full((1, 2, 4, 4), np.iinfo(np.int64).min)
+    w = np.full((2, 2, 3, 3), 3)
+    for call in (
+        lambda: us.conv(x, w),
+        lambda: us.conv_transpose(x, w),
+        lambda: us.conv_weight_grad(x, x, 1),
+    ):
+        np.testing.assert_array_equal(call(), by_definition(call, monkeypatch))

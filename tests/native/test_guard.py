@@ -67,6 +67,55 @@ def test_nothing_outside_is_touched(sample: Sample, dtype: str, tier: str) -> No
                     np.testing.assert_array_equal(out, expected)
 
 
+@contextmanager
+def guarded_last(values: np.ndarray, rank: int, *, before: bool) -> Iterator[np.ndarray]:
+    """The same with the channels behind the `rank` spatial axes in memory."""
+    with guarded(np.moveaxis(values, -rank - 1, -1).copy(), before=before) as memory:
+        view = np.moveaxis(memory, -1, -rank - 1)
+        yield view
+        del view
+
+
+@pytest.mark.promise("86")
+@pytest.mark.parametrize("channels", [1, 3, 8, 9, 17, 33])
+@pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
+def test_channels_last_touches_nothing_outside(dtype: str, channels: int, tier: str) -> None:
+    x = np.random.default_rng(channels).integers(0, 99, (2, 4 * channels, 6, 8)).astype(dtype)
+    pooled, switches = us.max_pool(x, 2)
+    overlapping, others = us.max_pool(x, 3, stride=2, padding=1)
+    calls: list[tuple[np.ndarray, Callable[..., Any]]] = [
+        (x, lambda x, **out: us.nearest(x, 2, **out)),
+        (x, lambda x, **out: us.nearest(x, 3, **out)),
+        (x, lambda x, **out: us.bed_of_nails(x, 2, **out)),
+        (x, lambda x, **out: us.decimate(x, 2, **out)),
+        (x, lambda x, **out: us.window_sum(x, 2, **out)),
+        (x, lambda x, **out: us.pixel_shuffle(x, 2, **out)),
+        (x, lambda x, **out: us.pixel_unshuffle(x, 2, **out)),
+        (x, lambda x, **out: us.resize(x, (9, 5), method="nearest", **out)),
+        (x, lambda x, **out: us.max_pool(x, 2, return_switches=False, **out)),
+        (x, lambda x, **out: us.max_pool(x, 3, stride=2, padding=1, return_switches=False, **out)),
+        (x, lambda x, **out: us.adaptive_max_pool(x, (4, 3), return_switches=False, **out)),
+        (pooled, lambda x, **out: us.max_unpool(x, switches, **out)),
+        (overlapping, lambda x, **out: us.max_unpool(x, others, duplicates="sum", **out)),
+        (x, lambda x, **out: us.max_gather(x, others, **out)),
+    ]
+    if dtype != "uint8":
+        calls += [
+            (x, lambda x, **out: us.resize(x, (9, 5), **out)),
+            (x, lambda x, **out: us.resize(x, (3, 8), method="cubic", **out)),
+        ]
+    for values, call in calls:
+        expected = call(values)
+        for before in (False, True):
+            with (
+                guarded_last(values, 2, before=before) as inside,
+                guarded_last(expected, 2, before=before) as out,
+            ):
+                out[...] = 0
+                assert call(inside, out=out) is out
+                np.testing.assert_array_equal(out, expected)
+
+
 def windows_of(options: dict[str, Any]) -> Iterator[tuple[int, ...]]:
     for width in (*range(2, 20), 31, 33, 63, 65, 130):
         yield (1, 2, 5, width)

@@ -156,7 +156,7 @@ def test_the_compiled_module_refuses_what_is_no_plan() -> None:
 @pytest.mark.promise("3", "75")
 def test_a_plan_that_breaks_the_contract_is_refused() -> None:
     good = [4, 2, 2, 2, 1, 0]
-    kernels.Plan(1, [good], 1, False, True, True)
+    kernels.Plan(1, [good], 1, False, True, True, False)
     for place, value in [
         (0, -1),
         (1, -1),
@@ -171,16 +171,21 @@ def test_a_plan_that_breaks_the_contract_is_refused() -> None:
         axis = [*good]
         axis[place] = value
         with pytest.raises(ValueError, match=r"axis|windows"):
-            kernels.Plan(1, [axis], 1, False, True, True)
-    with pytest.raises(ValueError, match="reach too far"):  # each is small, their product is not
-        kernels.Plan(2**30, [[2**20, 2**20, 1, 1, 1, 0], [2**20, 2**20, 1, 1, 1, 0]], 1, False, True, True)
+            kernels.Plan(1, [axis], 1, False, True, True, False)
+    long = [2**20, 2**20, 1, 1, 1, 0]
+    for planes, channels, last in (
+        (2**30, 1, False),
+        (1, 2**30, True),
+    ):  # each is small, their product is not
+        with pytest.raises(ValueError, match="reach too far"):
+            kernels.Plan(planes, [long, long], channels, False, True, True, last)
     for table in ([3, 0, 1, 1], [0, 4, 1, 1], [0, 0, -1, 1], [0, -1, 1, 1]):
         with pytest.raises(ValueError, match="no axis has these windows"):
-            kernels.Plan(1, [[4, 2, 2, 1, 1, 0, *table]], 1, False, False, False)
+            kernels.Plan(1, [[4, 2, 2, 1, 1, 0, *table]], 1, False, False, False, False)
 
 
 def test_windows_of_no_block_are_not_moved() -> None:
-    plan = kernels.Plan(1, [[4, 2, 2, 2, 1, 1]], 1, False, True, True)
+    plan = kernels.Plan(1, [[4, 2, 2, 2, 1, 1]], 1, False, True, True, False)
     with pytest.raises(ValueError, match="no kernel moves like this"):
         kernels.nearest(plan, np.zeros(2, np.uint8), np.zeros(4, np.uint8), 1)
     with pytest.raises(ValueError, match="no kernel sums like this"):

@@ -55,6 +55,86 @@ def test_the_short_way_and_the_long_one_agree(name: str, monkeypatch: pytest.Mon
     assert asked == [name.split()[0]]
 
 
+V3, S3 = ut.max_pool(torch.arange(2 * 8 * 4 * 6 * 4.0).reshape(2, 8, 4, 6, 4).sin(), 2)
+LASTING: dict[str, tuple[torch.Tensor, Callable[..., Any]]] = {
+    "nearest": (X, lambda x, **k: ut.nearest(x, (2, 3), **k)),
+    "window_sum": (X, lambda x, **k: ut.window_sum(x, (2, 4), **k)),
+    "bed_of_nails": (X, lambda x, **k: ut.bed_of_nails(x, (2, 3), at=1, **k)),
+    "decimate": (X, lambda x, **k: ut.decimate(x, (2, 3), at=1, **k)),
+    "max_pool": (X, lambda x, **k: ut.max_pool(x, (3, 2), padding=1, return_switches=False, **k)),
+    "adaptive_max_pool": (X, lambda x, **k: ut.adaptive_max_pool(x, (4, 3), return_switches=False, **k)),
+    "max_unpool": (VALUES, lambda x, **k: ut.max_unpool(x, SWITCHES, **k)),
+    "max_unpool sum": (VALUES, lambda x, **k: ut.max_unpool(x, SWITCHES, duplicates="sum", **k)),
+    "max_gather": (X, lambda x, **k: ut.max_gather(x, SWITCHES, **k)),
+    "pixel_shuffle": (X, lambda x, **k: ut.pixel_shuffle(x, (2, 2), order="DCR", **k)),
+    "pixel_unshuffle": (X, lambda x, **k: ut.pixel_unshuffle(x, (2, 4), **k)),
+    "resize": (X, lambda x, **k: ut.resize(x, (9, 5), **k)),
+    "resize nearest": (X, lambda x, **k: ut.resize(x, (9, 5), method="nearest", **k)),
+    "resize of one axis": (X, lambda x, **k: ut.resize(x, (6, 5), **k)),
+    "resize to itself": (X, lambda x, **k: ut.resize(x, (6, 8), **k)),
+    "resize_transpose": (X, lambda x, **k: ut.resize_transpose(x, (3, 4), **k)),
+    "nearest 3d": (V3, lambda x, **k: ut.nearest(x, 2, **k)),
+    "max_unpool 3d": (V3, lambda x, **k: ut.max_unpool(x, S3, **k)),
+    "resize 3d": (V3, lambda x, **k: ut.resize(x, (3, 5, 3), **k)),
+    "pixel_shuffle 3d": (V3, lambda x, **k: ut.pixel_shuffle(x, 2, **k)),
+}
+
+
+@compiled
+@pytest.mark.parametrize("name", LASTING)
+def test_channels_last_takes_the_short_way_too(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same values from a tensor as it lies, into an `out` of either format."""
+    x, call = LASTING[name]
+    kind = torch.channels_last if x.ndim == 4 else torch.channels_last_3d
+    expected, lasting = call(x), x.contiguous(memory_format=kind)
+    asked: list[str] = []
+    way_of = functional.way_of
+    monkeypatch.setattr(functional, "way_of", lambda *args: asked.append(args[0]) or way_of(*args))
+    got = call(lasting)
+    assert torch.equal(got, expected)
+    assert got.is_contiguous(memory_format=kind)
+    for other in (kind, torch.contiguous_format):
+        out = torch.empty_like(expected, memory_format=other)
+        assert call(lasting, out=out) is out
+        assert torch.equal(out, expected)
+        assert out.is_contiguous(memory_format=other)
+    assert not asked
+
+
+@compiled
+def test_switches_of_another_format_than_their_values() -> None:
+    lasting = VALUES.contiguous(memory_format=torch.channels_last)
+    taps = us.Switches(SWITCHES.taps.contiguous(memory_format=torch.channels_last), SWITCHES.windows)
+    expected = ut.max_unpool(VALUES, SWITCHES)
+    for values, kind in ((VALUES, torch.contiguous_format), (lasting, torch.channels_last)):
+        for switches in (SWITCHES, taps):
+            got = ut.max_unpool(values, switches)
+            assert torch.equal(got, expected)
+            assert got.is_contiguous(memory_format=kind)
+
+
+@compiled
+def test_axes_that_no_channels_lie_behind_take_the_long_way() -> None:
+    x = X.contiguous(memory_format=torch.channels_last)
+    for call in (
+        lambda x: ut.nearest(x, (3,)),
+        lambda x: ut.nearest(x, (2, 1, 3)),
+        lambda x: ut.max_pool(x, (2,), return_switches=False),
+        lambda x: ut.max_unpool(*ut.max_pool(x, (3,))),
+        lambda x: ut.window_sum(x, (2,)),
+        lambda x: ut.resize(x, (5,)),
+    ):
+        assert torch.equal(call(x), call(X))
+        assert call(x).is_contiguous(memory_format=torch.channels_last)
+
+
+@compiled
+def test_a_resize_to_more_terms_than_a_call_takes() -> None:
+    x = torch.tensor([[[1.0, 3.0]]])
+    got = ut.resize(x, (2**22,), method="nearest")
+    assert torch.equal(got, ut.nearest(x, (2**21,)))
+
+
 @pytest.mark.promise("83")
 @compiled
 def test_tensors_between_addresses_are_not_read_as_they_lie() -> None:
@@ -199,10 +279,11 @@ def test_threads_of_python_keep_their_own_number() -> None:
 def test_what_is_channels_last_and_contiguous_at_once_stays_channels_last() -> None:
     x = torch.randn(2, 1, 3, 4).to(memory_format=torch.channels_last)
     assert x.is_contiguous()
-    assert not direct.takes(direct.FLOATS, x)
-    assert direct.takes(direct.FLOATS, torch.randn(2, 1, 3, 4))
     w = torch.randn(1, 3, 2, 2)
+    assert not direct.multiplies(x, w, None)
+    assert direct.multiplies(torch.randn(2, 1, 3, 4), w, None)
     assert ut.conv_transpose(x, w, stride=2).is_contiguous(memory_format=torch.channels_last)
+    assert ut.pixel_unshuffle(x[..., :2, :], 2).is_contiguous(memory_format=torch.channels_last)
 
 
 @compiled

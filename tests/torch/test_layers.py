@@ -188,6 +188,32 @@ def test_layers_keep_channels_last() -> None:
         assert layer(x).is_contiguous(memory_format=torch.channels_last), layer
 
 
+@pytest.mark.parametrize("name", ["Conv2d", "ConvTranspose2d", "Conv3d", "ConvTranspose3d"])
+@pytest.mark.parametrize("kernel", [1, 3])
+@pytest.mark.parametrize("channels", [1, 4])
+def test_a_result_has_torchs_memory_format(name: str, kernel: int, channels: int) -> None:
+    """Channels last where the input is or the weight is: a model moved alone stays so."""
+    rank = int(name[-2])
+    kind = torch.channels_last if rank == 2 else torch.channels_last_3d
+    ours, theirs = (getattr(module, name)(channels, 5, kernel, bias=False) for module in (ut, nn))
+    x = torch.randn(2, channels, *(4, 6, 5)[:rank])
+    expected = ours(x)
+    for x_kind in (torch.contiguous_format, kind):
+        for weight_kind in (torch.contiguous_format, kind):
+            result, wanted = (
+                layer.to(memory_format=weight_kind)(x.to(memory_format=x_kind)) for layer in (ours, theirs)
+            )
+            torch.testing.assert_close(result, expected)
+            if channels > 1 and (rank == 2 or kernel > 1):  # else torch's rule differs by kernel
+                assert result.stride() == wanted.stride(), (x_kind, weight_kind)
+            with torch.no_grad():
+                assert ours(x.to(memory_format=x_kind)).stride() == result.stride()
+            fake = torch.func.functional_call(
+                ours, {"weight": ours.weight.to("meta")}, x.to(memory_format=x_kind).to("meta")
+            )
+            assert fake.stride() == result.stride()
+
+
 # -- sizes ------------------------------------------------------------------------------------------------
 
 

@@ -45,6 +45,15 @@ struct Unsigned<16> {
 template <class T>
 using UnsignedOf = typename Unsigned<int(sizeof(T))>::Type;
 
+template <bool FIRST, class A, class B>
+struct Either {
+    typedef A Type;
+};
+template <class A, class B>
+struct Either<false, A, B> {
+    typedef B Type;
+};
+
 template <int N>
 struct Count {
     static constexpr int value = N;
@@ -210,6 +219,19 @@ UNSAMPLE_INLINE Lanes<T, L> load_every(const T* from, int64_t stride) {
     }
 }
 
+// from[4 i + TAP], reading 4 L elements from `from` on.
+template <int L, int TAP, class T>
+UNSAMPLE_INLINE Lanes<T, L> load_fourth(const T* from) {
+    if constexpr (L == 1) {
+        return from[TAP];
+    } else {
+        typedef typename UpTo<L>::Type All;
+        const auto low = every_other<TAP % 2>(load<L>(from), load<L>(from + L), All{});
+        const auto high = every_other<TAP % 2>(load<L>(from + 2 * L), load<L>(from + 3 * L), All{});
+        return every_other<TAP / 2>(low, high, All{});
+    }
+}
+
 #if defined(__GNUC__)
 // Every T of a vector as an integer of twice its width.
 template <class T>
@@ -270,6 +292,33 @@ UNSAMPLE_INLINE void store_narrow(uint8_t* to, Lanes<T, L> v) {
     }
 }
 
+// The same of switches of any width.
+template <class T, int L, class Tap>
+UNSAMPLE_INLINE Lanes<T, L> load_switches(const Tap* from) {
+    if constexpr (L == 1) {
+        return T(from[0]);
+    } else if constexpr (sizeof(Tap) == 1) {
+        return widen<T, L>(from);
+    } else {
+#if defined(__GNUC__)
+        return __builtin_convertvector(load<L>(from), Lanes<T, L>);
+#endif
+    }
+}
+template <class T, int L, class Tap>
+UNSAMPLE_INLINE void store_switches(Tap* to, Lanes<T, L> v) {
+    if constexpr (L == 1) {
+        to[0] = Tap(v);
+    } else if constexpr (sizeof(Tap) == 1) {
+        store_narrow<T, L>(to, v);
+    } else {
+#if defined(__GNUC__)
+        typedef Lanes<Tap, L> Narrow;
+        store(to, __builtin_convertvector(v, Narrow));
+#endif
+    }
+}
+
 // step(Count<L>, i) for i in [0, n): whole vectors, the last one moved back over its neighbour,
 // half vectors where there is no whole one, single elements where there is no half one.
 template <int L, int LEVEL = 0, class Step>
@@ -284,6 +333,13 @@ UNSAMPLE_INLINE void over(int64_t n, Step step) {
         if constexpr (LEVEL < 2 && L >= 4) return over<L / 2, LEVEL + 1>(n, step);
     }
     for (int64_t i = 0; i < n; ++i) step(Count<1>{}, i);
+}
+
+// The same with no element twice, for what is added to: what no whole vector holds goes by halves.
+template <int L, class Step>
+UNSAMPLE_INLINE void over_once(int64_t n, Step step, int64_t i = 0) {
+    for (; i + L <= n; i += L) step(Count<L>{}, i);
+    if constexpr (L > 1) over_once<L / 2>(n, step, i);
 }
 
 template <class E>

@@ -21,6 +21,20 @@ UNSAMPLE_INLINE void nails_row(const E* x, int64_t n, E* out, int64_t from, int6
     for (; o < n && o * factor + at < to; ++o) out[o * factor + at - from] = x[o];
 }
 
+// The same with `channels` elements at every position.
+template <class E>
+UNSAMPLE_INLINE void nails_positions(const E* x, E* out, const Walk<true>& walk, int64_t channels,
+                                     const Axis& axis) {
+    Place place(axis, walk.from() / channels);
+    over_positions(walk, channels, [&](int64_t, int64_t c, int64_t n, int64_t at) {
+        if (place.tap == 0 && place.window >= 0)  // before: minus the nail
+            copy(out + at, x + place.window * channels + c, n);
+        else
+            clear(out + at, n);
+        place.next();
+    });
+}
+
 template <class E>
 void nails(const void* untyped, int64_t begin, int64_t end) {
     const Job& job = *static_cast<const Job*>(untyped);
@@ -38,9 +52,11 @@ void nails(const void* untyped, int64_t begin, int64_t end) {
         }
         const int64_t n = walk.to() - walk.from();
         E* to = out.room(n);
-        if (nailed)
-            nails_row(static_cast<const E*>(job.x) + row * last.coarse, last.coarse, to,
-                      walk.from(), walk.to(), last.stride, -last.before);
+        const E* x = static_cast<const E*>(job.x) + row * last.coarse * g.inner();
+        if (nailed && g.last)
+            nails_positions(x, to, walk, g.channels, last);
+        else if (nailed)
+            nails_row(x, last.coarse, to, walk.from(), walk.to(), last.stride, -last.before);
         else
             clear(to, n);
         out.wrote(n);
@@ -74,8 +90,14 @@ void decimate(const void* untyped, int64_t begin, int64_t end) {
         for (int axis = 0; axis < g.rank - 1; ++axis)
             row = row * g.axes[axis].fine + g.axes[axis].first(walk.at[axis]);
         const int64_t n = walk.to() - walk.from();
-        const E* x = static_cast<const E*>(job.x) + row * last.fine + last.first(walk.from());
-        every_row(x, out.room(n), n, last.stride);
+        const E* x = static_cast<const E*>(job.x) + row * last.fine * g.inner();
+        E* to = out.room(n);
+        if (g.last)
+            over_positions(walk, g.channels, [&](int64_t o, int64_t c, int64_t m, int64_t at) {
+                copy(to + at, x + last.first(o) * g.channels + c, m);
+            });
+        else
+            every_row(x + last.first(walk.from()), to, n, last.stride);
         out.wrote(n);
     }
 }

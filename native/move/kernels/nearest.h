@@ -39,6 +39,17 @@ UNSAMPLE_INLINE void repeat_row(const E* x, E* out, int64_t from, int64_t to, in
     }
 }
 
+// The same with `channels` elements at every position.
+template <class E>
+UNSAMPLE_INLINE void repeat_positions(const E* x, E* out, const Walk<true>& walk, int64_t channels,
+                                      const Axis& axis) {
+    Place place(axis, walk.from() / channels);
+    over_positions(walk, channels, [&](int64_t, int64_t c, int64_t n, int64_t at) {
+        copy(out + at, x + place.window * channels + c, n);
+        place.next();
+    });
+}
+
 template <class E>
 void nearest(const void* untyped, int64_t begin, int64_t end) {
     const Job& job = *static_cast<const Job*>(untyped);
@@ -51,8 +62,12 @@ void nearest(const void* untyped, int64_t begin, int64_t end) {
         for (int axis = 0; axis < g.rank - 1; ++axis)
             row = row * g.axes[axis].coarse + walk.window[axis];
         const int64_t n = walk.to() - walk.from();
-        const E* x = static_cast<const E*>(job.x) + row * last.coarse;
-        repeat_row(x, out.room(n), walk.from(), walk.to(), last.stride);
+        const E* x = static_cast<const E*>(job.x) + row * last.coarse * g.inner();
+        E* to = out.room(n);
+        if (g.last)
+            repeat_positions(x, to, walk, g.channels, last);
+        else
+            repeat_row(x, to, walk.from(), walk.to(), last.stride);
         out.wrote(n);
     }
 }

@@ -170,6 +170,67 @@ void pool_row(const Job& job, const Walk<false>& walk, TapRows& rows, Span span,
     }
 }
 
+// Channels last: taps one after the other, vectors along the channels. Values and taps go on from a
+// batch before where `begun`. COUNT is 0 where only the batch knows.
+template <class D, class Tap, bool REMEMBER, int COUNT, class Raw>
+void pool_channels(const TapRows& rows, const Raw* x, int64_t channels, int64_t n, bool begun,
+                   Raw* values, Tap* taps) {
+    constexpr bool VECTORS = sizeof(Tap) <= sizeof(Raw);
+    constexpr int MOST = VECTORS ? FULL<Raw> : 1;
+    typedef typename Either<VECTORS, UnsignedOf<Raw>, Tap>::Type Number;
+    const int count = COUNT ? COUNT : rows.count;
+    const Raw* from[COUNT ? COUNT : TapRows::BATCH];
+    Number numbers[COUNT ? COUNT : TapRows::BATCH];
+    for (int r = 0; r < count; ++r) {
+        from[r] = x + rows.rows[r].row * channels;
+        numbers[r] = Number(rows.rows[r].number);
+    }
+    over<MOST>(n, [=, &from, &numbers](auto lanes, int64_t i) {
+        constexpr int L = decltype(lanes)::value;
+        Lanes<Raw, L> best = load<L>(begun ? values + i : from[0] + i);
+        Lanes<Number, L> winner = splat<L>(numbers[0]);
+        if constexpr (REMEMBER) {
+            if (begun) winner = load_switches<Number, L>(taps + i);
+        }
+        for (int r = begun ? 0 : 1; r < count; ++r) {
+            const auto v = load<L>(from[r] + i);
+            const auto wins = D::template wins<L>(v, best);
+            best = wins ? v : best;
+            if constexpr (REMEMBER) winner = wins ? splat<L>(numbers[r]) : winner;
+        }
+        store(values + i, best);
+        if constexpr (REMEMBER) store_switches<Number, L>(taps + i, winner);
+    });
+}
+
+template <class D, class Tap, bool REMEMBER, class Raw>
+void pool_positions(const Job& job, Walk<false>& walk, TapRows& rows, Raw* values, Tap* taps) {
+    const Geometry& g = *job.geometry;
+    int batches = 0;
+    bool left = false;
+    over_positions(walk, g.channels, [&](int64_t o, int64_t c, int64_t n, int64_t at) {
+        walk.at[g.rank - 1] = o;
+        rows.windows_at(walk.plane, walk.at);
+        Raw* best = values + at;
+        Tap* which = REMEMBER ? taps + at : nullptr;
+        bool begun = false;
+        for (; !left && rows.next(); begun = true) {
+            left = ++batches % 16 == 0 && rows.count == TapRows::BATCH && stopped();
+            const Raw* x = static_cast<const Raw*>(job.x) + rows.base * g.channels + c;
+            if (rows.count == 4 && !begun)
+                pool_channels<D, Tap, REMEMBER, 4>(rows, x, g.channels, n, false, best, which);
+            else if (rows.count == 9 && !begun)
+                pool_channels<D, Tap, REMEMBER, 9>(rows, x, g.channels, n, false, best, which);
+            else
+                pool_channels<D, Tap, REMEMBER, 0>(rows, x, g.channels, n, begun, best, which);
+        }
+        for (int64_t i = 0; !begun && i < n; ++i) {  // no tap meets an element
+            best[i] = Raw{};
+            if (REMEMBER) which[i] = 0;
+        }
+    });
+}
+
 template <class D, class Tap>
 void pool(const void* untyped, int64_t begin, int64_t end) {
     const Job& job = *static_cast<const Job*>(untyped);
@@ -182,7 +243,10 @@ void pool(const void* untyped, int64_t begin, int64_t end) {
     Writer<Tap> taps(static_cast<Tap*>(job.taps) + walk.offset(), job.stream);
     for (int64_t item = begin; item < end; ++item, walk.next()) {
         const int64_t n = walk.to() - walk.from();
-        pool_row<D, Tap, true>(job, walk, rows, span, values.room(n), taps.room(n));
+        if (job.geometry->last)
+            pool_positions<D, Tap, true>(job, walk, rows, values.room(n), taps.room(n));
+        else
+            pool_row<D, Tap, true>(job, walk, rows, span, values.room(n), taps.room(n));
         values.wrote(n);
         taps.wrote(n);
     }
@@ -200,8 +264,12 @@ void pool_values(const void* untyped, int64_t begin, int64_t end) {
     for (int64_t item = begin; item < end; ++item, walk.next()) {
         const int64_t n = walk.to() - walk.from();
         typename D::Raw* made = values.room(n);
-        pool_row<D, uint8_t, false>(job, walk, rows, span, made,
-                                    reinterpret_cast<uint8_t*>(made));  // none
+        if (job.geometry->last)
+            pool_positions<D, uint8_t, false>(job, walk, rows, made,
+                                              static_cast<uint8_t*>(nullptr));
+        else
+            pool_row<D, uint8_t, false>(job, walk, rows, span, made,
+                                        reinterpret_cast<uint8_t*>(made));  // none
         values.wrote(n);
     }
 }

@@ -1,6 +1,7 @@
 // The way through an output: row after row, in the order of memory, written once.
 
-// Which row an item is. Axes are those of the output side but the last, which the row runs along.
+// Which row an item is. Axes are those of the output side but the last, which the row runs along;
+// `inner` elements lie at each of its positions.
 // On a way up, element at[axis] is tap[axis] of window[axis], were the windows `stride` taps long;
 // counted along, because divisions for every row cost as much as a short row itself.
 template <bool UP>
@@ -13,9 +14,10 @@ struct Walk {
 
     static int64_t size(const Axis& axis) { return UP ? axis.fine : axis.coarse; }
 
-    Walk(const Job& j, int64_t item) : job(j), outer(j.geometry->rank - 1) {
+    Walk(const Job& j, int64_t item) : Walk(j, item, j.geometry->inner()) {}
+    Walk(const Job& j, int64_t item, int64_t inner) : job(j), outer(j.geometry->rank - 1) {
         const Geometry& g = *job.geometry;
-        width = size(g.axes[outer]);
+        width = size(g.axes[outer]) * inner;
         pieces = (width + job.columns - 1) / job.columns;
         piece = item % pieces;
         item /= pieces;

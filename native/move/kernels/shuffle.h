@@ -40,10 +40,67 @@ UNSAMPLE_INLINE void interleave_row(const E* x, int64_t step, E* out, int64_t fr
     }
 }
 
+// out[i] = x[i * taps + tap]
+template <class E>
+UNSAMPLE_INLINE void take_tap(const E* x, int64_t taps, int64_t tap, int64_t n, E* out) {
+    if (taps != 4) {
+        for (int64_t i = 0; i < n; ++i) out[i] = x[i * taps + tap];
+        return;
+    }
+    const auto take = [=](auto which) {
+        over<FULL<E>>(n, [=](auto lanes, int64_t i) {
+            constexpr int L = decltype(lanes)::value;
+            store(out + i, load_fourth<L, decltype(which)::value>(x + 4 * i));
+        });
+    };
+    switch (tap) {
+        case 0:
+            return take(Count<0>{});
+        case 1:
+            return take(Count<1>{});
+        case 2:
+            return take(Count<2>{});
+        default:
+            return take(Count<3>{});
+    }
+}
+
+// Channels last: x has the channels of all taps at each of its positions.
+template <class E>
+void shuffle_positions(const Job& job, int64_t begin, int64_t end) {
+    const Geometry& g = *job.geometry;
+    const Axis& last = g.axes[g.rank - 1];
+    Walk<true> walk(job, begin);
+    Writer<E> out(static_cast<E*>(job.out) + walk.offset(), job.stream);
+    for (int64_t item = begin; item < end; ++item, walk.next()) {
+        int64_t row = walk.plane, t = 0;
+        for (int axis = 0; axis < g.rank - 1; ++axis) {
+            const Axis& a = g.axes[axis];
+            row = row * a.coarse + walk.window[axis];
+            t = t * a.stride + walk.tap[axis];
+        }
+        const E* x = static_cast<const E*>(job.x) + row * last.coarse * g.taps * g.channels;
+        const int64_t n = walk.to() - walk.from();
+        E* made = out.room(n);
+        Place place(last, walk.from() / g.channels);
+        over_positions(walk, g.channels, [&](int64_t, int64_t c, int64_t m, int64_t at) {
+            const E* from = x + place.window * g.taps * g.channels;
+            const int64_t tap = t * last.stride + place.tap;
+            if (g.blocks)
+                copy(made + at, from + grouped(g, c, tap), m);
+            else
+                take_tap(from + c * g.taps, g.taps, tap, m, made + at);
+            place.next();
+        });
+        out.wrote(n);
+    }
+}
+
 template <class E>
 void shuffle(const void* untyped, int64_t begin, int64_t end) {
     const Job& job = *static_cast<const Job*>(untyped);
     const Geometry& g = *job.geometry;
+    if (g.last) return shuffle_positions<E>(job, begin, end);
     const Axis& last = g.axes[g.rank - 1];
     int64_t plane = last.coarse;  // elements of one channel of x
     for (int axis = 0; axis < g.rank - 1; ++axis) plane *= g.axes[axis].coarse;
@@ -67,11 +124,47 @@ void shuffle(const void* untyped, int64_t begin, int64_t end) {
     }
 }
 
+template <class E>
+void unshuffle_positions(const Job& job, int64_t begin, int64_t end) {
+    const Geometry& g = *job.geometry;
+    TapRows rows(g);
+    Walk<false> walk(job, begin, g.channels * g.taps);
+    Writer<E> out(static_cast<E*>(job.out) + walk.offset(), job.stream);
+    for (int64_t item = begin; item < end; ++item, walk.next()) {
+        const int64_t n = walk.to() - walk.from();
+        E* made = out.room(n);
+        over_positions(walk, g.channels * g.taps, [&](int64_t o, int64_t c, int64_t m, int64_t at) {
+            walk.at[g.rank - 1] = o;
+            rows.windows_at(walk.plane, walk.at);
+            E* to = made + at - c;
+            while (rows.next()) {
+                for (int i = 0; i < rows.count; ++i) {
+                    const int64_t t = rows.rows[i].number;
+                    const E* x =
+                        static_cast<const E*>(job.x) + (rows.base + rows.rows[i].row) * g.channels;
+                    if (g.blocks) {
+                        const int64_t first = larger(c, t * g.channels);
+                        const int64_t stop = smaller(c + m, (t + 1) * g.channels);
+                        if (first < stop)
+                            copy(to + first, x + first - t * g.channels, stop - first);
+                    } else {
+                        const int64_t first = c > t ? ceil_div(c - t, g.taps) : 0;
+                        for (int64_t j = first; j * g.taps + t < c + m; ++j)
+                            to[j * g.taps + t] = x[j];
+                    }
+                }
+            }
+        });
+        out.wrote(n);
+    }
+}
+
 // Every row of x is read once for each of its taps, soon enough to be found in the cache again.
 template <class E>
 void unshuffle(const void* untyped, int64_t begin, int64_t end) {
     const Job& job = *static_cast<const Job*>(untyped);
     const Geometry& g = *job.geometry;
+    if (g.last) return unshuffle_positions<E>(job, begin, end);
     const Axis& last = g.axes[g.rank - 1];
     Walk<false> walk(job, begin);
     Writer<E> out(static_cast<E*>(job.out) + walk.offset(), job.stream);

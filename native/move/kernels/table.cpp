@@ -18,6 +18,7 @@ namespace {
 #include "rows.h"
 #include "elements.h"
 #include "windows.h"
+#include "positions.h"
 #include "nearest.h"
 #include "nails.h"
 #include "shuffle.h"

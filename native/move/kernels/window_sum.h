@@ -21,6 +21,27 @@ const Sum* sum_rows(const Geometry& g, const typename D::Raw* x, const int64_t* 
     return out;
 }
 
+// The same of L elements side by side, over the first DEPTH axes.
+template <int DEPTH, int L, class T>
+UNSAMPLE_INLINE Lanes<T, L> sum_lanes(const Geometry& g, const T* x, const int64_t* stride) {
+    if constexpr (DEPTH == 0) {
+        return load<L>(x);
+    } else {
+        auto sum = splat<L>(T{});
+        for (int64_t t = 0; t < g.axes[DEPTH - 1].stride; ++t)
+            sum += sum_lanes<DEPTH - 1, L>(g, x + t * stride[DEPTH - 1], stride);
+        return sum;
+    }
+}
+template <int DEPTH, class T>
+UNSAMPLE_INLINE void add_sums(const Geometry& g, const T* x, const int64_t* stride, int64_t n,
+                              T* total) {
+    over_once<FULL<T>>(n, [=, &g](auto lanes, int64_t i) {
+        constexpr int L = decltype(lanes)::value;
+        store(total + i, load<L>(total + i) + sum_lanes<DEPTH, L>(g, x + i, stride));
+    });
+}
+
 template <class D, class Out>
 void window_sum(const void* untyped, int64_t begin, int64_t end) {
     typedef typename D::Raw Raw;
@@ -29,8 +50,10 @@ void window_sum(const void* untyped, int64_t begin, int64_t end) {
     const Geometry& g = *job.geometry;
     const Axis& last = g.axes[g.rank - 1];
     Sum level[SUM_RANK][BLOCK], total[BLOCK];
-    int64_t stride[SUM_RANK], next = last.fine;  // elements from row to row of each outer axis
-    int64_t rows = 1;                            // of a block
+    const int64_t channels = g.inner();
+    constexpr bool AS_THEY_ARE = sizeof(Raw) == sizeof(Sum) && Sum(1) / Sum(2) != Sum(0);
+    int64_t stride[SUM_RANK], next = last.fine * channels;  // from row to row of each outer axis
+    int64_t rows = 1;                                       // of a block
     for (int axis = g.rank - 2; axis >= 0; --axis) {
         rows *= g.axes[axis].stride;
         stride[axis] = next;
@@ -44,9 +67,37 @@ void window_sum(const void* untyped, int64_t begin, int64_t end) {
         const Raw* x = static_cast<const Raw*>(job.x) + walk.plane * next;
         for (int axis = 0; axis < g.rank - 1; ++axis)
             x += walk.at[axis] * g.axes[axis].stride * stride[axis];
-        x += walk.from() * factor;
         for (int64_t i = 0; i < n; ++i) total[i] = Sum{};
-        for (int64_t c = 0; c < n * factor; c += BLOCK) {
+        bool left = false;
+        if (g.last)
+            over_positions(walk, channels, [&](int64_t o, int64_t c, int64_t m, int64_t at) {
+                for (int64_t t = 0; t < factor && !left; ++t) {
+                    if ((added += m * rows) > MUCH) {
+                        added = 0;
+                        left = stopped();
+                    }
+                    const Raw* from = x + (o * factor + t) * channels + c;
+                    if constexpr (AS_THEY_ARE) {
+                        if (g.rank == 1) {
+                            add_sums<0>(g, from, stride, m, total + at);
+                            continue;
+                        }
+                        if (g.rank == 2) {
+                            add_sums<1>(g, from, stride, m, total + at);
+                            continue;
+                        }
+                        if (g.rank == 3) {
+                            add_sums<2>(g, from, stride, m, total + at);
+                            continue;
+                        }
+                    }
+                    const Sum* row = sum_rows<D>(g, from, stride, g.rank - 2, m, level);
+                    for (int64_t i = 0; i < m; ++i) total[at + i] += row[i];
+                }
+            });
+        if (left) return;
+        x += walk.from() * factor;
+        for (int64_t c = g.last ? n * factor : 0; c < n * factor; c += BLOCK) {
             const int64_t m = smaller(BLOCK, n * factor - c);
             if ((added += m * rows) > MUCH) {
                 added = 0;

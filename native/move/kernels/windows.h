@@ -35,7 +35,15 @@ UNSAMPLE_INLINE Span whole_windows(const Axis& axis, int64_t from, int64_t to) {
     return first < stop ? Span{first, stop} : Span{from, from};
 }
 
-// The rows under the outer taps of windows, in C order, in batches. Rows count from `base`.
+// The axes whose taps are counted one by one: all where the channels lie last, else all but the one
+// that rows run along; and how many taps each of theirs stands for.
+UNSAMPLE_INLINE int counted_axes(const Geometry& g) { return g.rank - 1 + g.last; }
+UNSAMPLE_INLINE int64_t taps_along(const Geometry& g) {
+    return g.last ? 1 : g.axes[g.rank - 1].size;
+}
+
+// The rows under the outer taps of windows, in C order, in batches. Rows count from `base`; where
+// the channels lie last they are single positions.
 class TapRows {
 public:
     static constexpr int BATCH = 64;
@@ -43,7 +51,7 @@ public:
     int count;
     int64_t base;
 
-    explicit TapRows(const Geometry& geometry) : g(geometry), outer(geometry.rank - 1) {
+    explicit TapRows(const Geometry& geometry) : g(geometry), outer(counted_axes(geometry)) {
         int64_t taps = 1;
         planes = 1;
         for (int axis = outer - 1; axis >= 0; --axis) {
@@ -101,13 +109,22 @@ private:
     int64_t tap[MAX_RANK], rows_of[MAX_RANK];
 
     bool fill(TapRow* batch) {  // whether there are more
+        if (outer == 0) {
+            batch[0] = {0, 0};
+            count = 1;
+            return false;
+        }
+        const int inner = outer - 1;
+        const int64_t step = g.axes[inner].dilation * rows_of[inner], along = taps_along(g);
         for (count = 0; count < BATCH;) {
             int64_t row = 0, number = 0;
             for (int axis = 0; axis < outer; ++axis) {
                 row += tap[axis] * g.axes[axis].dilation * rows_of[axis];
                 number = number * g.axes[axis].size + tap[axis];
             }
-            batch[count++] = {row, number * g.axes[outer].size};
+            const int64_t n = smaller(BATCH - count, span[inner].stop - tap[inner]);
+            for (int64_t i = 0; i < n; ++i) batch[count++] = {row + i * step, (number + i) * along};
+            tap[inner] += n - 1;
             if (!advance()) return false;
         }
         return true;
@@ -234,18 +251,21 @@ UNSAMPLE_INLINE bool any_from(const Tap* switches, int64_t n, int64_t taps) {
     return bad != 0;
 }
 
-// Whether the switches of windows [from, to) of a row all point at elements.
+// Whether the switches of windows [from, to) of a row all point at elements, of all channels where
+// these lie last.
 template <class Tap>
 bool all_point_inside(const Geometry& g, const Tap* switches, const int64_t* outer, int64_t from,
                       int64_t to) {
-    if (any_from(switches + from, to - from, g.taps)) return false;
+    const int64_t inner = g.inner();
+    if (any_from(switches + from * inner, (to - from) * inner, g.taps)) return false;
     if (g.inside) return true;
     bool border = false;
     for (int axis = 0; axis < g.rank - 1; ++axis) border |= !whole(g.axes[axis], outer[axis]);
-    const Span inner = border ? Span{to, to} : whole_windows(g.axes[g.rank - 1], from, to);
+    const Span sound = border ? Span{to, to} : whole_windows(g.axes[g.rank - 1], from, to);
     for (int64_t o = from; o < to; ++o) {
-        if (o == inner.first && inner.stop > inner.first) o = inner.stop;
-        if (o < to && !points_inside(g, outer, o, switches[o])) return false;
+        if (o == sound.first && sound.stop > sound.first) o = sound.stop;
+        for (int64_t i = o * inner; o < to && i < (o + 1) * inner; ++i)
+            if (!points_inside(g, outer, o, switches[i])) return false;
     }
     return true;
 }

@@ -75,7 +75,7 @@ def by_bytes(compute: Rule) -> Rule:
 
 def _integers(plan: Plan, channels: int = 0, blocks: bool = False) -> Any:
     """The plan as native/caller/xla.cpp reads it."""
-    planes, axes, *rest = moves.plan_arguments(plan, channels, blocks)
+    planes, axes, *rest, _ = moves.plan_arguments(plan, False, channels, blocks)
     return np.array([planes, *rest, *_lists(axes)], np.int64)
 
 

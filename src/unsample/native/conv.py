@@ -12,7 +12,7 @@ from typing import Any, cast
 import numpy as np
 
 from unsample import cache
-from unsample.arrays.library import zeros
+from unsample.arrays.library import sum_dtype, zeros
 from unsample.arrays.out import placed
 from unsample.arrays.packed_weight import PackedWeight
 from unsample.arrays.stamp import add_tap, slice_tap
@@ -29,11 +29,15 @@ _FOLDS = {"zeros": 0, "circular": 1, "reflect": 2, "replicate": 3}
 
 def conv(x: Any, weight: Any, bias: Any, plan: Plan, groups: int, dtype: Any, out: Any) -> Any:
     """`unsample.conv` as planned."""
+    if _counts(dtype, x):
+        return _whole(conv, x, weight, bias, plan, groups, dtype, out)
     return _multiply(False, x, weight, bias, plan, groups, dtype, out)
 
 
 def conv_transpose(y: Any, weight: Any, bias: Any, plan: Plan, groups: int, dtype: Any, out: Any) -> Any:
     """`unsample.conv_transpose` as planned."""
+    if _counts(dtype, y):
+        return None if _folds(plan) else _whole(conv_transpose, y, weight, bias, plan, groups, dtype, out)
     if not _folds(plan):
         return _multiply(True, y, weight, bias, plan, groups, dtype, out)
     if 0 in plan.output_shape or not _kernel_takes_conv(plan, dtype, y, weight, bias):
@@ -52,6 +56,12 @@ def conv_transpose(y: Any, weight: Any, bias: Any, plan: Plan, groups: int, dtyp
 
 def conv_weight_grad(x: Any, y: Any, plan: Plan, groups: int, dtype: Any, out: Any) -> Any:
     """`unsample.conv_weight_grad` as planned."""
+    if _counts(dtype, x):
+        exact = _exact(plan, y.size // max(y.shape[-plan.rank - 1], 1), x, y)
+        if exact is None:
+            return None
+        done = conv_weight_grad(_cast(x, exact), _cast(y, exact), plan, groups, exact, None)
+        return None if done is None else placed(done.astype(sum_dtype(np, dtype)), out)
     if not _kernel_takes_conv(plan, dtype, x, y):
         return None
     fine, coarse = _source(x, dtype), _source(y, dtype)
@@ -72,6 +82,44 @@ def conv_weight_grad(x: Any, y: Any, plan: Plan, groups: int, dtype: Any, out: A
         return None
     compiled.run(*_bits(dtype, fine, coarse, target))
     return placed(target, out)
+
+
+def _counts(dtype: Any, x: Any) -> bool:
+    """Whether the arguments are NumPy's integers."""
+    return type(x) is np.ndarray and dtype.kind in "iu"
+
+
+def _whole(
+    call: Callable[..., Any], x: Any, weight: Any, bias: Any, plan: Plan, groups: int, dtype: Any, out: Any
+) -> Any:
+    """The same of integers, by the kernels of the floats in which their sums are exact."""
+    channels = x.shape[-plan.rank - 1]
+    exact = _exact(plan, prod(w.size for w in _windows(plan)) * channels // groups, x, weight)
+    if exact is None:
+        return None
+    done = call(_cast(x, exact), _cast(np.asarray(weight), exact), None, plan, groups, exact, None)
+    if done is None:
+        return None
+    done = done.astype(sum_dtype(np, dtype))
+    if bias is not None:
+        done += bias.reshape(-1, *(1,) * plan.rank)
+    return placed(done, out)
+
+
+def _exact(plan: Plan, terms: int, *arrays: Any) -> Any:
+    """The float that holds every sum of `terms` products of these integers; None where none does.
+
+    Every partial sum is a whole number too, so that neither order nor fused additions round.
+    """
+    if not _kernel_takes_conv(plan, np.dtype(np.float64), *arrays) or any(x.size == 0 for x in arrays):
+        return None
+    most = terms
+    for x in arrays:
+        most *= max(abs(int(x.min())), abs(int(x.max())))
+    return next((dtype for dtype, bits in _EXACT if most <= 1 << bits), None)
+
+
+_EXACT = ((np.dtype(np.float32), 24), (np.dtype(np.float64), 53))
 
 
 def _bits(dtype: Any, *arrays: Any) -> Any:

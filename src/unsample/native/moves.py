@@ -84,34 +84,80 @@ def kernel_target(out: Any, shape: tuple[int, ...], dtype: Any) -> Any:
     return empty(shape, dtype)
 
 
+# -- how they lie ------------------------------------------------------------------------------------------
+#
+# In C order, or with the channels, the axis before the spatial ones, behind those: channels last. A kernel
+# is told which by its plan, and is handed memory in C order: of what is channels last, with that axis moved.
+
+
+@lru_cache(maxsize=256)
+def _orders(ndim: int, rank: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The order of axes that moves the channels to the end, and the one that moves them back."""
+    channel = ndim - rank - 1
+    return (
+        (*range(channel), *range(channel + 1, ndim), channel),
+        (*range(channel), ndim - 1, *range(channel, ndim - 1)),
+    )
+
+
+def _channels_last(x: Any, rank: int) -> bool:
+    """Whether the channels of `x` lie behind its `rank` spatial axes, side by side at every position."""
+    if x.flags.c_contiguous or x.ndim <= rank or not x.flags.aligned:
+        return False
+    return bool(x.transpose(_orders(x.ndim, rank)[0]).flags.c_contiguous)
+
+
+def _source(x: Any, rank: int, last: bool) -> Any:
+    """The memory of `x` as kernels read it; of a copy where `x` lies otherwise."""
+    return in_c_order(x.transpose(_orders(x.ndim, rank)[0]) if last else x)
+
+
+def _target(out: Any, shape: tuple[int, ...], dtype: Any, rank: int, last: bool) -> tuple[Any, Any]:
+    """Memory that a kernel writes, and the array that this is: `out` itself where it lies so."""
+    if not last:
+        target = kernel_target(out, shape, dtype)
+        return target, target
+    there, back = _orders(len(shape), rank)
+    seen = None if out is None else out.transpose(there)
+    memory = kernel_target(seen, tuple([shape[axis] for axis in there]), dtype)
+    return memory, out if memory is seen else memory.transpose(back)
+
+
 # -- which plans -------------------------------------------------------------------------------------------
 
 
 @lru_cache(maxsize=1024)  # of the size of a plan: those with tables are kept apart
-def compiled_plan(plan: Plan, channels: int = 0, blocks: bool = False) -> Any:
+def compiled_plan(plan: Plan, last: bool = False, channels: int = 0, blocks: bool = False) -> Any:
     """The plan on the C++ side."""
-    return module.kernels.Plan(*plan_arguments(plan, channels, blocks))
+    return module.kernels.Plan(*plan_arguments(plan, last, channels, blocks))
 
 
-def compiled_pool_plan(plan: Plan) -> Any:
+def compiled_pool_plan(plan: Plan, last: bool) -> Any:
     """The same of a pooling, whose windows may have tables: two numbers of eight bytes each."""
     if type(plan.windows[-1]) is Window:  # then all are
-        return compiled_plan(plan, 0)
-    key = compiled_pool_plan, plan
+        return compiled_plan(plan, last)
+    key = compiled_pool_plan, plan, last
     found = cache.find(key)
     if found is None:
-        found = module.kernels.Plan(*plan_arguments(plan))
+        found = module.kernels.Plan(*plan_arguments(plan, last))
         cache.keep(key, found, 16 * sum(plan.coarse))
     return found
 
 
-def plan_arguments(plan: Plan, channels: int = 0, blocks: bool = False) -> tuple[Any, ...]:
-    """The plan in numbers: planes, axes, channels, blocks, inside, tiles."""
+def plan_arguments(
+    plan: Plan, last: bool = False, channels: int = 0, blocks: bool = False
+) -> tuple[Any, ...]:
+    """The plan in numbers: planes, axes, channels, blocks, inside, tiles, last.
+
+    `channels` are those of the finer side of a shuffle; others have some where these lie last.
+    """
     rank = len(plan.windows)
+    if last and not channels:
+        channels = plan.input_shape[-rank - 1]
     leading = plan.input_shape[: len(plan.input_shape) - rank - (channels > 0)]
     inside = all(_inside(window) for window in plan.windows)
     axes = [_axis(window) for window in plan.windows]
-    return prod(leading), axes, max(channels, 1), blocks, inside, plan.tiles
+    return prod(leading), axes, max(channels, 1), blocks, inside, plan.tiles, last
 
 
 def _inside(window: AnyWindow) -> bool:
@@ -140,27 +186,32 @@ def move(
     kernel: str, x: ArrayT, plan: Plan, out: ArrayT | None, channels: int = 0, blocks: bool = False
 ) -> ArrayT:
     """Elements from place to place: "nearest", "nails", "decimate", "shuffle", "unshuffle"."""
-    source = in_c_order(x)
-    target = kernel_target(out, plan.output_shape, source.dtype)
-    getattr(module.kernels, kernel)(compiled_plan(plan, channels, blocks), source, target, source.itemsize)
-    return placed(target, out)
+    last = _channels_last(x, plan.rank)
+    target, result = _target(out, plan.output_shape, x.dtype, plan.rank, last)
+    compiled = compiled_plan(plan, last, channels, blocks)
+    getattr(module.kernels, kernel)(compiled, _source(x, plan.rank, last), target, target.itemsize)
+    return placed(result, out)
 
 
 def window_sum(y: ArrayT, plan: Plan, dtype: Any, out: ArrayT | None) -> ArrayT:
     """Every block added up, in the order of the definition."""
-    source = in_c_order(y)
-    target = kernel_target(out, plan.output_shape, dtype)
-    module.kernels.window_sum(compiled_plan(plan), source, target, dtype_code(source.dtype), target.itemsize)
-    return placed(target, out)
+    last = _channels_last(y, plan.rank)
+    target, result = _target(out, plan.output_shape, dtype, plan.rank, last)
+    source, code = _source(y, plan.rank, last), dtype_code(y.dtype)
+    module.kernels.window_sum(compiled_plan(plan, last), source, target, code, target.itemsize)
+    return placed(result, out)
 
 
 def max_pool(x: Any, plan: Plan, taps_dtype: Any, out: tuple[Any, Any]) -> tuple[Any, Any]:
     """The largest of every window, and (unless `taps_dtype` is None) which it was."""
-    x = in_c_order(x)
-    values = kernel_target(out[0], plan.output_shape, x.dtype)
-    taps = None if taps_dtype is None else kernel_target(out[1], plan.output_shape, taps_dtype)
-    width = 1 if taps is None else taps.itemsize
-    module.kernels.pool(compiled_pool_plan(plan), x, values, taps, dtype_code(x.dtype), width)
+    last = _channels_last(x, plan.rank)
+    target, values = _target(out[0], plan.output_shape, x.dtype, plan.rank, last)
+    numbers = taps = None
+    if taps_dtype is not None:
+        numbers, taps = _target(out[1], plan.output_shape, taps_dtype, plan.rank, last)
+    width = 1 if numbers is None else numbers.itemsize
+    source, code = _source(x, plan.rank, last), dtype_code(x.dtype)
+    module.kernels.pool(compiled_pool_plan(plan, last), source, target, numbers, code, width)
     return placed(values, out[0]), placed(taps, out[1])
 
 
@@ -171,11 +222,13 @@ def kernel_takes_taps(taps: Any) -> bool:
 
 def max_unpool(values: Any, taps: Any, plan: Plan, duplicates: str, out: Any) -> Any:
     """Values back to where their switches point; None where one points nowhere."""
-    values, taps = in_c_order(values), in_c_order(taps)
-    target = kernel_target(out, plan.output_shape, values.dtype)
+    last = _channels_last(values, plan.rank)
+    target, result = _target(out, plan.output_shape, values.dtype, plan.rank, last)
     rule, code = unpool_rule(plan, duplicates, values.dtype)
-    good = module.kernels.unpool(compiled_pool_plan(plan), values, taps, target, code, taps.itemsize, rule)
-    return placed(target, out) if good else None
+    sources = _source(values, plan.rank, last), _source(taps, plan.rank, last)
+    compiled = compiled_pool_plan(plan, last)
+    good = module.kernels.unpool(compiled, *sources, target, code, taps.itemsize, rule)
+    return placed(result, out) if good else None
 
 
 def unpool_rule(plan: Plan, duplicates: str, dtype: np.dtype[Any]) -> tuple[int, int]:
@@ -188,10 +241,11 @@ def unpool_rule(plan: Plan, duplicates: str, dtype: np.dtype[Any]) -> tuple[int,
 
 def max_gather(x: Any, taps: Any, plan: Plan, out: Any) -> Any:
     """The elements that switches point to; None where one points nowhere."""
-    x, taps = in_c_order(x), in_c_order(taps)
-    target = kernel_target(out, plan.output_shape, x.dtype)
-    good = module.kernels.gather(compiled_pool_plan(plan), x, taps, target, x.itemsize, taps.itemsize)
-    return placed(target, out) if good else None
+    last = _channels_last(x, plan.rank)
+    target, result = _target(out, plan.output_shape, x.dtype, plan.rank, last)
+    sources = _source(x, plan.rank, last), _source(taps, plan.rank, last)
+    good = module.kernels.gather(compiled_pool_plan(plan, last), *sources, target, x.itemsize, taps.itemsize)
+    return placed(result, out) if good else None
 
 
 def _terms(axis: Resample, up: bool, begin: int, end: int) -> Any:
@@ -228,15 +282,18 @@ _RESIZED = frozenset((np.dtype(np.float32), np.dtype(np.float64)))
 
 def resize(x: Any, plan: Plan, up: bool, copy: bool, out: Any) -> Any:
     """One axis after the other, of those that change; the last into `out`."""
-    passes = compiled_passes(plan, up)
-    for i, (blocks, shape, outer, inner) in enumerate(passes, 1):
-        source = in_c_order(x)
-        x = kernel_target(out if i == len(passes) else None, shape, source.dtype)
-        if isinstance(blocks, Resample):
-            _resize_long(blocks, up, copy, source, x, outer, inner)
+    last = _channels_last(x, plan.rank)
+    target, result = _target(out, plan.output_shape, x.dtype, plan.rank, last)
+    source = _source(x, plan.rank, last)
+    passes = compiled_passes(plan, up, last)
+    for i, (terms, rows, shape, outer, inner) in enumerate(passes, 1):
+        fresh = target if i == len(passes) else empty(shape, x.dtype)
+        if isinstance(terms, Resample):
+            _resize_long(terms, up, copy, source, fresh, outer, inner)
         else:
-            module.kernels.resize(blocks, source, x, outer, inner, source.itemsize, copy and up)
-    return placed(x, out)
+            module.kernels.resize(terms, source, fresh, outer, inner, x.itemsize, copy and up, rows)
+        source = fresh
+    return placed(result, out)
 
 
 def _resize_long(
@@ -254,36 +311,51 @@ def _resize_long(
             module.kernels.resize(terms, row, here, 1, inner, source.itemsize, copy and up)
 
 
-Passes = list[tuple[Any, tuple[int, ...], int, int]]
+Passes = list[tuple[Any, Any, tuple[int, ...], int, int]]
 _LIGHT = 100_000  # bytes of terms that the 256 plans used last may have each
 
 
 @lru_cache(maxsize=256)
-def _light_passes(plan: Plan, up: bool) -> Passes | None:
+def _light_passes(plan: Plan, up: bool, last: bool) -> Passes | None:
     """`compiled_passes` of few terms, a microsecond faster; None of many, which are kept by their bytes."""
     changed = [r for r in plan.resamples if r.changes]
     many = sum(_terms_bytes(r.slots * r.target, max(r.source, r.target)) for r in changed)
-    return _made_passes(plan, up) if many <= _LIGHT else None
+    return _made_passes(plan, up, last) if many <= _LIGHT else None
 
 
-def compiled_passes(plan: Plan, up: bool) -> Passes:
-    """What each pass needs to know, in the order of the axes: its terms, or the axis where they are many."""
-    return _light_passes(plan, up) or _made_passes(plan, up)
+def compiled_passes(plan: Plan, up: bool, last: bool) -> Passes:
+    """What each pass needs to know, in the order of the axes.
+
+    Its terms, or the axis where they are many; the terms of the axis before where that is resized in the same
+    pass, or None; the shape after it, and the elements before its axes and behind them.
+    """
+    return _light_passes(plan, up, last) or _made_passes(plan, up, last)
 
 
-def _made_passes(plan: Plan, up: bool) -> Passes:
+def _made_passes(plan: Plan, up: bool, last: bool) -> Passes:
     found: Passes = []
-    for axis, *rest in resize_passes(plan, up):
+    for axis, shape, outer, inner in resize_passes(plan, up, last):
         blocks = list(itertools.islice(axis.blocks(up), 2))
         terms: Any = _terms(axis, up, *blocks[0]) if len(blocks) == 1 else axis
-        found.append((terms, *rest))
+        # Vectors run along what is behind an axis: two axes side by side are one pass through memory.
+        if inner > 1 and found and terms is not axis:
+            above, rows, _, before, behind = found[-1]
+            beside = behind == inner * (axis.source if up else axis.target)
+            if beside and rows is None and not isinstance(above, Resample):
+                found[-1] = terms, above, shape, before, inner
+                continue
+        found.append((terms, None, shape, outer, inner))
     return found
 
 
-def resize_passes(plan: Plan, up: bool) -> list[tuple[Resample, tuple[int, ...], int, int]]:
-    """For every axis that changes: how, the shape after it, and the elements before it and behind it."""
+def resize_passes(
+    plan: Plan, up: bool, last: bool = False
+) -> list[tuple[Resample, tuple[int, ...], int, int]]:
+    """For every axis that changes: how, the memory's shape after it, its elements before it and behind it."""
     passes, shape = [], list(plan.input_shape)
-    for axis, resample in enumerate(plan.resamples, len(shape) - plan.rank):
+    if last:
+        shape = [shape[axis] for axis in _orders(len(shape), plan.rank)[0]]
+    for axis, resample in enumerate(plan.resamples, len(shape) - plan.rank - last):
         if not resample.changes:
             continue
         outer, inner = prod(shape[:axis]), prod(shape[axis + 1 :])

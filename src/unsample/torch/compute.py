@@ -25,7 +25,7 @@ from unsample.operation import Operation
 from unsample.pairs import OPERATIONS
 from unsample.torch import direct
 from unsample.torch.direct import COMPILED, FLOATS_OF_8_BITS, torchs_threads
-from unsample.torch.layout import empty, laid_out, result_dtype
+from unsample.torch.layout import empty, laid_out, model_of, result_dtype
 from unsample.torch.windows import PER_AXIS, PER_RESAMPLED, from_ints, resampled_from_ints
 
 Tensor = torch.Tensor
@@ -90,9 +90,10 @@ def compute(operation: Operation, arrays: Sequence[Tensor | None], plan: Plan, w
     result = call(*given, None)
     if operation.name == "conv_weight_grad":
         return result.contiguous()
+    model = model_of(operation, arrays, plan.output_shape)
     if isinstance(result, tuple):
-        return tuple(laid_out(each, first) for each in result)
-    return laid_out(result, first)
+        return tuple(laid_out(each, model) for each in result)
+    return laid_out(result, model)
 
 
 def _promoted(operation: Operation, arrays: Sequence[Tensor | None]) -> list[Tensor | None]:

@@ -18,6 +18,7 @@ from torch.autograd import forward_ad
 
 from unsample import native
 from unsample.geometry.plan import Plan
+from unsample.geometry.resample import Resample
 from unsample.native import conv as conv_kernels
 from unsample.native import moves
 from unsample.native.module import kernels
@@ -26,7 +27,8 @@ from unsample.switches import switch_dtype
 Tensor = torch.Tensor
 
 COMPILED = native.show_config().compiled
-_PLAIN = (Tensor, torch.nn.Parameter)
+PLAIN = (Tensor, torch.nn.Parameter)
+CHANNELS_LAST = {4: torch.channels_last, 5: torch.channels_last_3d}
 FLOATS = frozenset((torch.float16, torch.float32, torch.float64))
 INTEGERS = frozenset((torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8))
 ORDERED = FLOATS | INTEGERS
@@ -52,33 +54,59 @@ def observed() -> bool:
     )
 
 
-def takes(dtypes: frozenset[torch.dtype], *tensors: Any) -> bool:
-    """Whether kernels may have the memory of these tensors: nobody looks on, and no gradient is wanted."""
+def takes(dtypes: frozenset[torch.dtype], *tensors: Any, last: bool = True) -> bool:
+    """Whether kernels may have the memory of these tensors: nobody looks on, and no gradient is wanted.
+
+    Each is contiguous or, where `last`, channels last.
+    """
     if not COMPILED or torch.compiler.is_compiling() or observed():
         return False
     recorded = torch.is_grad_enabled()
     for x in tensors:
         if x is None:
             continue
-        if type(x) not in _PLAIN or not x.is_cpu or x.layout is not torch.strided or x.dtype not in dtypes:
+        if type(x) not in PLAIN or not x.is_cpu or x.layout is not torch.strided or x.dtype not in dtypes:
             return False
-        if (recorded and x.requires_grad) or not x.is_contiguous() or x.is_neg() or x.is_conj():
+        if (recorded and x.requires_grad) or x.is_neg() or x.is_conj():
+            return False
+        if not x.is_contiguous() and not (
+            last and x.ndim in CHANNELS_LAST and x.is_contiguous(memory_format=CHANNELS_LAST[x.ndim])
+        ):
             return False
         if not _lies(x):
             return False
-    strides = tensors[0].stride()
-    # Axes of one element let a tensor be contiguous and channels_last at once; results are then the latter.
-    return not (
-        len(strides) in (4, 5)
-        and strides[1] <= strides[2]
-        and suggest_memory_format(tensors[0]) is not torch.contiguous_format
-    )
+    return True
+
+
+def memory_format(x: Tensor) -> torch.memory_format:
+    """The format of results of `x`. Axes of one element may let a tensor have two; torch decides then.
+
+    Examples
+    --------
+    >>> memory_format(torch.empty(1, 3, 2, 2).to(memory_format=torch.channels_last))
+    torch.channels_last
+    """
+    if x.ndim not in CHANNELS_LAST or x.layout is not torch.strided:
+        return torch.contiguous_format
+    if type(x) in PLAIN:  # whose strides are numbers; ten times as fast as to ask torch
+        strides = x.stride()
+        if strides[-1] < x.shape[1] * strides[1]:  # the channels do not lie inside
+            return torch.contiguous_format
+        last = CHANNELS_LAST[x.ndim]
+        if not x.is_contiguous() and x.is_contiguous(memory_format=last):
+            return last
+    return suggest_memory_format(x)
 
 
 def multiplies(x: Any, weight: Any, bias: Any) -> bool:
-    """Whether `multiply` may have these tensors: all of one dtype."""
-    return takes(FLOATS, x, weight, bias) and (
-        x.dtype is weight.dtype and (bias is None or bias.dtype is x.dtype)
+    """Whether `multiply` may have these tensors: contiguous, all of one dtype."""
+    return (
+        takes(FLOATS, x, weight, bias, last=False)
+        and memory_format(x) is torch.contiguous_format
+        # Only where channels lie side by side need a weight be asked.
+        and (weight.stride(1) != 1 or memory_format(weight) is torch.contiguous_format)
+        and x.dtype is weight.dtype
+        and (bias is None or bias.dtype is x.dtype)
     )
 
 
@@ -134,11 +162,12 @@ if COMPILED:
 NUMPY = {dtype: np.dtype(str(dtype).removeprefix("torch.")) for dtype in ORDERED}
 
 
-def _target(out: Tensor | None, plan: Plan, dtype: torch.dtype) -> Tensor:
-    """Where a kernel writes: `out` itself where it is in C order."""
-    fresh = out is None or not out.is_contiguous() or out.is_neg() or out.is_conj()
+def _target(out: Tensor | None, plan: Plan, dtype: torch.dtype, last: bool = False) -> Tensor:
+    """Where a kernel writes: `out` itself where it is contiguous, or channels last."""
+    wanted = CHANNELS_LAST[len(plan.output_shape)] if last else torch.contiguous_format
+    fresh = out is None or not out.is_contiguous(memory_format=wanted) or out.is_neg() or out.is_conj()
     if out is None or fresh or out.data_ptr() % dtype.itemsize:
-        return torch.empty(plan.output_shape, dtype=dtype)
+        return torch.empty(plan.output_shape, dtype=dtype, memory_format=wanted)
     return out
 
 
@@ -149,19 +178,23 @@ def _placed(result: Tensor, out: Tensor | None) -> Tensor:
 
 def move(
     kernel: str, x: Tensor, plan: Plan, out: Tensor | None, channels: int = 0, blocks: bool = False
-) -> Tensor:
-    """`moves.move`."""
-    target = _target(out, plan, x.dtype)
-    compiled = moves.compiled_plan(plan, channels, blocks)
+) -> Tensor | None:
+    """`moves.move`; here and below None where channels lie behind other axes than those of the plan."""
+    if (last := memory_format(x) is not torch.contiguous_format) and x.ndim != plan.rank + 2:
+        return None
+    target = _target(out, plan, x.dtype, last)
+    compiled = moves.compiled_plan(plan, last, channels, blocks)
     getattr(kernels, kernel)(compiled, x.data_ptr(), target.data_ptr(), x.dtype.itemsize)
     return target if out is None else _placed(target, out)
 
 
-def window_sum(y: Tensor, plan: Plan, out: Tensor | None) -> Tensor:
+def window_sum(y: Tensor, plan: Plan, out: Tensor | None) -> Tensor | None:
     """`moves.window_sum`, of FLOATS."""
-    target = _target(out, plan, y.dtype)
+    if (last := memory_format(y) is not torch.contiguous_format) and y.ndim != plan.rank + 2:
+        return None
+    target = _target(out, plan, y.dtype, last)
     where = y.data_ptr(), target.data_ptr()
-    kernels.window_sum(moves.compiled_plan(plan), *where, _code(y.dtype), y.dtype.itemsize)
+    kernels.window_sum(moves.compiled_plan(plan, last), *where, _code(y.dtype), y.dtype.itemsize)
     return target if out is None else _placed(target, out)
 
 
@@ -177,14 +210,16 @@ def of_taps(plan: Plan) -> torch.dtype:
 
 
 def pool(x: Tensor, plan: Plan, remember: bool, out: tuple[Tensor | None, Tensor | None]) -> Any:
-    """`moves.max_pool`, of ORDERED: values, and the taps or None."""
-    values = _target(out[0], plan, x.dtype)
-    compiled, code = moves.compiled_pool_plan(plan), _code(x.dtype)
+    """`moves.max_pool`, of ORDERED: values, and the taps or None; None where there is no kernel."""
+    if (last := memory_format(x) is not torch.contiguous_format) and x.ndim != plan.rank + 2:
+        return None
+    values = _target(out[0], plan, x.dtype, last)
+    compiled, code = moves.compiled_pool_plan(plan, last), _code(x.dtype)
     if not remember:
         kernels.pool(compiled, x.data_ptr(), values.data_ptr(), None, code, 1)
         return _placed(values, out[0]), None
     dtype = of_taps(plan)
-    taps = _target(out[1], plan, dtype)
+    taps = _target(out[1], plan, dtype, last)
     where = x.data_ptr(), values.data_ptr(), taps.data_ptr()
     kernels.pool(compiled, *where, code, dtype.itemsize)
     return _placed(values, out[0]), _placed(taps, out[1])
@@ -192,30 +227,43 @@ def pool(x: Tensor, plan: Plan, remember: bool, out: tuple[Tensor | None, Tensor
 
 def unpool(values: Tensor, taps: Tensor, plan: Plan, duplicates: str, out: Tensor | None) -> Tensor | None:
     """`moves.max_unpool`; None where a switch points nowhere, `out` then half written."""
-    target = _target(out, plan, values.dtype)
+    if (last := memory_format(values) is not torch.contiguous_format) and values.ndim != plan.rank + 2:
+        return None
+    taps, target = _beside(values, taps), _target(out, plan, values.dtype, last)
     rule, code = moves.unpool_rule(plan, duplicates, NUMPY[values.dtype])
     where = values.data_ptr(), taps.data_ptr(), target.data_ptr()
-    good = kernels.unpool(moves.compiled_pool_plan(plan), *where, code, taps.dtype.itemsize, rule)
+    good = kernels.unpool(moves.compiled_pool_plan(plan, last), *where, code, taps.dtype.itemsize, rule)
     return _placed(target, out) if good else None
 
 
 def gather(x: Tensor, taps: Tensor, plan: Plan, out: Tensor | None) -> Tensor | None:
     """`moves.max_gather`; None where a switch points nowhere, `out` then half written."""
-    target = _target(out, plan, x.dtype)
+    if (last := memory_format(x) is not torch.contiguous_format) and x.ndim != plan.rank + 2:
+        return None
+    taps, target = _beside(x, taps), _target(out, plan, x.dtype, last)
     where = x.data_ptr(), taps.data_ptr(), target.data_ptr()
-    good = kernels.gather(moves.compiled_pool_plan(plan), *where, x.dtype.itemsize, taps.dtype.itemsize)
+    good = kernels.gather(moves.compiled_pool_plan(plan, last), *where, x.dtype.itemsize, taps.dtype.itemsize)
     return _placed(target, out) if good else None
 
 
-def resize(x: Tensor, plan: Plan, up: bool, copy: bool, out: Tensor | None) -> Tensor:
-    """`moves.resize`, of float32 and float64."""
-    target, width = _target(out, plan, x.dtype), x.dtype.itemsize
-    passes = moves.compiled_passes(plan, up)
+def _beside(x: Tensor, taps: Tensor) -> Tensor:
+    """Switches in the memory format of what they belong to."""
+    return taps.contiguous(memory_format=memory_format(x))
+
+
+def resize(x: Tensor, plan: Plan, up: bool, copy: bool, out: Tensor | None) -> Tensor | None:
+    """`moves.resize`, of float32 and float64; None where an axis has too many terms for one call."""
+    if (last := memory_format(x) is not torch.contiguous_format) and x.ndim != plan.rank + 2:
+        return None
+    passes = moves.compiled_passes(plan, up, last)
+    if any(isinstance(terms, Resample) for terms, *_ in passes):
+        return None
+    target, width = _target(out, plan, x.dtype, last), x.dtype.itemsize
     if not passes:
         target.copy_(x)
-    for i, (terms, shape, outer, inner) in enumerate(passes, 1):
+    for i, (terms, rows, shape, outer, inner) in enumerate(passes, 1):
         fresh = target if i == len(passes) else torch.empty(shape, dtype=x.dtype)
-        kernels.resize(terms, x.data_ptr(), fresh.data_ptr(), outer, inner, width, copy and up)
+        kernels.resize(terms, x.data_ptr(), fresh.data_ptr(), outer, inner, width, copy and up, rows)
         x = fresh
     return target if out is None else _placed(target, out)
 
@@ -299,15 +347,15 @@ def _gathers(x: Tensor, taps: Tensor) -> bool:
     return takes(SWITCHES, taps) and takes(MOVED, x)
 
 
-def _shuffle(x: Tensor, plan: Plan, order: str, out: Tensor | None) -> Tensor:
+def _shuffle(x: Tensor, plan: Plan, order: str, out: Tensor | None) -> Tensor | None:
     return move("shuffle", x, plan, out, plan.output_shape[-plan.rank - 1], order == "DCR")
 
 
-def _unshuffle(y: Tensor, plan: Plan, order: str, out: Tensor | None) -> Tensor:
+def _unshuffle(y: Tensor, plan: Plan, order: str, out: Tensor | None) -> Tensor | None:
     return move("unshuffle", y, plan, out, plan.input_shape[-plan.rank - 1], order == "DCR")
 
 
-def _resize(up: bool, x: Tensor, plan: Plan, out: Tensor | None) -> Tensor:
+def _resize(up: bool, x: Tensor, plan: Plan, out: Tensor | None) -> Tensor | None:
     return resize(x, plan, up, plan.resamples[0].copies, out)
 
 

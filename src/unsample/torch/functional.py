@@ -149,7 +149,9 @@ def pool(
     """Values and switches, or the values alone."""
     if direct.SHORT[name].takes(x) and not _profiled():
         plan = cached_plan(OPERATIONS[name].plan, (tuple(x.shape),), *args, **options)
-        return _pooled(x, plan, remember, out)
+        done = _pooled(x, plan, remember, out)
+        if done is not None:
+            return done
     shapes = _shapes(name, {"x": x})
     numbers = carried(name, shapes, *args, **options)
     values, taps = way_of(name, (x,))(x, numbers, *words)
@@ -161,7 +163,7 @@ def pool(
 
 
 def _pooled(x: Tensor, plan: Plan, remember: bool, out: Any) -> Any:
-    """Values and switches, or the values alone, the short way."""
+    """Values and switches, or the values alone, the short way; None where there is none."""
     where: tuple[Any, Any] = (None, None)
     if out is not None:
         operation, shape = plan.operation, plan.output_shape
@@ -170,7 +172,10 @@ def _pooled(x: Tensor, plan: Plan, remember: bool, out: Any) -> Any:
         values = _fit(operation, values, shape, x.dtype, x=x)
         where = values, _fit(operation, taps, shape, dtype, "out[1]", x=x, values=values)
     with direct.torchs_threads():
-        values, taps = direct.pool(x, plan, bool(remember), where)
+        done = direct.pool(x, plan, bool(remember), where)
+    if done is None:
+        return None
+    values, taps = done
     return (values, Switches(taps, plan.windows)) if remember else values
 
 

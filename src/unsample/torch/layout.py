@@ -4,13 +4,25 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch._prims_common import suggest_memory_format
 
 from unsample.arrays.library import dtype_kind, promoted
 from unsample.operation import Operation
 from unsample.switches import switch_dtype
+from unsample.torch.direct import memory_format
 
 Tensor = torch.Tensor
+
+
+def model_of(operation: Operation, arrays: Sequence[Any], shape: Sequence[int]) -> Any:
+    """The tensor whose memory format a result of `shape` has: the first one, or as in torch a weight that is
+    channels last.
+    """
+    first, *others = arrays
+    if "weight" in operation.arrays and others[0].ndim == len(shape):
+        weight = others[0]
+        if memory_format(weight) is not torch.contiguous_format:
+            return weight
+    return first
 
 
 def allocated(x: Tensor, shape: Sequence[int], dtype: torch.dtype | None = None) -> Tensor:
@@ -22,28 +34,24 @@ def allocated(x: Tensor, shape: Sequence[int], dtype: torch.dtype | None = None)
     (48, 1, 12, 3)
     """
     kind = x.dtype if dtype is None else dtype
-    if len(shape) == x.ndim and x.ndim in (4, 5) and x.layout is torch.strided:
-        memory_format = suggest_memory_format(x)
-        return torch.empty(shape, dtype=kind, device=x.device, memory_format=memory_format)
-    return torch.empty(shape, dtype=kind, device=x.device)
+    wanted = memory_format(x) if len(shape) == x.ndim else torch.contiguous_format
+    return torch.empty(shape, dtype=kind, device=x.device, memory_format=wanted)
 
 
 def laid_out(result: Tensor, x: Tensor) -> Tensor:
     """`result` with the strides of `allocated(x, result.shape)`."""
-    if x.ndim in (4, 5) and result.ndim == x.ndim:
-        wanted: Any = suggest_memory_format(x)
-        if wanted is not torch.contiguous_format:
-            return allocated(x, result.shape, result.dtype).copy_(result)
+    if result.ndim == x.ndim and memory_format(x) is not torch.contiguous_format:
+        return allocated(x, result.shape, result.dtype).copy_(result)
     return result.contiguous()
 
 
 def empty(operation: Operation, arrays: Any, plan: Any, words: Any) -> Any:
-    """The tensors of a result: in the memory format of the first array, but a weight contiguous."""
+    """The tensors of a result: in the memory format that `model_of` says, but a weight contiguous."""
     operation.namespace(arrays, words[len(operation.words) :])
     first, dtype = arrays[0], result_dtype(operation, arrays)
     if operation.name == "conv_weight_grad":
         return torch.empty(plan.output_shape, dtype=dtype, device=first.device)
-    values = allocated(first, plan.output_shape, dtype)
+    values = allocated(model_of(operation, arrays, plan.output_shape), plan.output_shape, dtype)
     if operation.lies == "pooled":
         return values, allocated(first, plan.output_shape, getattr(torch, switch_dtype(plan.windows)))
     return values
