@@ -41,7 +41,8 @@ def inspect(
     model : Module, ExportedProgram, str or Path
         Or the path of a .pt2 or .onnx file.
     example : Tensor, shape, or tuple or dict of arguments
-        What the model is called with; of tensors only shape, dtype and device matter. A tuple of ints is
+        What the model is called with; of tensors only shape, dtype and device matter, unless the model
+        goes on as their values say. A tuple of ints is
         the shape of one float tensor; where there is no tensor at all, inside of lists, tuples and dicts
         too. A dict whose keys are names of arguments is taken for these. Files know theirs.
     sizes : bool

@@ -630,7 +630,7 @@ def _slice(walk: _Walk, node: Any, words: dict[str, Any], shapes: Shapes) -> Low
         dim = axis % len(x)
         first, _, stride = slice(start, end, step).indices(x[dim])
         moves.append({"dim": dim, "start": first, "step": stride})
-    return ("slice", {"details": moves[0]}) if len(moves) == 1 else ("slices", {"details": {"moves": moves}})
+    return "slice", {"details": {"moves": moves}}
 
 
 def _concat(walk: _Walk, node: Any, words: dict[str, Any], shapes: Shapes) -> Lowered:

@@ -16,6 +16,10 @@ def all_of(found: Findings) -> tuple[tuple[str, str], ...]:
     if found.failure is not None:
         said.append(("stopped", f"in {found.failure.layer or 'the model'}: {found.failure.sentence}"))
     said += [("repair", each) for each in found.repairs]
+    if found.decided:
+        where = ", ".join(layer or "the model" for layer in found.decided)
+        text = f"those of the example decide in {where}: others may go another way, and no sizes were tried"
+        said.append(("values", text))
     said += [("sizes", sizes_sentence(each, found.input_shapes)) for each in found.sizes]
     return (*said, *unplaced(found), *alignment(found), *checkerboards(found))
 

@@ -160,7 +160,7 @@ def sizes_that_run(
         No further size is begun after this much work of the processor, for all groups together.
     """
     shape, failure = trace.image, trace.failure
-    if not shape or (failure is not None and failure.values):
+    if not shape or trace.decided or (failure is not None and failure.values):
         return ()
     free = tuple(axis for axis in range(2, len(shape)) if axis not in trace.fixed)
     tried = _of_axes(run, trace, analysis, free, limit, seconds)
@@ -219,7 +219,7 @@ def _alike(trace: Trace, rank: int) -> bool:
         sides = {tuple(pads[i : i + 2]) for i in range(0, min(len(pads), 2 * rank), 2)}
         if len(rules) > 1 or len(steps) > 1 or len(sides) > 1 or (sides and len(pads) < 2 * rank):
             return False
-        if op.kind == "slice" and op.details["dim"] >= 2 and op.details["step"] > 1:
+        if op.kind == "slice" and any(m["dim"] >= 2 and m["step"] > 1 for m in op.details["moves"]):
             return False
     return True
 

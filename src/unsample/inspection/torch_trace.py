@@ -36,7 +36,7 @@ from unsample.inspection.archive import first_line
 from unsample.inspection.constants import ELEMENTS as CONSTANT
 from unsample.inspection.constants import UNKNOWN, Constants, known_of
 from unsample.inspection.pt2 import Layer, Program, mode_of, numbers_of
-from unsample.inspection.torch_rules import Shapes, lower
+from unsample.inspection.torch_rules import BY_NUMBER, Shapes, lower
 from unsample.inspection.vocabulary import Failure, Op, Trace, Value, varied
 from unsample.pairs import OPERATIONS
 
@@ -55,6 +55,8 @@ class Copies:
         Axes of the image of which the model takes one size alone.
     words : dict
         Arguments by keyword.
+    real : bool
+        Whether the tensors of the example are some, and not only shapes: where values decide, theirs do.
     """
 
     def __init__(
@@ -63,8 +65,10 @@ class Copies:
         example: tuple[Any, ...],
         fixed: tuple[int, ...] = (),
         words: Mapping[str, Any] = MappingProxyType({}),
+        real: bool = False,
     ) -> None:
         self.model, self.example, self.fixed, self.words = model, example, fixed, dict(words)
+        self.real = real and not isinstance(model, Program)
         self.copy: nn.Module
         self.known: dict[int, Tensor] | None = None
         if isinstance(model, Program):  # of a file: of fake tensors as it is, and nothing is computed
@@ -100,11 +104,17 @@ class Copies:
 
     def trace(self, sizes: dict[int, int] | None = None) -> Trace:
         """The run of the example, recorded; of other sizes where they are given."""
-        recorder = _Recorder(self.copy, known=self.known)
-        arguments = self.arguments(sizes)
+        recorder = self.recorded(self.arguments(sizes))
+        if self.real and sizes is None and recorder.failure is not None and recorder.failure.values:
+            recorder = self.recorded(self.arguments(), decided(self.model, self.example, self.words))
+        return replace(recorder.trace(self.model), fixed=self.fixed)
+
+    def recorded(self, arguments: tuple[Any, Any], answers: Sequence[Any] = ()) -> "_Recorder":
+        """A run on shapes; `answers` are what operators made that no shapes say."""
+        recorder = _Recorder(self.copy, known=self.known, answers=answers)
         with _untouched(), self.mode, torch.enable_grad():
             recorder.run(*arguments)
-        return replace(recorder.trace(self.model), fixed=self.fixed)
+        return recorder
 
     def output(self, sizes: dict[int, int]) -> list[tuple[int, ...]] | Failure:
         """Shapes that come out where `sizes` go in, or where that stops."""
@@ -123,8 +133,7 @@ def measured(
 
     The copy takes the memory of the model once more. Random states are put back.
     """
-    made = copy.deepcopy(model)
-    arguments = pytree.tree_map_only(Tensor, lambda x: x.detach().clone(), (example, dict(words)))
+    made, arguments = _as_given(model, example, words)
     runs = []
     with _untouched(), torch.enable_grad():  # as it was recorded: other operators are chosen without
         for _ in range(repeats + 1):
@@ -135,6 +144,21 @@ def measured(
             runs.append(recorder.times)
     kept = runs[1:] or runs  # the first run warms up
     return [min(each) for each in zip(*kept, strict=True)]
+
+
+def decided(model: nn.Module, example: tuple[Any, ...], words: Mapping[str, Any]) -> list[Any]:
+    """What operators whose results no shapes say make of the values of an example: a real run of a copy."""
+    made, arguments = _as_given(model, example, words)
+    recorder = _Recorder(made, brief=True)
+    recorder.asked = []
+    with _untouched(), torch.enable_grad():
+        recorder.run(*arguments)
+    return recorder.asked
+
+
+def _as_given(model: nn.Module, example: tuple[Any, ...], words: Mapping[str, Any]) -> tuple[nn.Module, Any]:
+    made = copy.deepcopy(model)
+    return made, pytree.tree_map_only(Tensor, lambda x: x.detach().clone(), (example, dict(words)))
 
 
 def _tensors(tree: Any) -> list[Tensor]:
@@ -197,8 +221,12 @@ class _Recorder(TorchDispatchMode):
         brief: bool = False,
         timed: bool = False,
         known: dict[int, Tensor] | None = None,
+        answers: Sequence[Any] = (),
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self.answers = iter(answers)
+        self.asked: list[Any] | None = None  # operators whose results no shapes say, with these results
+        self.decided: list[str] = []  # layers in which one of them decided
         self.constants = None if known is None else Constants(known)
         self.copy, self.brief, self.timed = copy, brief, timed
         self.owners = dict(copy.named_modules())
@@ -302,8 +330,12 @@ class _Recorder(TorchDispatchMode):
     def called_on(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What an operator makes; values that do not depend on the input are known beside the shapes."""
         if self.constants is None:
-            return func(*args, **kwargs)
+            out = func(*args, **kwargs)
+            if self.asked is not None and _by_values(func):
+                self.asked.append((func, out))
+            return out
         mode = detect_fake_mode()
+        answer = next(self.answers, None) if _by_values(func) else None
         if func._schema.is_mutable and mode is not None:  # nothing outside of the model is written into
             args, kwargs = pytree.tree_map_only(
                 Tensor, lambda x: x if isinstance(x, FakeTensor) else mode.from_tensor(x), (args, kwargs)
@@ -311,11 +343,14 @@ class _Recorder(TorchDispatchMode):
         try:
             out = func(*args, **kwargs)
         except (DataDependentOutputException, DynamicOutputShapeException):
-            values = self.constants.values(func, args, kwargs)
-            if values is UNKNOWN:
+            values = made = self.constants.values(func, args, kwargs)
+            if made is UNKNOWN and answer is not None and answer[0] is func:
+                made = answer[1]
+                self.decided.append(self.layers[-1] if self.layers else "")
+            if made is UNKNOWN:
                 raise
             assert mode is not None
-            out = pytree.tree_map_only(Tensor, mode.from_tensor, values)
+            out = pytree.tree_map_only(Tensor, mode.from_tensor, made)
         else:
             few = all(x.numel() <= CONSTANT for x in _tensors(out))
             values = self.constants.values(func, args, kwargs) if few else UNKNOWN
@@ -348,6 +383,8 @@ class _Recorder(TorchDispatchMode):
             [self.values[i].shape for i in inputs], self.values[outputs[0]].shape if made else None
         )
         plain = _arguments(func, args, kwargs)
+        if name in BY_NUMBER and self.constants is not None:
+            plain = pytree.tree_map_only(Tensor, self.constants.numbers, plain)
         kind, fields = lower(name, plain, shapes)
         if kind in ("conv", "conv_transpose"):
             fields["weight"] = inputs[1]
@@ -407,12 +444,13 @@ class _Recorder(TorchDispatchMode):
                 gap, text = plain[0][axis] - plain[1][axis], _unlike(word, plain, axis)
                 return Failure(layer, text, inputs, merge=True, dim=axis, gap=gap)
         if isinstance(error, DataDependentOutputException):
-            return Failure(layer, VALUES, inputs, values=True)
+            return Failure(layer, f"the run {VALUES.format(' (if ..., item())')}", inputs, values=True)
         word = FUNCTIONS.get(name, name.partition(".")[2])
         shown = ", ".join(map(str, shapes))
         if isinstance(error, DynamicOutputShapeException):
-            why = "how large its result is depends on values, which a run on shapes does not have"
-            return Failure(layer, f"{word} of {shown}: {why}", inputs, values=True)
+            return Failure(
+                layer, f"{word} of {shown}: how large its result is {VALUES.format('')}", inputs, values=True
+            )
         apart = None
         if name in ("aten.mm", "aten.bmm", "aten.addmm", "aten.baddbmm"):
             apart = shapes[-2][-1] - shapes[-1][-2]
@@ -433,6 +471,7 @@ class _Recorder(TorchDispatchMode):
             _reader(model, tuple(self.values)),
             self.failure,
             isinstance(model, Program),
+            decided=tuple(dict.fromkeys(self.decided)),
         )
 
     def nodes(self) -> dict[int, Any]:
@@ -478,6 +517,11 @@ class _Recorder(TorchDispatchMode):
                     switches += 0 if tensor.is_floating_point() or tensor.is_complex() else size
             each.append((bytes_, switches))
         return each, total
+
+
+def _by_values(func: Any) -> bool:
+    """Whether values say what an operator makes: a number, or how large its result is."""
+    return bool({torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape} & set(func.tags))
 
 
 def _composite(func: Any) -> bool:
@@ -572,7 +616,10 @@ def _real(model: nn.Module, layer: str, value: Value, word: str) -> Tensor | Non
     return found if same else None
 
 
-VALUES = "the run depends on the values of a tensor (if ..., item()), which a run on shapes does not have"
+VALUES = (
+    "depends on the values of a tensor{}, which a run on shapes does not have: inspect the module with a "
+    "tensor as its example, and it goes on as these values say"
+)
 
 _MERGES = frozenset({"add", "sub", "mul", "div", "maximum", "minimum", "where", "lerp"})
 _COUNTED = frozenset(
@@ -601,6 +648,8 @@ FUNCTIONS = {
             *("_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa"),
         )
     },
+    "aten.im2col": "F.unfold",
+    "aten.col2im": "F.fold",
     "aten.grid_sampler_2d": "F.grid_sample",
     "aten.grid_sampler_3d": "F.grid_sample",
     "aten.pixel_shuffle": "F.pixel_shuffle",

@@ -22,8 +22,6 @@ KINDS = (
     "pixel_unshuffle",
     "pad",
     "slice",
-    "slices",
-    "flip",
     "roll",
     "copy",
     "sample",
@@ -40,6 +38,8 @@ KINDS = (
     "mix",
     "attention",
     "elementwise",
+    "im2col",
+    "col2im",
     "opaque",
 )
 
@@ -93,7 +93,7 @@ class Op:
     settings : dict
         For people.
     details : dict
-        Numbers of the rule: `dim`, `start`, `step`, `pads`, `factor`, `permutation`, `shape`.
+        Numbers of the rule: `dim`, `moves` (of a slice: dim, start, step), `pads`, `factor`, `permutation`.
     weight : int or None
         Number of the value that is the kernel.
     groups, multiply_adds, saved_bytes, switch_bytes : int
@@ -193,6 +193,8 @@ class Trace:
         Whether it is that of a file, whose numbers are held to limits before work is done for them.
     fixed : tuple of int
         Axes of the image of which the file takes one size alone.
+    decided : tuple of str
+        Layers in which the values of the example decided how the run went on.
     """
 
     ops: tuple[Op, ...]
@@ -205,6 +207,7 @@ class Trace:
     failure: Failure | None = None
     foreign: bool = False
     fixed: tuple[int, ...] = ()
+    decided: tuple[str, ...] = ()
 
     @property
     def image(self) -> tuple[int, ...]:
