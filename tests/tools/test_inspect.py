@@ -1007,6 +1007,51 @@ def test_no_size_is_denied_that_runs_and_none_promised_that_does_not(name: str) 
                 assert all(sizes.works(example[axis - 2]) for axis in sizes.axes)
 
 
+def padded_to(x: torch.Tensor, n: int, conv: nn.Module) -> torch.Tensor:
+    h, w = x.shape[2:]
+    if h % n or w % n:
+        x = F.pad(x, (0, -w % n, 0, -h % n))
+    return F.interpolate(conv(x), scale_factor=2)[:, :, :h, :w]
+
+
+def in_tiles(x: torch.Tensor, n: int, conv: nn.Module) -> torch.Tensor:
+    if x.shape[2] > n:
+        return torch.cat([in_tiles(part, n, conv) for part in x.split(n, 2)], 2)
+    return F.interpolate(conv(x), scale_factor=2)
+
+
+def of_a_table(x: torch.Tensor, n: int, conv: nn.Module) -> torch.Tensor:
+    return conv(x + torch.zeros(n)[: x.shape[3]])
+
+
+ASKING = {
+    "pads by hand": (lambda x, conv: padded_to(x, 8, conv), 16, (16, 18)),
+    "pads by hand, from an odd size": (lambda x, conv: padded_to(x, 8, conv), 15, (15, 17)),
+    "pads to much": (lambda x, conv: padded_to(x, 1024, conv), 15, (15, 17)),
+    "pads where it is even": (
+        lambda x, conv: conv(F.pad(x, (0, 0, 0, 1)) if x.shape[2] % 16 == 0 else x),
+        17,
+        (20, 32),
+    ),
+    "in tiles": (lambda x, conv: in_tiles(x, 128, conv), 16, (19, 129)),
+    "a table": (lambda x, conv: of_a_table(x, 1024, conv), 16, (18, 2048)),
+}
+
+
+@pytest.mark.parametrize("name", ASKING)
+def test_nothing_is_exact_where_the_model_asks_for_its_size(name: str) -> None:
+    function, n, unlike = ASKING[name]
+    model = Functional(function, nn.Conv2d(1, 1, 3, 2, 1))
+    result = us.inspect(model, (1, 1, n, n))
+    (sizes,) = result.sizes
+    assert not sizes.exact
+    assert sizes.works(n)
+    assert all(sizes.works(m) == runs(model, m) for m in range(1, 24) if sizes.works(m) is not None)
+    assert sizes.works(100_000) is None
+    assert sizes.unlike == unlike
+    assert f"the model does other things at {unlike[1]} than at {unlike[0]}" in repr(result)
+
+
 @pytest.mark.parametrize(("n", "rule"), [(24, "1, 24 alone"), (16, "1, 24 alone")])
 def test_a_parameter_of_one_size_is_met_by_that_size_alone(n: int, rule: str) -> None:
     (sizes,) = us.inspect(Positions(24, 24), (1, 1, n, n)).sizes  # 1 is broadcast
@@ -1319,6 +1364,15 @@ def test_values_of_a_tensor_that_is_given_decide(name: str) -> None:
     assert given_shape.failure is not None
     assert "inspect the module with a tensor as its example" in given_shape.failure.sentence
     assert given_shape.decided == ()
+
+
+def test_a_run_on_values_that_goes_another_way_decides_nothing() -> None:
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        return x * int(x.sum()) if type(x) is torch.Tensor else x * len(x.nonzero())
+
+    result = us.inspect(Functional(forward), torch.ones(1, 1, 8, 8))
+    assert result.failure is not None
+    assert result.failure.sentence.startswith("nonzero of (1, 1, 8, 8): how large its result is depends on")
 
 
 def test_where_values_decide_nothing_of_the_model_changes() -> None:

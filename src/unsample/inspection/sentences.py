@@ -59,6 +59,11 @@ def sizes_sentence(sizes: Sizes, shapes: Sequence[Sequence[int]] = ()) -> str:
         how += ", each axis alone" if sizes.apart else ", all axes alike"
     if sizes.exact and sizes.period > 1 and sizes.rule().split()[-1] != "alone":
         how += f"; the answers repeat every {sizes.period}"
+    if sizes.unlike:
+        one, other = sizes.unlike
+        how += (
+            f"; the model does other things at {other} than at {one}, so that of other sizes nothing is known"
+        )
     kept = [f"{i + 1} {shape_text(s)}" for i, s in enumerate(shapes) if i not in images]
     if kept:
         how += f"; input{'s' if len(kept) > 1 else ''} {' and '.join(kept)} as it is"

@@ -586,6 +586,23 @@ MIXING = frozenset(
     )
 )
 
+# What torch calls, or not, as the elements happen to lie.
+REARRANGING = frozenset(
+    f"aten.{name}"
+    for name in (
+        *(
+            "view",
+            "_unsafe_view",
+            "reshape",
+            "_reshape_alias",
+            "unsqueeze",
+            "squeeze",
+            "flatten",
+            "unflatten",
+        ),
+        *("expand", "clone", "contiguous", "detach", "alias", "permute", "transpose", "t", "as_strided"),
+    )
+)
 # Operators of which the numbers of elements are read, where they are known.
 BY_NUMBER = frozenset({"aten.index", "aten._unsafe_index", "aten.index_select", "aten.gather"})
 

@@ -36,8 +36,8 @@ from unsample.inspection.archive import first_line
 from unsample.inspection.constants import ELEMENTS as CONSTANT
 from unsample.inspection.constants import UNKNOWN, Constants, known_of
 from unsample.inspection.pt2 import Layer, Program, mode_of, numbers_of
-from unsample.inspection.torch_rules import BY_NUMBER, Shapes, lower
-from unsample.inspection.vocabulary import Failure, Op, Trace, Value, varied
+from unsample.inspection.torch_rules import BY_NUMBER, REARRANGING, Shapes, lower
+from unsample.inspection.vocabulary import Failure, Op, Ran, Trace, Value, varied
 from unsample.pairs import OPERATIONS
 
 Tensor = torch.Tensor
@@ -116,14 +116,14 @@ class Copies:
             recorder.run(*arguments)
         return recorder
 
-    def output(self, sizes: dict[int, int]) -> list[tuple[int, ...]] | Failure:
-        """Shapes that come out where `sizes` go in, or where that stops."""
+    def output(self, sizes: dict[int, int]) -> Ran | Failure:
+        """What comes out where `sizes` go in, or where that stops."""
         recorder = _Recorder(self.copy, brief=True, known=self.known)
         with _untouched(), self.mode, torch.no_grad():
             recorder.run(*self.arguments(sizes))
         if recorder.failure is not None:
             return recorder.failure
-        return [tuple(x.shape) for x in _results(recorder.result)]
+        return Ran(tuple(tuple(x.shape) for x in _results(recorder.result)), tuple(recorder.calls))
 
 
 def measured(
@@ -226,6 +226,7 @@ class _Recorder(TorchDispatchMode):
         super().__init__()  # type: ignore[no-untyped-call]
         self.answers = iter(answers)
         self.asked: list[Any] | None = None  # operators whose results no shapes say, with these results
+        self.calls: list[Any] = []
         self.decided: list[str] = []  # layers in which one of them decided
         self.constants = None if known is None else Constants(known)
         self.copy, self.brief, self.timed = copy, brief, timed
@@ -325,6 +326,8 @@ class _Recorder(TorchDispatchMode):
             self.times.append((time.perf_counter() - begin) * 1e3)
         elif not self.brief:
             self.write(func, args, kwargs, out)
+        elif (name := f"{func.namespace}.{func.overloadpacket.__name__}") not in REARRANGING:
+            self.calls.append((self.layers[-1] if self.layers else "", name, self.border(name, args, out)))
         return out
 
     def called_on(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -403,6 +406,15 @@ class _Recorder(TorchDispatchMode):
             )
         )
         self.in_place.append(func._schema.is_mutable and outputs[:1] != inputs[:1])
+
+    def border(self, name: str, args: tuple[Any, ...], out: Any) -> Any:
+        """What padding puts on, and a slice takes off; not off a table, such as one of positions."""
+        if "pad" in name:
+            return tuple(args[1]) if len(args) > 1 else ()
+        if name != "aten.slice" or (len(args) > 4 and args[4] != 1):
+            return ()
+        table = self.constants is not None and self.constants.value(args[0]) is not None
+        return () if table else tuple(n - m for n, m in zip(args[0].shape, out.shape, strict=True))
 
     def called(self, layer: str, name: str, kind: str, rank: int) -> str:
         """The layer's class where it is torch's or ours, else the function."""

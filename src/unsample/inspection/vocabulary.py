@@ -154,6 +154,23 @@ class Failure:
     values: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A run of another size.
+
+    Parameters
+    ----------
+    shapes : tuple
+        What came out.
+    calls : tuple
+        What was called, with what padding and slices put on and take off: the same for sizes that a period of
+        the steps lies between, unless the model itself asks how large its input is.
+    """
+
+    shapes: tuple[tuple[int, ...], ...]
+    calls: tuple[Any, ...] = ()
+
+
 def varied(shapes: Sequence[Sequence[int]]) -> tuple[int, ...]:
     """Which inputs other sizes are tried of, by their places: the image, and those of its sizes.
 
