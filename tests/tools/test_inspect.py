@@ -428,6 +428,27 @@ def test_computed_positions_are_a_step_and_not_placed() -> None:
     assert step.scale == ()
 
 
+def test_sampling_that_keeps_the_size_is_no_way_down_and_what_comes_behind_is_compared_with_nothing() -> None:
+    def forward(x: torch.Tensor, down: nn.Module, up: nn.Module) -> torch.Tensor:
+        places = F.affine_grid(torch.eye(2, 3)[None], [1, 1, 16, 16]) + x.mean()
+        return x + up(down(F.grid_sample(x, places)))
+
+    result = found(forward, (1, 1, 16, 16), nn.Conv2d(1, 1, 3, 2, 1), nn.ConvTranspose2d(1, 1, 2, 2))
+    assert [(step.what, step.direction, step.unplaced) for step in result.steps] == [
+        ("Conv2d", "down", 2),
+        ("ConvTranspose2d", "up", 2),
+    ]
+    assert {step.lost for step in result.steps} == {"F.grid_sample in the model"}
+    assert result.merges == ()
+
+
+def test_a_border_that_the_input_reaches_over_cuts_fields_all_the_same() -> None:
+    layers = nn.Conv1d(1, 1, 4, 4), nn.Conv1d(1, 1, 3, padding=1), nn.Conv1d(1, 1, 2, 2)
+    for n in (64, 67):
+        steps = us.inspect(nn.Sequential(*layers), (1, 1, n), sizes=False).steps
+        assert [step.receptive_field for step in steps] == [((4, 4),), ((16, 16),)]
+
+
 # -- windows, tokens, patches -----------------------------------------------------------------------------
 
 
@@ -1027,6 +1048,11 @@ def of_a_table(x: torch.Tensor, n: int, conv: nn.Module) -> torch.Tensor:
 ASKING = {
     "pads by hand": (lambda x, conv: padded_to(x, 8, conv), 16, (16, 18)),
     "pads by hand, from an odd size": (lambda x, conv: padded_to(x, 8, conv), 15, (15, 17)),
+    "pads alone": (
+        lambda x, conv: conv(F.pad(x, (0, -x.shape[3] % 8, 0, -x.shape[2] % 8))),
+        15,
+        (15, 17),
+    ),
     "pads to much": (lambda x, conv: padded_to(x, 1024, conv), 15, (15, 17)),
     "pads where it is even": (
         lambda x, conv: conv(F.pad(x, (0, 0, 0, 1)) if x.shape[2] % 16 == 0 else x),
@@ -1397,6 +1423,12 @@ def test_what_a_model_counts_in_a_buffer_stays_as_it_is() -> None:
     outside = torch.zeros(3)
     us.inspect(Functional(lambda x: x + outside.add_(1).sum()), (1, 1, 8))
     assert outside.tolist() == [0, 0, 0]
+
+
+def test_a_layer_whose_weight_is_computed_has_its_own_name() -> None:
+    layer = nn.utils.parametrizations.weight_norm(nn.ConvTranspose1d(1, 1, 4, 2, 1))
+    (step,) = us.inspect(nn.Sequential(layer), (1, 1, 8), sizes=False).steps
+    assert (step.layer, step.what) == ("0", "ConvTranspose1d")
 
 
 @pytest.mark.parametrize("how", ["traced", "scripted", "inference"])

@@ -513,7 +513,8 @@ def _direction(op: Op, moved: Sequence[grids.Moved], layouts: Sequence[Layout], 
             return ""
         return "up" if math.prod(m for m, _ in ratios) > math.prod(n for _, n in ratios) else "down"
     if op.kind == "sample":
-        return "up" if math.prod(shape[2:]) > math.prod(_sizes(layouts[0])[2:]) else "down"
+        more = math.prod(shape[2:]) - math.prod(_sizes(layouts[0])[2:])
+        return "up" if more > 0 else "down" if more < 0 else ""
     if op.kind in UP or op.kind in DOWN:
         if all(grids.centre(w)[0] == 1 for w in op.windows):
             return ""
@@ -652,16 +653,17 @@ def _meet(state: _State, op: Op, layouts: Sequence[Layout], shape: Sequence[int]
     ]
     if len(branches) < 2:
         return
-    apart, scales = [], []
+    apart, scales, several = [], [], False
     for axis, n in enumerate(shape):
         found = [g for layout in branches if (g := grids.grid_of(layout[axis])) is not None and g.size == n]
         if not found or axis == op.details.get("dim"):
             continue
         found = grids.leading(found)
+        several = several or any(g.source == found[0].source for g in found[1:])
         distances = [grids.apart(found[0], g) for g in found[1:]]
         apart.append(max(distances, key=abs, default=Fraction(0)))
         scales.append(any(g.scale != found[0].scale for g in found))
-    if not apart:
+    if not several:  # positions of at most one are known
         return
     blamed = _latest_up(state, op.inputs)
     state.merges.append(Merge(op.layer, op.what, tuple(shape), tuple(apart), tuple(scales), blamed))

@@ -83,9 +83,11 @@ class Grid:
     def field(self) -> tuple[int, int]:
         """Smallest and largest receptive field away from the border, in input elements.
 
-        All of the axis where every element is within reach of a border: it is that or more.
+        All of the axis where every element is within reach of a border: it is that or more. The border is
+        where what any element depends on ends: the last elements of the input may be used by none.
         """
-        inner = (self.high >= self.low) & (self.low > 0) & (self.high < self.source[2] - 1)
+        inner = self.high >= self.low
+        inner &= (self.low > self.low.min(initial=NOTHING)) & (self.high < self.high.max(initial=-NOTHING))
         if inner.any():
             widths = (self.high - self.low + 1)[inner]
             return int(widths.min()), int(widths.max())

@@ -29,6 +29,7 @@ from torch._subclasses.fake_tensor import (
     FakeTensorMode,
 )
 from torch.nn.modules import module as hooks
+from torch.nn.utils import parametrize
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -420,7 +421,8 @@ class _Recorder(TorchDispatchMode):
         """The layer's class where it is torch's or ours, else the function."""
         owner = self.owners.get(layer, self.copy)
         place, _, cls = _class_of(owner).rpartition(".")
-        if place.startswith(("torch.nn.modules", "unsample.torch.layers")) and not list(owner.children()):
+        inside = [name for name, _ in owner.named_children() if name != "parametrizations"]
+        if place.startswith(("torch.nn.modules", "unsample.torch.layers")) and not inside:
             return cls
         if name in ("aten.convolution", "aten._convolution"):
             return f"F.{kind}{rank - 2}d"
@@ -548,7 +550,8 @@ def _class_of(layer: nn.Module) -> str:
         return layer._unsample_class
     name = getattr(layer, "type_name", None)
     known = name() if callable(name) else None
-    return known if isinstance(known, str) else f"{type(layer).__module__}.{type(layer).__name__}"
+    cls = parametrize.type_before_parametrizations(layer)
+    return known if isinstance(known, str) else f"{cls.__module__}.{cls.__name__}"
 
 
 def _saved(node: Any) -> list[Tensor]:
