@@ -290,7 +290,7 @@ def gathered(grid: Grid, at: Ints) -> Grid | None:
 
     Examples
     --------
-    >>> grid = gathered(of_input(0, 2, 5), np.array([1, 0, 1, 2, 3, 4]))    # a reflection
+    >>> grid = gathered(of_input(0, 2, 5), np.array([1, 0, 1, 2, 3, 4]))    # one of a border
     >>> str(grid.offset), grid.low.tolist()
     ('-1', [1, 0, 1, 2, 3, 4])
     """
