@@ -27,6 +27,7 @@ from unsample.inspection import conditions, grids
 from unsample.inspection.analysis import Analysis, analyse
 from unsample.inspection.checkerboard import transposed_response
 from unsample.inspection.report import FIELDS
+from unsample.inspection.table import settings_text
 from unsample.inspection.torch_trace import Copies
 
 
@@ -254,6 +255,12 @@ RAMPS = (
     (lambda: Functional(lambda x: ut.decimate(x, (3,), at=1)), True),
     (lambda: Functional(lambda x: x[:, :, 2:-3:2]), True),
     (lambda: Functional(lambda x: x.flip(-1)), True),
+    (lambda: Functional(lambda x: x.reshape(1, 1, 12, 4).mean(-1)), True),
+    (lambda: Functional(lambda x: x[:, :, torch.arange(45, 2, -3)]), True),
+    (lambda: Functional(lambda x: x[:, :, torch.tensor([2, 1, *range(48), 46])]), True),
+    (lambda: Functional(lambda x: torch.cat([x[:, :, 40:], x[:, :, 2:]], 2)), True),
+    (lambda: Functional(lambda x: x[:, :, torch.arange(72) * 2 // 3]), False),
+    (lambda: Functional(lambda x: x.repeat_interleave(3, 2)), False),
     (lambda: Functional(lambda x: x.roll(3, -1)), True),
     (lambda: Functional(lambda x: F.pad(x, (3, 1))), True),
     (lambda: Functional(lambda x: F.interpolate(x, scale_factor=0.5)), True),
@@ -421,6 +428,27 @@ def test_computed_positions_are_a_step_and_not_placed() -> None:
     assert step.scale == ()
 
 
+def test_sampling_that_keeps_the_size_is_no_way_down_and_what_comes_behind_is_compared_with_nothing() -> None:
+    def forward(x: torch.Tensor, down: nn.Module, up: nn.Module) -> torch.Tensor:
+        places = F.affine_grid(torch.eye(2, 3)[None], [1, 1, 16, 16]) + x.mean()
+        return x + up(down(F.grid_sample(x, places)))
+
+    result = found(forward, (1, 1, 16, 16), nn.Conv2d(1, 1, 3, 2, 1), nn.ConvTranspose2d(1, 1, 2, 2))
+    assert [(step.what, step.direction, step.unplaced) for step in result.steps] == [
+        ("Conv2d", "down", 2),
+        ("ConvTranspose2d", "up", 2),
+    ]
+    assert {step.lost for step in result.steps} == {"F.grid_sample in the model"}
+    assert result.merges == ()
+
+
+def test_a_border_that_the_input_reaches_over_cuts_fields_all_the_same() -> None:
+    layers = nn.Conv1d(1, 1, 4, 4), nn.Conv1d(1, 1, 3, padding=1), nn.Conv1d(1, 1, 2, 2)
+    for n in (64, 67):
+        steps = us.inspect(nn.Sequential(*layers), (1, 1, n), sizes=False).steps
+        assert [step.receptive_field for step in steps] == [((4, 4),), ((16, 16),)]
+
+
 # -- windows, tokens, patches -----------------------------------------------------------------------------
 
 
@@ -523,6 +551,42 @@ class Stripes(nn.Module):
         return z.permute(0, 3, 1, 2)
 
 
+class Tokens(nn.Module):
+    """A vision transformer: patches, a class token that is cut off again, a way up."""
+
+    def __init__(self, last: bool = False) -> None:
+        super().__init__()
+        self.enter, self.leave, self.last = nn.Conv2d(1, 4, 4, 4), nn.ConvTranspose2d(4, 1, 4, 4), last
+        self.token, self.places = nn.Parameter(torch.zeros(1, 1, 4)), nn.Parameter(torch.zeros(1, 17, 4))
+        self.attention, self.wide = Attention(4, last), nn.Linear(8, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.enter(x)
+        token, rest = self.token.expand(len(x), -1, -1), y.flatten(2).transpose(1, 2)
+        t = torch.cat([rest, token] if self.last else [token, rest], 1) + self.places
+        t = t + self.attention(t)
+        token, rest = (t[:, -1:], t[:, :-1]) if self.last else t.split([1, 16], 1)
+        t = self.wide(torch.cat([rest, token.expand_as(rest)], -1))
+        return self.leave(t.transpose(1, 2).reshape(y.shape))
+
+
+class Columns(nn.Module):
+    """F.unfold, a layer on every block, F.fold."""
+
+    def __init__(self, kernel: int, stride: int, padding: int, dilation: int) -> None:
+        super().__init__()
+        self.words = {"kernel_size": kernel, "stride": stride, "padding": padding, "dilation": dilation}
+        self.layer = nn.Linear(kernel**2, kernel**2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.layer(F.unfold(x, **self.words).transpose(1, 2)).transpose(1, 2)
+        return F.fold(y, x.shape[2:], **self.words)
+
+
+def nhwc(x: torch.Tensor) -> torch.Tensor:
+    return x.permute(0, 2, 3, 1)
+
+
 def take_parts(x: torch.Tensor, conv: nn.Module, up: nn.Module) -> torch.Tensor:
     """Splitting, stacking and indexing, along channels and along rows."""
     a, b = conv(x).chunk(2, 1)
@@ -546,6 +610,49 @@ WALKED = {
     "unfold": (lambda: Functional(lambda x: x.unfold(2, 3, 2).sum(-1)), 15, 1),
     "unfold, blocks": (lambda: Functional(lambda x: x.unfold(2, 3, 3).transpose(3, 4).flatten(2, 3)), 15, 1),
     "shuffle": (lambda: Functional(lambda x: F.pixel_unshuffle(x, 2).view(1, 4, -1).view(1, 4, 6, 6)), 12, 1),
+    "class token": (lambda: Tokens(), 16, 2),
+    "class token last": (lambda: Tokens(last=True), 16, 1),
+    "columns": (lambda: Columns(3, 2, 1, 1), 13, 1),
+    "columns, dilated": (lambda: Columns(3, 3, 0, 2), 15, 2),
+    "block means": (lambda: Functional(lambda x: x.view(1, 1, 4, 3, 4, 3).mean((3, 5))), 12, 1),
+    "block sums": (
+        lambda: Functional(lambda x: nhwc(x).reshape(1, 4, 3, 4, 3, 1).sum((2, 4)).permute(0, 3, 1, 2)),
+        12,
+        1,
+    ),
+    "repeated": (
+        lambda: Functional(lambda x: x.repeat_interleave(2, 2)[..., None].repeat(1, 1, 1, 1, 3).flatten(3)),
+        5,
+        1,
+    ),
+    "zeros between": (lambda: Functional(lambda x: F.pad(x[..., None], (1, 1)).flatten(3)), 5, 1),
+    "turned": (lambda: Functional(lambda x: torch.rot90(x[:, :, 2:], 1, (2, 3))), 7, 1),
+    "turned thrice": (
+        lambda: Functional(lambda x: torch.rot90(x[:, :, 2:], -1, (2, 3)).rot90(2, (3, 2))),
+        7,
+        1,
+    ),
+    "reflected by hand": (
+        lambda: Functional(lambda x: x[:, :, torch.tensor([2, 1, 0, 1, 2, 3, 4, 5, 4])]),
+        6,
+        1,
+    ),
+    "around by hand": (lambda: Functional(lambda x: torch.cat([x[:, :, -2:], x, x[:, :, :1]], 2)), 6, 1),
+    "zeros by hand": (lambda: Functional(lambda x: torch.cat([x.new_zeros(1, 1, 2, 6), x], 2)), 6, 1),
+    "split by hand": (lambda: Functional(lambda x: torch.cat(x.tensor_split(3, 2), 2)), 8, 1),
+    "from the end": (lambda: Functional(lambda x: x[:, :, torch.arange(-4, 0)]), 6, 1),
+    "indexed": (
+        lambda: Functional(lambda x: x[:, :, torch.arange(0, 12)[:, None] * 3 // 4, torch.arange(8, 1, -1)]),
+        9,
+        1,
+    ),
+    "gathered": (
+        lambda: Functional(
+            lambda x: torch.take_along_dim(x, torch.arange(8, -1, -2)[None, None, :, None], 2)
+        ),
+        9,
+        1,
+    ),
 }
 
 
@@ -562,6 +669,7 @@ def test_windows_tokens_and_parts_are_followed_to_where_the_gradient_is_not_zero
         g.source[1]: (dim, g) for dim in range(2, out.ndim) if (g := grids.grid_of(layout[dim])) is not None
     }
     assert placed
+    assert all(grid.placed for _, grid in placed.values())
     for axis, (dim, grid) in placed.items():
         for i in range(grid.size):
             part = out.select(dim, i)
@@ -620,6 +728,88 @@ def test_only_all_slices_together_are_a_pixel_unshuffle() -> None:
     assert other.merges == ()
 
 
+STEPS = {
+    "block means": (
+        lambda x: F.interpolate(x.reshape(1, 4, 4, 2, 4, 2).mean((3, 5)), scale_factor=2) + x,
+        [("mean (reshape)", "/2", ()), ("F.interpolate", "nearest x2", (1,))],
+    ),
+    "block maxima, one axis": (
+        lambda x: x.reshape(1, 4, 4, 2, 8).amax(3),
+        [("amax (reshape)", "/2", ())],
+    ),
+    "columns": (
+        lambda x: F.fold(F.unfold(x, 2, stride=2), (8, 8), 2, stride=2),
+        [("F.unfold", "k2 s2", ()), ("F.fold", "k2 s2", (1,))],
+    ),
+    "columns of a lost map": (
+        lambda x: F.fold(x.flatten(1)[:, torch.randperm(256)].view(1, 16, 16), (8, 8), 2, stride=2),
+        [("F.fold", "k2 s2", ())],
+    ),
+    "copies": (
+        lambda x: x[..., None].expand(1, 4, 8, 8, 3).reshape(1, 4, 8, 24),
+        [("nearest (reshape)", "x3", ())],
+    ),
+    "copies, stacked": (lambda x: torch.stack([x, x], 3).flatten(2, 3), [("nearest (reshape)", "x2", ())]),
+    "channels, stacked": (
+        lambda x: torch.stack([x[:, :2], x[:, 2:]], 3).flatten(2, 3),
+        [("pixel_shuffle (reshape)", "x2", ())],
+    ),
+    "zeros between": (
+        lambda x: F.pad(x[..., None], (1, 2)).flatten(3),
+        [("bed_of_nails (reshape)", "x4", ())],
+    ),
+    "an index": (
+        lambda x: x[:, :, torch.arange(16)[:, None] // 2, torch.arange(16) // 2][
+            :, :, torch.arange(0, 16, 2)
+        ],
+        [("index", "nearest x2", ()), ("slice", "step 2 from 0", ())],
+    ),
+    "an index of places": (lambda x: x.flatten(2)[:, :, torch.arange(64)].view(1, 4, 8, 8), []),
+    "slices behind an index": (
+        lambda x: x[:, :, torch.randperm(8)][:, :, ::2, ::2],
+        [("slice", "step 2 from 0", ()), ("slice", "step 2 from 0", ())],
+    ),
+    "slices behind a layer": (
+        lambda x: x.flatten(1)[:, torch.randperm(256)].view(1, 4, 8, 8)[:, :, ::2, 1::2],
+        [("slice", "step 2 from 0", ()), ("slice", "step 2 from 1", ())],
+    ),
+    "no slices of tokens": (lambda x: x.flatten(1)[:, torch.randperm(256)].view(1, 4, 8, 8)[..., ::2], []),
+    "a shuffle behind a layer": (
+        lambda x: (
+            F.avg_pool2d(x.flatten(1)[:, torch.randperm(256)].view(1, 4, 8, 8), 2)
+            .view(1, 2, 2, 4, 4)
+            .permute(0, 1, 3, 4, 2)
+            .reshape(1, 2, 4, 8)
+        ),
+        [("F.avg_pool2d", "k2 s2", ()), ("pixel_shuffle (reshape)", "x2", ())],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_steps_that_are_written_with_other_functions(name: str) -> None:
+    function, expected = STEPS[name]
+    result = us.inspect(Functional(function), (1, 4, 8, 8), sizes=False)
+    assert result.failure is None
+    assert [(step.what, settings_text(step), step.undoes) for step in result.steps] == expected
+    assert all(bool(step.unplaced) == bool(step.lost) for step in result.steps)
+
+
+def test_what_lies_behind_lost_positions_is_placed_among_itself() -> None:
+    """A U-Net behind a layer over the whole map: its pairs, merges and period are known."""
+
+    def forward(x: torch.Tensor, full: nn.Module, conv: nn.Module, up: nn.Module) -> torch.Tensor:
+        y = conv(full(x.flatten(1)).view(x.shape))
+        return y + up(F.max_pool2d(y, 2))
+
+    layers = nn.Linear(256, 256), nn.Conv2d(1, 1, 3, padding=1), nn.ConvTranspose2d(1, 1, 3, 2, 1, 1)
+    result = found(forward, (1, 1, 16, 16), *layers)
+    assert [step.unplaced for step in result.steps] == [2, 2]
+    assert result.steps[1].undoes == (1,)
+    assert "1/2 pixel apart, behind step 2 (ConvTranspose2d k3 s2 p1 op1)" in repr(result)
+    assert "lost at Linear in layers.0" in repr(result)
+
+
 # -- a step is never dropped ------------------------------------------------------------------------------
 
 
@@ -640,7 +830,12 @@ def test_behind_lost_positions_every_step_is_there_and_the_place_is_named() -> N
     assert [step.unplaced for step in result.steps] == [0, 2, 2, 2]
     assert [step.receptive_field for step in result.steps[1:]] == [()] * 3
     assert {step.lost for step in result.steps[1:]} == {"Linear in layers.1"}
-    assert result.steps[3].undoes == ()
+    assert [step.undoes for step in result.steps] == [
+        (),
+        (),
+        (),
+        (3,),
+    ]  # what lies behind is placed among itself
     assert "positions:    not known of steps 2, 3, 4: lost at Linear in layers.1" in repr(result)
     assert [row[-3].plain for row in result.table()[2:]] == ["?"] * 3
     assert "lost at Linear in layers.1" in result._repr_html_()
@@ -659,7 +854,8 @@ def test_a_generator_of_a_vector_has_all_its_steps() -> None:
     "lose",
     [
         lambda x: x[:, :, torch.randperm(x.shape[2])],
-        lambda x: x.index_select(2, torch.arange(x.shape[2])),
+        lambda x: x.index_select(2, torch.randperm(x.shape[2])),
+        lambda x: x.index_select(2, torch.tensor([0, 9, 4, 2])),
         lambda x: x.repeat(1, 1, 2, 1),
         lambda x: x.gather(2, torch.zeros_like(x, dtype=torch.int64)),
     ],
@@ -672,12 +868,18 @@ def test_an_axis_that_is_lost_alone_is_a_question_mark_alone(lose: Any) -> None:
 
 def test_the_period_goes_on_behind_lost_positions() -> None:
     def forward(x: torch.Tensor, up: nn.Module) -> torch.Tensor:
-        y = x[:, :, torch.arange(x.shape[2])][:, :, :, torch.arange(x.shape[3])]
+        y = F.max_pool2d(x, 2)[:, :, torch.randperm(x.shape[2] // 2)][
+            :, :, :, torch.randperm(x.shape[3] // 2)
+        ]
         z = F.max_pool2d(F.max_pool2d(y, 2), 2)
         return torch.cat([y, up(up(z))], 1)
 
     (sizes,) = us.inspect(Functional(forward, nn.ConvTranspose2d(1, 1, 2, 2)), (1, 1, 32, 32)).sizes
-    assert (sizes.rule(), sizes.exact, sizes.period) == ("every multiple of 4", True, 4)
+    assert (sizes.rule(), sizes.exact, sizes.period) == (
+        "n mod 8 = 0 or 1 from 8 on (8, 9, 16, 17, ...)",
+        True,
+        8,
+    )
 
 
 # -- pairs and sizes --------------------------------------------------------------------------------------
@@ -826,6 +1028,56 @@ def test_no_size_is_denied_that_runs_and_none_promised_that_does_not(name: str) 
                 assert all(sizes.works(example[axis - 2]) for axis in sizes.axes)
 
 
+def padded_to(x: torch.Tensor, n: int, conv: nn.Module) -> torch.Tensor:
+    h, w = x.shape[2:]
+    if h % n or w % n:
+        x = F.pad(x, (0, -w % n, 0, -h % n))
+    return F.interpolate(conv(x), scale_factor=2)[:, :, :h, :w]
+
+
+def in_tiles(x: torch.Tensor, n: int, conv: nn.Module) -> torch.Tensor:
+    if x.shape[2] > n:
+        return torch.cat([in_tiles(part, n, conv) for part in x.split(n, 2)], 2)
+    return F.interpolate(conv(x), scale_factor=2)
+
+
+def of_a_table(x: torch.Tensor, n: int, conv: nn.Module) -> torch.Tensor:
+    return conv(x + torch.zeros(n)[: x.shape[3]])
+
+
+ASKING = {
+    "pads by hand": (lambda x, conv: padded_to(x, 8, conv), 16, (16, 18)),
+    "pads by hand, from an odd size": (lambda x, conv: padded_to(x, 8, conv), 15, (15, 17)),
+    "pads alone": (
+        lambda x, conv: conv(F.pad(x, (0, -x.shape[3] % 8, 0, -x.shape[2] % 8))),
+        15,
+        (15, 17),
+    ),
+    "pads to much": (lambda x, conv: padded_to(x, 1024, conv), 15, (15, 17)),
+    "pads where it is even": (
+        lambda x, conv: conv(F.pad(x, (0, 0, 0, 1)) if x.shape[2] % 16 == 0 else x),
+        17,
+        (20, 32),
+    ),
+    "in tiles": (lambda x, conv: in_tiles(x, 128, conv), 16, (19, 129)),
+    "a table": (lambda x, conv: of_a_table(x, 1024, conv), 16, (18, 2048)),
+}
+
+
+@pytest.mark.parametrize("name", ASKING)
+def test_nothing_is_exact_where_the_model_asks_for_its_size(name: str) -> None:
+    function, n, unlike = ASKING[name]
+    model = Functional(function, nn.Conv2d(1, 1, 3, 2, 1))
+    result = us.inspect(model, (1, 1, n, n))
+    (sizes,) = result.sizes
+    assert not sizes.exact
+    assert sizes.works(n)
+    assert all(sizes.works(m) == runs(model, m) for m in range(1, 24) if sizes.works(m) is not None)
+    assert sizes.works(100_000) is None
+    assert sizes.unlike == unlike
+    assert f"the model does other things at {unlike[1]} than at {unlike[0]}" in repr(result)
+
+
 @pytest.mark.parametrize(("n", "rule"), [(24, "1, 24 alone"), (16, "1, 24 alone")])
 def test_a_parameter_of_one_size_is_met_by_that_size_alone(n: int, rule: str) -> None:
     (sizes,) = us.inspect(Positions(24, 24), (1, 1, n, n)).sizes  # 1 is broadcast
@@ -912,7 +1164,7 @@ class Deciding(nn.Module):
             (1, 3, 8, 8),
             r"^the run depends on the values of a tensor \(if ..., item\(\)\), which a run on shapes does ",
         ),
-        (Functional(lambda x: x.nonzero()), (1, 3, 8, 8), "how large its result is depends on values"),
+        (Functional(lambda x: x.nonzero()), (1, 3, 8, 8), "how large its result is depends on the values"),
     ],
 )
 def test_sizes_are_left_out_where_they_are_not_why_it_stops(
@@ -1087,6 +1339,78 @@ def test_values_of_the_input_and_random_ones_do(decide: Any) -> None:
     assert result.failure.sentence.startswith("the run depends on the values of a tensor")
 
 
+def down_as_often(x: torch.Tensor, norm: nn.Module) -> torch.Tensor:
+    for _ in range(int(x.max())):
+        x = F.max_pool2d(norm(x), 2)
+    return x
+
+
+def some_places(x: torch.Tensor, conv: nn.Module) -> torch.Tensor:
+    y = F.max_pool2d(x, 2)
+    places = y.nonzero()
+    out = torch.zeros_like(y)
+    out[tuple(places.T)] = y[y > 0].sort().values + torch.unique(places[:, 3]).sum()
+    return F.interpolate(conv(out), scale_factor=2)
+
+
+DECIDED = {
+    "to one side": (
+        lambda x, _: F.max_pool2d(x, 2) if x.mean() > 0 else F.interpolate(x, scale_factor=2),
+        1.0,
+        ["down"],
+    ),
+    "to the other": (
+        lambda x, _: F.max_pool2d(x, 2) if x.mean() > 0 else F.interpolate(x, scale_factor=2),
+        -1.0,
+        ["up"],
+    ),
+    "a loop": (down_as_often, 3.0, ["down"] * 3),
+    "places": (some_places, 1.0, ["down", "up"]),
+    "two questions": (
+        lambda x, _: F.max_pool2d(x, 2 + int(x.sum() > 0)) if torch.equal(x, x.abs()) else x[x > 0],
+        1.0,
+        ["down"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DECIDED)
+def test_values_of_a_tensor_that_is_given_decide(name: str) -> None:
+    function, value, directions = DECIDED[name]
+    model, x = Functional(function, nn.ReLU()), torch.full((1, 1, 8, 8), value)
+    result = us.inspect(model, x)
+    assert result.failure is None
+    assert [step.direction for step in result.steps] == directions
+    assert result.output_shapes == (tuple(model(x).shape),)
+    assert result.decided == ("",)
+    assert result.sizes == ()
+    assert "those of the example decide in the model" in repr(result)
+    assert json.loads(result.to_json())["decided"] == [""]
+    given_shape = us.inspect(model, (1, 1, 8, 8))
+    assert given_shape.failure is not None
+    assert "inspect the module with a tensor as its example" in given_shape.failure.sentence
+    assert given_shape.decided == ()
+
+
+def test_a_run_on_values_that_goes_another_way_decides_nothing() -> None:
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        return x * int(x.sum()) if type(x) is torch.Tensor else x * len(x.nonzero())
+
+    result = us.inspect(Functional(forward), torch.ones(1, 1, 8, 8))
+    assert result.failure is not None
+    assert result.failure.sentence.startswith("nonzero of (1, 1, 8, 8): how large its result is depends on")
+
+
+def test_where_values_decide_nothing_of_the_model_changes() -> None:
+    model = Functional(down_as_often, nn.Sequential(nn.BatchNorm2d(1), nn.Dropout(0.5)))
+    before, state = copy.deepcopy(model.state_dict()), torch.get_rng_state()
+    x = torch.full((1, 1, 8, 8), 1.0)
+    assert us.inspect(model, x).decided == ("",)
+    assert all(torch.equal(a, b) for a, b in zip(before.values(), model.state_dict().values(), strict=True))
+    assert torch.equal(state, torch.get_rng_state())
+    assert x.eq(1).all()
+
+
 def test_what_a_model_counts_in_a_buffer_stays_as_it_is() -> None:
     class Counts(Buffered):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -1099,6 +1423,12 @@ def test_what_a_model_counts_in_a_buffer_stays_as_it_is() -> None:
     outside = torch.zeros(3)
     us.inspect(Functional(lambda x: x + outside.add_(1).sum()), (1, 1, 8))
     assert outside.tolist() == [0, 0, 0]
+
+
+def test_a_layer_whose_weight_is_computed_has_its_own_name() -> None:
+    layer = nn.utils.parametrizations.weight_norm(nn.ConvTranspose1d(1, 1, 4, 2, 1))
+    (step,) = us.inspect(nn.Sequential(layer), (1, 1, 8), sizes=False).steps
+    assert (step.layer, step.what) == ("0", "ConvTranspose1d")
 
 
 @pytest.mark.parametrize("how", ["traced", "scripted", "inference"])

@@ -23,8 +23,12 @@ from torch import nn
 import command
 import pages
 import unsample as us
+import unsample.torch as ut
+from unsample.geometry.resample import Resample
 from unsample.inspection import expressions
+from unsample.inspection.matrices import dense_of, resample_of
 from unsample.inspection.report import FIELDS
+from unsample.inspection.table import settings_text
 from unsample.inspection.weights import load_weights
 
 with warnings.catch_warnings():
@@ -444,6 +448,96 @@ def exported(
         warnings.simplefilter("ignore")
         torch.onnx.export(model, (x,), path, dynamo=request.param, input_names=["x"], verbose=False, **axes)
     return model, path
+
+
+RESIZES: dict[str, tuple[tuple[int, ...], list[tuple[tuple[int, ...], dict[str, Any]]]]] = {
+    "one axis": (
+        (30,),
+        [
+            ((45,), {"method": "nearest"}),
+            ((90,), {"method": "cubic"}),
+            ((60,), {"method": "linear", "antialias": True}),
+            ((72,), {"method": "area"}),
+        ],
+    ),
+    "two axes": (
+        (30, 20),
+        [
+            ((45, 30), {"method": "nearest", "convention": "legacy"}),
+            ((90, 60), {"method": "linear", "convention": "align_corners"}),
+            ((60, 48), {"method": "catmull_rom"}),
+        ],
+    ),
+    "three axes": (
+        (12, 10, 8),
+        [((18, 20, 12), {"method": "linear"}), ((15, 25, 16), {"method": "nearest"})],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", RESIZES)
+def test_resizes_that_are_exported_as_matrices_and_gathers_are_resizes(name: str, tmp_path: Path) -> None:
+    size, calls = RESIZES[name]
+
+    class Resizes(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            for target, words in calls:
+                x = ut.resize(x, target, **words)
+            return x
+
+    path = tmp_path / "model.onnx"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(Resizes(), (torch.zeros(1, 1, *size),), path, dynamo=True, verbose=False)
+    told = us.inspect(Resizes(), (1, 1, *size), sizes=False).steps
+    found = us.inspect(path, sizes=False)
+    assert found.merges == ()
+    assert not any(step.unplaced for step in found.steps)
+    last = found.steps[-1]
+    assert (last.axes, last.output_shape, last.receptive_field, last.scale, last.offset) == (
+        *(told[-1].axes, told[-1].output_shape, told[-1].receptive_field, told[-1].scale, told[-1].offset),
+    )
+    if len(size) < 3:  # three axes are resized one after the other, under other shapes
+        assert [(step.direction, settings_text(step)) for step in found.steps] == [
+            (step.direction, settings_text(step)) for step in told
+        ]
+    assert all(step.what.startswith("Resize (") for step in found.steps)
+
+
+EVERY = [
+    (method, convention, antialias)
+    for method in ("linear", "cubic", "catmull_rom", "area")
+    for convention in ("half_pixel", "align_corners", "asymmetric")
+    for antialias in (False, True)
+    if (method, antialias) != ("area", True) and (convention == "half_pixel" or not antialias)
+]
+
+
+@pytest.mark.parametrize("words", EVERY)
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_a_matrix_is_the_resize_of_its_weights_alone(words: Any, dtype: Any) -> None:
+    for n, m in ((4, 8), (10, 15), (9, 4), (7, 50)):
+        if words[2] and m > n:
+            continue
+        dense = dense_of(Resample(n, m, *words))
+        found = resample_of(dense.astype(dtype))
+        assert found is not None
+        np.testing.assert_allclose(dense_of(found), dense, rtol=0, atol=8 * np.finfo(dtype).eps)
+        assert resample_of(dense.T.astype(dtype)) is None
+        assert resample_of(np.roll(dense, 1, 0).astype(dtype)) is None
+
+
+@pytest.mark.parametrize(("bound", "steps"), [(np.inf, 0), (1.0, 1)])
+def test_a_mask_is_left_out_where_it_is_alike_for_all_finite_inputs(bound: float, steps: int) -> None:
+    nodes = [
+        helper.make_node("Less", ["x", "bound"], ["less"]),
+        helper.make_node("Cast", ["less"], ["mask"], to=TensorProto.FLOAT),
+        helper.make_node("MaxPool", ["mask"], ["y"], kernel_shape=[2, 2], strides=[2, 2]),
+    ]
+    held = helper.make_tensor("bound", TensorProto.FLOAT, [], [bound])
+    found = us.inspect(small_graph(nodes, [1, 1, 8, 8], held), sizes=False)
+    assert found.failure is None
+    assert len(found.steps) == steps
 
 
 def test_an_onnx_file_says_the_same_as_its_model(exported: tuple[nn.Module, Path]) -> None:

@@ -1,10 +1,10 @@
 """`unsample.inspect`: every way down and up of a model, what each costs and where they do not fit.
 
 Start with `vocabulary.py`, the words for what a run did. `torch_trace.py` (with `torch_rules.py`) and
-`onnx_trace.py` write them down; `constants.py` has the values that do not depend on the input. `pt2.py`
-reads the program of a .pt2 file as data: `archive.py` its bytes, `expressions.py` its sizes, and
-`operators.py` says what it may call. `grids.py` carries positions and
-receptive fields, `grid_rules.py` says what each kind of operation does to them, `analysis.py` walks the run;
+`onnx_trace.py` (with `matrices.py`) write them down; `constants.py` has the values that do not depend on
+the input. `pt2.py` reads the program of a .pt2 file as data: `archive.py` its bytes, `expressions.py` its
+sizes, and `operators.py` says what it may call. `grids.py` carries positions and receptive fields,
+`grid_rules.py` says what each kind of operation does to them, `analysis.py` walks the run;
 `checkerboard.py` reads the weights, `sizes_that_run.py` tries input sizes. `report.py` is the result,
 `table.py`, `sentences.py` and `page.py` show it; `given.py` ties it together, and `weights.py`
 loads what a factory's model has learned. Nothing prints here, nothing
@@ -42,7 +42,8 @@ def inspect(
     model : Module, ExportedProgram, str or Path
         Or the path of a .pt2 or .onnx file.
     example : Tensor, shape, or tuple or dict of arguments
-        What the model is called with; of tensors only shape, dtype and device matter. A tuple of ints is
+        What the model is called with; of tensors only shape, dtype and device matter, unless the model
+        goes on as their values say. A tuple of ints is
         the shape of one float tensor; where there is no tensor at all, inside of lists, tuples and dicts
         too. A dict whose keys are names of arguments is taken for these. Files know theirs.
     sizes : bool

@@ -11,7 +11,7 @@ from unsample.geometry.sizes import fine_range
 from unsample.geometry.window import AdaptiveWindow, AnyWindow, Window
 from unsample.inspection import grids
 from unsample.inspection.checkerboard import Score, score_of
-from unsample.inspection.grid_rules import DOWN, UP, through
+from unsample.inspection.grid_rules import DOWN, UP, moving, through
 from unsample.inspection.grids import Grid, Layout
 from unsample.inspection.torch_rules import short
 from unsample.inspection.vocabulary import Op, Trace
@@ -152,6 +152,7 @@ class _State:
     level: dict[int, Fraction] = field(default_factory=dict)  # input elements per element without a position
     patches: dict[int, "_Patches"] = field(default_factory=dict)  # by the number of the cat
     silent: set[int] = field(default_factory=set)  # slices of which such a cat is made
+    origins: int = 0  # axes whose positions begin anew
     positions: int = 0
     work: int = 0
 
@@ -198,9 +199,10 @@ def _walk(state: _State, index: int, op: Op) -> None:
     shapes = [state.trace.values[i].shape for i in op.outputs]
     if not shapes:
         return
-    layouts = [_layout(state, i) for i in op.inputs]
     if op.kind == "max_unpool" and not op.windows:
         op = op.but(windows=_windows_of_pool(state, op, shapes[0]))
+    _begin_anew(state, op)
+    layouts = [_layout(state, i) for i in op.inputs]
     if state.trace.foreign:
         _weigh(state, op, layouts, shapes[0])
     patch, start = state.patches.get(index), layouts[0] if layouts else ()
@@ -212,22 +214,20 @@ def _walk(state: _State, index: int, op: Op) -> None:
     latest = max((state.latest.get(i, 0) for i in op.inputs), default=0)
     if op.kind in ("elementwise", "cat", "stack") and patch is None:
         _meet(state, op, layouts, shapes[0])
-    if op.kind == "slice" and op.details["step"] == 1:
-        base, at = state.views.get(op.inputs[0], (op.inputs[0], (0,) * len(shapes[0])))
-        dim = op.details["dim"]
-        moved_to = (*at[:dim], at[dim] + op.details["start"], *at[dim + 1 :])
-        state.views[op.outputs[0]] = base, moved_to
+    if op.kind == "slice" and all(each["step"] == 1 for each in op.details["moves"]):
+        state.views[op.outputs[0]] = _view(state, op, len(shapes[0]))
     if op.kind == "copy" and len(op.inputs) == 2:
         _copied(state, *op.inputs)
         out = _layout(state, op.inputs[1]) if shapes[0] == state.trace.values[op.inputs[1]].shape else out
     lost, level = _lost(state, op, layouts, out)
+    out = _replaced(state, op, layouts, out, level)
     direction = "" if index in state.silent else _direction(op, moved, layouts, shapes[0])
     if direction:
         number = len(state.steps) + 1
         before, after = _placed(start), _placed(out)
         state.before.append(before)
         state.after.append(after)
-        step = _step(state, op, number, direction, moved, before, after, lost)
+        step = _step(state, op, number, direction, moved, start, after, lost)
         state.steps.append(_paired(state, op, step, past) if direction == "up" else step)
         past, latest = past | 1 << number, number
         if op.kind == "pool":
@@ -244,11 +244,18 @@ def _walk(state: _State, index: int, op: Op) -> None:
     state.grids.extend(grids.grids_in([out]))
 
 
+def _view(state: _State, op: Op, rank: int) -> tuple[int, tuple[int, ...]]:
+    """Of which array a slice is a part, and from where on."""
+    base, at = state.views.get(op.inputs[0], (op.inputs[0], (0,) * rank))
+    starts = {each["dim"]: each["start"] for each in op.details["moves"]}
+    return base, tuple(n + starts.get(dim, 0) for dim, n in enumerate(at))
+
+
 def _parts(op: Op, layouts: Sequence[Layout], shapes: Sequence[tuple[int, ...]]) -> list[Layout]:
     """The layouts of all results of a splitting operator: slices that follow on each other."""
     found, start, dim = [], 0, op.details["dim"]
     for shape in shapes:
-        part = op.but(kind="slice", details={"dim": dim, "start": start, "step": 1})
+        part = op.but(kind="slice", details={"moves": [{"dim": dim, "start": start, "step": 1}]})
         found.append(through(part, layouts, shape)[0])
         start += shape[dim]
     return found
@@ -281,18 +288,59 @@ def _lost(state: _State, op: Op, layouts: Sequence[Layout], out: Layout) -> tupl
     for layout in layouts:
         gone = {axis: each for axis, each in _axes_in(layout).items() if axis not in after}
         if gone:
-            lost, level = f"{op.what} in {op.layer or 'the model'}", max(level, *gone.values())
-    if op.kind in UP or op.kind in DOWN:
-        rules = [grids.centre(window)[0].limit_denominator(8) for window in op.windows]
-        steps = [1 / each if op.kind in UP and each else each for each in rules]
-    elif op.kind == "resize":
-        steps = [Fraction(r.source, max(r.target, 1)).limit_denominator(8) for r in op.resamples]
+            level = max(level, *gone.values())
+            if lost is None or any(number >= 0 for number, *_ in gone):
+                lost = f"{op.what} in {op.layer or 'the model'}"
+    return lost, level
+
+
+def _begin_anew(state: _State, op: Op) -> None:
+    """Give the axes along which an operation moves, and that have no positions, some among themselves.
+
+    Those are its last axes, as everywhere in torch. So all that comes behind is followed as if it began here.
+    """
+    if not op.inputs:
+        return
+    value = op.inputs[0]
+    layout, shape = list(_layout(state, value)), state.trace.values[value].shape
+    axes: Sequence[int] = moving(op, len(shape))
+    if op.kind == "slice" and value in state.lost and len(shape) == len(state.trace.image):
+        # Attention slices channels as well, but not the first axis of a map.
+        axes = (
+            range(2, len(shape)) if any(m["dim"] == 2 and m["step"] > 1 for m in op.details["moves"]) else ()
+        )
+    if op.kind == "col2im":
+        if not grids.grids_in([layout[-1:]]):
+            layout[-1] = tuple(_anew(state, value, -1, w.coarse) for w in op.windows)
     else:
-        steps = []
-    unplaced = [
-        s for s, dim in zip(steps, out[len(out) - len(steps) :], strict=False) if not grids.grid_of(dim)
+        for axis in axes:
+            if shape[axis] > 1 and not grids.grids_in([layout[axis : axis + 1]]):
+                layout[axis] = (_anew(state, value, axis, shape[axis]),)
+    state.layouts[value] = tuple(layout)
+
+
+def _replaced(state: _State, op: Op, layouts: Sequence[Layout], out: Layout, level: Fraction) -> Layout:
+    """The layout, where axes whose elements lie at unknown places begin anew."""
+    if op.kind != "keep":
+        return out
+    gone = [d for d in range(len(layouts[0])) if d not in op.details["axes"] and grids.grid_of(layouts[0][d])]
+    new = [
+        d
+        for d, axis in enumerate(op.details["axes"])
+        if axis is None and not grids.grids_in([out[d : d + 1]])
     ]
-    return lost, level * max(unplaced, default=Fraction(1))
+    if len(gone) != len(new):
+        return out
+    state.level[op.outputs[0]] = level
+    parts = {d: (_anew(state, op.outputs[0], d, grids.elements(out[d])),) for d in new}
+    return tuple(parts.get(d, dim) for d, dim in enumerate(out))
+
+
+def _anew(state: _State, value: int, axis: int, size: int) -> Grid:
+    if state.trace.foreign:
+        _held(state, size, 0)
+    state.origins += 1
+    return grids.of_input(-state.origins, axis, size, state.level.get(value, Fraction(1)))
 
 
 # -- patches ----------------------------------------------------------------------------------------------
@@ -325,19 +373,24 @@ def _slices_before(
     starts: dict[int, int] = {}
     while value in made:
         op = state.trace.ops[made[value]]
-        dim = op.details.get("dim") if op.kind == "slice" else None
-        if dim is None or dim in steps:
+        moves = op.details["moves"] if op.kind == "slice" else ()
+        if not moves or not all(_is_of_patches(state, op, each) for each in moves):
             break
-        n = state.trace.values[op.inputs[0]].shape[dim]
-        step, start = op.details["step"], op.details["start"]
-        if step == 1 and (start or state.trace.values[value].shape[dim] != n):
+        strided = {each["dim"]: each for each in moves if each["step"] > 1}
+        if strided.keys() & steps.keys():
             break
-        if step > 1:
-            if start >= step or n % step:
-                break
-            steps[dim], starts[dim] = step, start
+        steps.update({dim: each["step"] for dim, each in strided.items()})
+        starts.update({dim: each["start"] for dim, each in strided.items()})
         value = op.inputs[0]
     return value, steps, starts
+
+
+def _is_of_patches(state: _State, op: Op, move: dict[str, int]) -> bool:
+    """Whether a slice leaves an axis as it is, or takes one of every whole patch."""
+    n, made = (state.trace.values[each].shape[move["dim"]] for each in (op.inputs[0], op.outputs[0]))
+    if move["step"] == 1:
+        return not move["start"] and n == made
+    return 0 <= move["start"] < move["step"] and n % move["step"] == 0
 
 
 def _as_patches(op: Op, patch: _Patches, base: Layout) -> tuple[Op, list[Layout]]:
@@ -373,7 +426,7 @@ def _weigh(state: _State, op: Op, layouts: Sequence[Layout], shape: Sequence[int
     for axis in op.resamples:
         positions += axis.source + axis.target
         work += 64 * (axis.source + axis.target)
-    if op.kind in ("pad", "slice", "slices"):
+    if op.kind in ("pad", "slice"):
         positions += max(shape, default=0)
     _held(state, positions, work)
     large = max(max(g.scale.denominator, g.offset.denominator).bit_length() for g in found)
@@ -449,7 +502,7 @@ def _sizes(layout: Layout) -> tuple[int, ...]:
 def _direction(op: Op, moved: Sequence[grids.Moved], layouts: Sequence[Layout], shape: Sequence[int]) -> str:
     """Whether an operation is a way down, a way up or neither."""
     if moved:
-        return "up" if moved[0].kind == "pixel_shuffle" else "down"
+        return "up" if moved[0].kind in UP else "down"
     if op.kind == "max_unpool" or not layouts:
         return "up" if op.kind == "max_unpool" else ""
     if op.kind == "cat":
@@ -460,14 +513,20 @@ def _direction(op: Op, moved: Sequence[grids.Moved], layouts: Sequence[Layout], 
             return ""
         return "up" if math.prod(m for m, _ in ratios) > math.prod(n for _, n in ratios) else "down"
     if op.kind == "sample":
-        return "up" if math.prod(shape[2:]) > math.prod(_sizes(layouts[0])[2:]) else "down"
+        more = math.prod(shape[2:]) - math.prod(_sizes(layouts[0])[2:])
+        return "up" if more > 0 else "down" if more < 0 else ""
     if op.kind in UP or op.kind in DOWN:
         if all(grids.centre(w)[0] == 1 for w in op.windows):
             return ""
         return "up" if op.kind in UP else "down"
-    if op.kind == "slice" and op.details["step"] > 1 and grids.grid_of(layouts[0][op.details["dim"]]):
+    if op.kind == "slice" and _strided(op, layouts[0]):
         return "down"
     return ""
+
+
+def _strided(op: Op, layout: Layout) -> list[dict[str, int]]:
+    """What a slice does to axes of which it leaves elements out."""
+    return [m for m in op.details["moves"] if abs(m["step"]) > 1 and grids.grid_of(layout[m["dim"]])]
 
 
 def _step(
@@ -476,7 +535,7 @@ def _step(
     number: int,
     direction: str,
     moved: Sequence[grids.Moved],
-    before: Sequence[Grid | None],
+    layout: Layout,
     after: Sequence[Grid | None],
     lost: str | None,
 ) -> Step:
@@ -487,12 +546,20 @@ def _step(
         factors = [each.factor for each in moved]
         settings = {"factor": factors[0] if len(set(factors)) == 1 else "x".join(map(str, factors))}
     if op.kind == "slice":
-        what, settings = "slice", {"step": op.details["step"], "from": op.details["start"]}
-    known = [g for g in after if g is not None]
+        strided = _strided(op, layout)
+        what, settings = (
+            "slice",
+            {
+                "step": short([m["step"] for m in strided]),
+                "from": short([m["start"] for m in strided]),
+            },
+        )
+    known = [g for g in after if g is not None and g.placed]
     rank = (
         len(op.windows) or len(op.resamples) or (len(after) - 2 if op.kind in ("sample", "max_unpool") else 0)
     )
-    unplaced = sum(g is None for g in after[len(after) - rank :])
+    without = sum(g is None for g in after[len(after) - rank :])
+    unplaced = without + sum(g is not None and not g.placed for g in after)
     return Step(
         number=number,
         layer=op.layer,
@@ -555,7 +622,8 @@ def _undone(state: _State, op: Op, step: Step, past: int) -> tuple[int, ...]:
     def like(a: Sequence[Grid | None], b: Sequence[Grid | None]) -> bool:
         one, two = [g for g in a if g], [g for g in b if g]
         return 0 < len(one) == len(two) and all(
-            x.scale == y.scale or x.size == y.size for x, y in zip(one, two, strict=True)
+            x.source == y.source and (x.scale == y.scale or x.size == y.size)
+            for x, y in zip(one, two, strict=True)
         )
 
     for n in downs:
@@ -585,16 +653,17 @@ def _meet(state: _State, op: Op, layouts: Sequence[Layout], shape: Sequence[int]
     ]
     if len(branches) < 2:
         return
-    apart, scales = [], []
+    apart, scales, several = [], [], False
     for axis, n in enumerate(shape):
         found = [g for layout in branches if (g := grids.grid_of(layout[axis])) is not None and g.size == n]
         if not found or axis == op.details.get("dim"):
             continue
         found = grids.leading(found)
+        several = several or any(g.source == found[0].source for g in found[1:])
         distances = [grids.apart(found[0], g) for g in found[1:]]
         apart.append(max(distances, key=abs, default=Fraction(0)))
         scales.append(any(g.scale != found[0].scale for g in found))
-    if not apart:
+    if not several:  # positions of at most one are known
         return
     blamed = _latest_up(state, op.inputs)
     state.merges.append(Merge(op.layer, op.what, tuple(shape), tuple(apart), tuple(scales), blamed))

@@ -150,16 +150,15 @@ def score_of(trace: Trace, op: Op, moved: Sequence[Any], maker: dict[int, Op]) -
         return Score(None, why="its block has too many phases to look at")
     if op.kind == "conv_transpose":
         return _of_conv_transpose(trace, op)
-    if op.kind == "pixel_shuffle" or (moved and moved[0].kind == "pixel_shuffle"):
+    kind = moved[0].kind if moved else op.kind
+    if kind == "pixel_shuffle":
         return _of_shuffle(trace, op, moved, maker)
-    if op.kind == "bed_of_nails":
-        phases = int(np.prod([w.stride for w in op.windows if isinstance(w, Window)]))
-        return Score(1 - 1 / phases, tuple(overlap_of(w) for w in op.windows), _FIXED)
-    if op.kind == "nearest":
-        return Score(0.0, tuple(overlap_of(w) for w in op.windows))
-    if op.kind == "resize":
-        return Score(0.0)
-    return Score(None, why="it depends on the switches") if op.kind == "max_unpool" else None
+    if kind == "bed_of_nails":
+        phases = math.prod([w.stride for w in windows] or [each.factor for each in moved])
+        return Score(1 - 1 / phases, tuple(overlap_of(w) for w in windows), _FIXED)
+    if kind in ("nearest", "resize"):
+        return Score(0.0, tuple(overlap_of(w) for w in windows))
+    return Score(None, why="it depends on the switches") if kind == "max_unpool" else None
 
 
 _FIXED = (("set_upsampler(model, 'nearest')", 0.0), ("set_upsampler(model, 'blur')", 0.0))

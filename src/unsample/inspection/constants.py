@@ -92,6 +92,14 @@ class Constants:
         """The values of a tensor, where they are known."""
         return self.known.get(id(x)) if isinstance(x, FakeTensor) else x
 
+    def numbers(self, x: Tensor) -> Any:
+        """The array of an index whose values are known, else the index itself."""
+        real = self.value(x)
+        if real is None or real.dtype not in (torch.int32, torch.int64) or isinstance(real, FakeTensor):
+            return x
+        with _disable_current_modes():
+            return real.detach().cpu().numpy()
+
     def changed(self, func: Any, args: Any, kwargs: Any) -> None:
         """Forget what an operator writes values into that are not known."""
         for argument, x in (

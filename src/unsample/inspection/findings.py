@@ -31,6 +31,8 @@ class Findings:
         Of the whole model; saved_bytes None where not known.
     milliseconds : float or None
         Of all operators together.
+    decided : tuple of str
+        Layers in which the values of the example decided how the run went on.
     """
 
     model: str
@@ -45,6 +47,7 @@ class Findings:
     multiply_adds: int = 0
     saved_bytes: int | None = None
     milliseconds: float | None = None
+    decided: tuple[str, ...] = ()
 
     @property
     def checkerboard(self) -> float:

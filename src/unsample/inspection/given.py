@@ -69,7 +69,9 @@ def _inspected(
             name = "exported program"
         from unsample.inspection.torch_trace import Copies, measured
 
-        runs = Copies(module, arguments, fixed, words)
+        runs = Copies(
+            module, arguments, fixed, words, real=_has_values(model, example) and not _on_meta(module)
+        )
         trace = runs.trace()
         if trace.failure is not None:
             trace = replace(trace, failure=_with_types(module, (arguments, words), trace.failure))
@@ -94,6 +96,7 @@ def _inspected(
         sum(op.multiply_adds for op in trace.ops),
         trace.saved_bytes,
         sum(times) if times else None,
+        trace.decided,
     )
 
 
@@ -164,6 +167,17 @@ def _at_step(step: Step, wanted: tuple[int, ...]) -> str:
     if step.direction == "up":
         return f"{where}: pad its result to {'x'.join(map(str, wanted))}, or {OURS}"
     return f"{where}: make its sizes even before it"
+
+
+def _has_values(model: Any, example: Any) -> bool:
+    """Whether the example has tensors with values, and not only shapes."""
+    import torch
+    from torch.utils import _pytree as pytree
+
+    if example is None:
+        example = getattr(model, "example_inputs", None)
+    given = [x for x in pytree.tree_leaves(example) if isinstance(x, torch.Tensor)]
+    return bool(given) and not any(x.is_meta for x in given)
 
 
 def _on_meta(module: Any) -> bool:

@@ -22,7 +22,7 @@ Statistics of a normalisation are left out, as is usual.
 
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import gcd
@@ -46,7 +46,8 @@ class Grid:
     Parameters
     ----------
     source : tuple of int
-        Which input, which of its axes, how many elements it has.
+        Which input, which of its axes, how many elements it has. A negative number is an axis whose positions
+        on the input are not known: what lies on it is placed among itself alone.
     scale, offset : Fraction
         Element i is at offset + scale * i.
     low, high : arrays of int
@@ -74,12 +75,19 @@ class Grid:
         """Elements."""
         return len(self.low)
 
+    @property
+    def placed(self) -> bool:
+        """Whether it lies on an input."""
+        return self.source[0] >= 0
+
     def field(self) -> tuple[int, int]:
         """Smallest and largest receptive field away from the border, in input elements.
 
-        All of the axis where every element is within reach of a border: it is that or more.
+        All of the axis where every element is within reach of a border: it is that or more. The border is
+        where what any element depends on ends: the last elements of the input may be used by none.
         """
-        inner = (self.high >= self.low) & (self.low > 0) & (self.high < self.source[2] - 1)
+        inner = self.high >= self.low
+        inner &= (self.low > self.low.min(initial=NOTHING)) & (self.high < self.high.max(initial=-NOTHING))
         if inner.any():
             widths = (self.high - self.low + 1)[inner]
             return int(widths.min()), int(widths.max())
@@ -95,10 +103,10 @@ class Grid:
         return replace(self, low=low, high=high, reach=math.inf)
 
 
-def of_input(number: int, axis: int, size: int) -> Grid:
+def of_input(number: int, axis: int, size: int, level: Fraction = Fraction(1)) -> Grid:
     """The grid of an input itself."""
     each = np.arange(size, dtype=np.int64)
-    return Grid((number, axis, size), Fraction(1), Fraction(0), each, each)
+    return Grid((number, axis, size), Fraction(1), Fraction(0), each, each, level=level)
 
 
 def _nothing(size: int) -> tuple[Ints, Ints]:
@@ -267,13 +275,35 @@ def leading(grids: Iterable[Grid]) -> list[Grid]:
 
     By what they would see without borders, so that the order is the same for every size of the input.
     """
-    return sorted(grids, key=lambda grid: grid.reach)
+    return sorted(grids, key=lambda grid: (not grid.placed, grid.reach))
 
 
 def rolled(grid: Grid, shift: int) -> Grid:
     """The elements `shift` places further along, those that leave at the end back at the front."""
     low, high = np.roll(grid.low, shift), np.roll(grid.high, shift)
     return replace(grid, offset=grid.offset - grid.scale * shift, low=low, high=high, whole=None)
+
+
+def gathered(grid: Grid, at: Ints) -> Grid | None:
+    """The elements at some places: a run of neighbours, and fewer others before or behind it (a border).
+
+    None where there is no such run.
+
+    Examples
+    --------
+    >>> grid = gathered(of_input(0, 2, 5), np.array([1, 0, 1, 2, 3, 4]))    # one of a border
+    >>> str(grid.offset), grid.low.tolist()
+    ('-1', [1, 0, 1, 2, 3, 4])
+    """
+    for step in (1, -1):
+        ends = np.concatenate([[-1], np.flatnonzero(np.diff(at) != step), [len(at) - 1]])
+        longest = int(np.diff(ends).argmax())
+        if 2 * (ends[longest + 1] - ends[longest]) > len(at):
+            start = int(ends[longest]) + 1
+            offset = grid.offset + grid.scale * (int(at[start]) - step * start)
+            low, high = grid.low[at], grid.high[at]
+            return replace(grid, scale=grid.scale * step, offset=offset, low=low, high=high, whole=None)
+    return None
 
 
 def apart(a: Grid, b: Grid) -> Fraction:
@@ -296,7 +326,8 @@ def apart(a: Grid, b: Grid) -> Fraction:
 # -- reshapes ---------------------------------------------------------------------------------------------
 #
 # A dimension is a sequence of pieces, the major one first: a Grid, or an int for elements without a position
-# (channels, batch), or a Phase: the places inside the blocks of a grid that was split.
+# (channels, batch), or a Phase: the places inside the blocks of a grid that was split. Spread are places that
+# `expand` or padding made of one, Parts are dimensions one behind the other, as `cat` has them.
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -317,14 +348,42 @@ class Phase:
     mixed: bool = False
 
 
-Piece = Grid | Phase | int
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """So many places, of which those from `first` on are copies of one element, the others constants."""
+
+    size: int
+    first: int
+    copies: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Parts:
+    """Dimensions one behind the other: a class token and the others, an axis and a border by hand."""
+
+    dims: tuple["Dim", ...]
+
+    @property
+    def size(self) -> int:
+        """Elements of all."""
+        return sum(map(elements, self.dims))
+
+    def cut(self, start: int, size: int) -> "Dim | None":
+        """So many elements from `start` on, where they are whole parts."""
+        ends = [0, *itertools.accumulate(map(elements, self.dims))]
+        if start not in ends or start + size not in ends or not size:
+            return None
+        return chained(self.dims[ends.index(start) : ends.index(start + size)])
+
+
+Piece = Grid | Phase | Spread | Parts | int
 Dim = tuple[Piece, ...]
 Layout = tuple[Dim, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What a reshape did to an axis: the way up or down it amounts to."""
+    """What a reshape, or a reduction behind it, did to an axis: the way up or down it amounts to."""
 
     kind: str
     dim: int
@@ -343,7 +402,46 @@ def elements(dim: Dim) -> int:
 
 def grid_of(dim: Dim) -> Grid | None:
     """The grid of a dimension that is one axis of the input and nothing else."""
-    return dim[0] if len(dim) == 1 and isinstance(dim[0], Grid) else None
+    if len(dim) != 1:
+        return None
+    return dim[0] if isinstance(dim[0], Grid) else _axis(dim[0]) if isinstance(dim[0], Parts) else None
+
+
+def chained(dims: Sequence[Dim]) -> Dim:
+    """Dimensions one behind the other; nothing but their number where none has positions."""
+    flat = [part for dim in dims for part in (dim[0].dims if isinstance(dim[0], Parts) else [dim])]
+    return (
+        flat[0]
+        if len(flat) == 1
+        else (Parts(tuple(flat)),)
+        if grids_in([flat])
+        else (sum(map(elements, flat)),)
+    )
+
+
+def _axis(parts: Parts) -> Grid | None:
+    """Parts of one axis as an axis: positions are those of most of them, others are its border."""
+    low, high = _nothing(parts.size)
+    found: dict[Fraction, list[Grid]] = {}
+    start = 0
+    for dim in parts.dims:
+        grid, stop = grid_of(dim), start + elements(dim)
+        if grid is not None:
+            low[start:stop], high[start:stop] = grid.low, grid.high
+            offset = grid.offset - grid.scale * start
+            found.setdefault(offset, []).append(replace(grid, offset=offset))
+        elif grids_in([(dim,)]):  # tokens
+            return None
+        start = stop
+    every = [grid for each in found.values() for grid in each]
+    most = max(found.values(), key=_count, default=[])
+    if len({(grid.source, grid.scale) for grid in every}) != 1 or 2 * _count(most) <= _count(every):
+        return None
+    return replace(most[0], low=low, high=high, whole=None, reach=max(grid.reach for grid in every))
+
+
+def _count(grids: Sequence[Grid]) -> int:
+    return sum(grid.size for grid in grids)
 
 
 def plain(shape: Sequence[int]) -> Layout:
@@ -397,7 +495,12 @@ def _alone(dim: Dim) -> bool:
 
 
 def _split(piece: Piece, major: int) -> tuple[Piece, Piece]:
-    return split(piece, major) if isinstance(piece, Grid) else (major, size_of(piece) // major)
+    minor = size_of(piece) // major
+    if isinstance(piece, Grid):
+        return split(piece, major)
+    if isinstance(piece, Spread) and piece.copies == piece.size:
+        return Spread(major, 0, major), Spread(minor, 0, minor)
+    return major, minor
 
 
 def split(piece: Grid, major: int) -> tuple[Grid, Phase]:
@@ -419,6 +522,9 @@ def _simplified(pieces: Sequence[Piece]) -> Dim:
             done[-1] = _together(last, piece)
         elif isinstance(last, int) and isinstance(piece, int):
             done[-1] = last * piece
+        elif all(isinstance(each, Spread) and each.copies == each.size for each in (last, piece)):
+            n = size_of(last) * size_of(piece)  # type: ignore[arg-type]
+            done[-1] = Spread(n, 0, n)
         else:
             done.append(piece)
     return tuple(done)
@@ -453,6 +559,11 @@ def _shuffled(dims: list[Dim]) -> tuple[Layout, tuple[Moved, ...]]:
         if len(dim) == 2 and isinstance(grid, Grid) and isinstance(n, int):
             done[number] = (up(grid, Window(grid.size * n, grid.size, n, n)),)
             moved.append(Moved("pixel_shuffle", number, n))
+        elif len(dim) == 2 and isinstance(grid, Grid) and isinstance(n, Spread):
+            done[number] = (
+                up(grid, Window(grid.size * n.size, grid.size, n.copies, n.size, before=-n.first)),
+            )
+            moved.append(Moved("nearest" if n.copies == n.size else "bed_of_nails", number, n.size))
         elif phases and not any(isinstance(piece, Grid) for piece in dim):
             # Among the channels, or what is now the channels; the blocks are no batch.
             placed = all(any(phase.whole is whole for whole in blocks) for phase in phases)
@@ -462,12 +573,16 @@ def _shuffled(dims: list[Dim]) -> tuple[Layout, tuple[Moved, ...]]:
     return tuple(done), tuple(moved)
 
 
-def grids_in(layouts: Sequence[Layout]) -> list[Grid]:
+def pieces_of(dims: Iterable[Dim]) -> Iterator[Piece]:
+    """All pieces of some dimensions, those of parts included."""
+    for piece in itertools.chain.from_iterable(dims):
+        yield from pieces_of(piece.dims) if isinstance(piece, Parts) else (piece,)
+
+
+def grids_in(layouts: Iterable[Iterable[Dim]]) -> list[Grid]:
     """Every grid of some layouts."""
-    pieces = itertools.chain.from_iterable(itertools.chain.from_iterable(layouts))
-    return [
-        piece if isinstance(piece, Grid) else piece.whole for piece in pieces if not isinstance(piece, int)
-    ]
+    pieces = pieces_of(itertools.chain.from_iterable(layouts))
+    return [p.whole if isinstance(p, Phase) else p for p in pieces if isinstance(p, Grid | Phase)]
 
 
 def period(grids: Sequence[Grid]) -> int:

@@ -7,6 +7,7 @@ Shapes come from onnx's own inference of each node; integers that shapes are mad
 import itertools
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,20 +17,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unsample.errors import ShapeError
-from unsample.geometry.resample import CUBIC, Method
+from unsample.geometry.resample import CUBIC, Method, Resample
 from unsample.geometry.sizes import resolve_padding
 from unsample.geometry.window import AdaptiveWindow, Window
 from unsample.inspection.archive import first_line, shown
+from unsample.inspection.matrices import resample_of
 from unsample.inspection.torch_rules import (
     Lowered,
     Shapes,
     convolution,
+    indexed,
     lower,
     resize,
+    resize_of,
     shuffle,
     window_settings,
 )
-from unsample.inspection.vocabulary import Failure, Op, Trace, Value, varied
+from unsample.inspection.vocabulary import Failure, Op, Ran, Trace, Value, varied
 from unsample.interop.libraries import NEAREST_MODES
 
 Shape = tuple[int, ...]
@@ -73,6 +77,7 @@ FOLDING = frozenset(
 NODES = 2**16
 ELEMENTS = 2**48  # of an array
 WEIGHT = 2**26  # elements of a weight that is read
+MATRICES = 2**24  # elements of all that are compared with those of resizes
 NUMBER = 2**62  # what onnx's inference adds and multiplies stays below it
 LEAST = dict.fromkeys(("strides", "dilations", "kernel_shape", "blocksize", "group", "num_outputs"), 1)
 
@@ -162,6 +167,9 @@ class Graph:
         if len(model.graph.node) > NODES:
             raise ShapeError(f"inspect: a graph must have at most {NODES} nodes, got {len(model.graph.node)}")
         self.inputs = [each for each in model.graph.input if each.name not in self.weights]
+        self.uses = Counter(name for node in model.graph.node for name in node.input)
+        self.resamples: dict[tuple[str, bool], Resample | None] = {}
+        self.matrices = 0
         self.opsets = {each.domain: each.version for each in model.opset_import}
         self.shapes = [
             self._declared(each, shape if number == 0 else None) for number, each in enumerate(self.inputs)
@@ -186,6 +194,21 @@ class Graph:
                 found.raw_data = file.read(min(size, 16 * WEIGHT))
             weight = found
         return np.asarray(numpy_helper.to_array(weight))
+
+    def resample(self, node: Any) -> Resample | None:
+        """The resize that a product with a matrix of the file is, where it is one."""
+        held = [name for name in node.input if name in self.weights]
+        shape = tuple(self.weights[held[0]].dims) if len(held) == 1 else ()
+        if len(shape) != 2:
+            return None
+        first = held[0] == node.input[0]
+        key = held[0], first
+        if key not in self.resamples:
+            self.matrices += math.prod(shape)
+            few = self.matrices <= MATRICES and self.weights[held[0]].data_type in FLOATS
+            matrix = self.to_array(self.weights[held[0]]) if few else None
+            self.resamples[key] = None if matrix is None else resample_of(matrix if first else matrix.T)
+        return self.resamples[key]
 
     def _declared(self, value: Any, given: Shape | None) -> Shape:
         dims = value.type.tensor_type.shape.dim
@@ -216,10 +239,11 @@ class Graph:
                 shapes[image][axis] = n
         return replace(_Walk(self, [tuple(shape) for shape in shapes]).trace(), fixed=self.fixed)
 
-    def output(self, sizes: dict[int, int]) -> list[Shape] | Failure:
-        """Shapes that come out where `sizes` go in."""
+    def output(self, sizes: dict[int, int]) -> Ran | Failure:
+        """What comes out where `sizes` go in."""
         trace = self.trace(sizes)
-        return trace.failure or [trace.values[i].shape for i in trace.outputs]
+        calls = tuple((op.what, *op.details.get("pads", ())) for op in trace.ops)
+        return trace.failure or Ran(tuple(trace.values[i].shape for i in trace.outputs), calls)
 
 
 class _Walk:
@@ -229,6 +253,7 @@ class _Walk:
         self.graph = graph
         self.types: dict[str, Any] = {}
         self.known: dict[str, NDArray[Any]] = {}
+        self.masks: set[str] = set()  # which elements are finite: alike for all inputs that are
         self.numbers: dict[str, int] = {}
         self.values: list[Value] = []
         self.ops: list[Op] = []
@@ -290,7 +315,19 @@ class _Walk:
         if not made or all(name in self.known for name in made):
             return
         arrays = [name for name in given if name not in self.known or name in self.graph.weights]
+        if self.is_mask(node, given):
+            self.masks.update(made)
+            return
         self.write(node, arrays or given, made)
+
+    def is_mask(self, node: Any, given: Sequence[str]) -> bool:
+        """Whether a node compares with infinity, or goes on with what comes of that."""
+        if node.op_type in ("Less", "Greater"):
+            return any(bool(np.isinf(self.known[name]).all()) for name in given if name in self.known)
+        rest = [name for name in given if name not in self.masks]
+        return len(rest) < len(given) and all(
+            name in self.known or name in self.graph.weights for name in rest
+        )
 
     def infer(self, node: Any, given: Sequence[str]) -> dict[str, tuple[int, Shape]]:
         """Element types and shapes of what a node makes."""
@@ -408,7 +445,17 @@ class _Walk:
             kind, fields = rule(self, node, words, shapes)
         else:
             kind, fields = lower(f"onnx.{node.op_type}", (), shapes)
+        what = shown(node.op_type)
+        axis = self.graph.resample(node) if node.op_type == "MatMul" else None
+        if axis is not None:
+            data = 1 if node.input[0] in self.graph.weights else 0
+            arrays = [node.input[data]]
+            method = (axis.method, axis.convention, axis.antialias)
+            kind, fields = resize_of(Shapes([self.shape(arrays[0])], out), [len(out) - 1 - data], *method)
+            fields["multiply_adds"] = math.prod(out) * axis.source
         inputs = tuple(self.numbers[name] for name in arrays)
+        if kind == "resize" and "details" in fields:
+            what, fields, inputs = self.united(f"Resize ({what})", fields, inputs, out, arrays[0])
         if kind in ("conv", "conv_transpose"):
             fields["weight"] = self.numbers[node.input[1]]
             inputs = tuple(self.numbers[name] for name in node.input if name)
@@ -417,7 +464,31 @@ class _Walk:
         elif kind == "matmul":
             fields["multiply_adds"] = math.prod(out) * shapes.given[0][-1]
         outputs = tuple(self.numbers[name] for name in made)
-        self.ops.append(Op(kind, layer_of(node), shown(node.op_type), inputs, outputs, **fields))
+        self.ops.append(Op(kind, layer_of(node), what, inputs, outputs, **fields))
+
+    def united(
+        self, what: str, fields: dict[str, Any], inputs: tuple[int, ...], out: Shape, name: str
+    ) -> tuple[str, dict[str, Any], tuple[int, ...]]:
+        """A resize of one axis right behind that of another is one resize of both."""
+        before = self.ops[-1] if self.ops else None
+        if (
+            before is None
+            or before.what != what
+            or inputs[0] not in before.outputs
+            or self.graph.uses[name] > 1
+        ):
+            return what, fields, inputs
+        (axis,), other = fields["resamples"], before.resamples[0]
+        words, dims = (axis.method, axis.convention, axis.antialias), fields["details"]["dims"]
+        if (other.method, other.convention, other.antialias) != words or set(dims) & set(
+            before.details["dims"]
+        ):
+            return what, fields, inputs
+        self.ops.pop()
+        x, cost = before.inputs[:1], before.multiply_adds + fields["multiply_adds"]
+        shapes = Shapes([self.values[x[0]].shape], out)
+        _, both = resize_of(shapes, sorted((*before.details["dims"], *dims)), *words)
+        return what, {**both, "multiply_adds": cost}, x
 
     def trace(self) -> Trace:
         """The walk as a trace."""
@@ -632,7 +703,7 @@ def _slice(walk: _Walk, node: Any, words: dict[str, Any], shapes: Shapes) -> Low
         dim = axis % len(x)
         first, _, stride = slice(start, end, step).indices(x[dim])
         moves.append({"dim": dim, "start": first, "step": stride})
-    return ("slice", {"details": moves[0]}) if len(moves) == 1 else ("slices", {"details": {"moves": moves}})
+    return "slice", {"details": {"moves": moves}}
 
 
 def _concat(walk: _Walk, node: Any, words: dict[str, Any], shapes: Shapes) -> Lowered:
@@ -657,6 +728,17 @@ def _max_unpool(walk: _Walk, node: Any, words: dict[str, Any], shapes: Shapes) -
     return "max_unpool", {"settings": {"kernel": words["kernel_shape"][0]}}
 
 
+def _gather(walk: _Walk, node: Any, words: dict[str, Any], shapes: Shapes) -> Lowered:
+    """Elements of one axis by their numbers, whose axes stand where it stood."""
+    x, numbers = shapes.given[0], walk.known.get(node.input[1])
+    dim, shape = words.get("axis", 0) % len(x), walk.shape(node.input[1])
+    if not shape:
+        return "select", {"details": {"dim": dim}}
+    axes = [*range(dim), *[None] * len(shape), *range(dim + 1, len(x))]
+    known = numbers is not None and numbers.ndim == 1
+    return indexed(shapes, axes, {dim: (dim, numbers)} if known and numbers is not None else {})
+
+
 def _kind(kind: str, **details: Any) -> Callable[..., Lowered]:
     return lambda walk, node, words, shapes: (kind, {"details": dict(details)})
 
@@ -677,6 +759,7 @@ RULES: dict[str, Callable[..., Lowered]] = {
     "Pad": _pad,
     "Slice": _slice,
     "Concat": _concat,
+    "Gather": _gather,
     "Transpose": _transpose,
     **dict.fromkeys(("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Expand"), _kind("reshape")),
     **dict.fromkeys(("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin"), _reduce),

@@ -65,6 +65,7 @@ class Inspection(Findings):
             if self.failure is None
             else {"layer": self.failure.layer, "sentence": self.failure.sentence},
             "repairs": list(self.repairs),
+            "decided": list(self.decided),
             "sizes": [
                 {
                     "axes": list(s.axes),

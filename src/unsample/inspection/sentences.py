@@ -16,6 +16,10 @@ def all_of(found: Findings) -> tuple[tuple[str, str], ...]:
     if found.failure is not None:
         said.append(("stopped", f"in {found.failure.layer or 'the model'}: {found.failure.sentence}"))
     said += [("repair", each) for each in found.repairs]
+    if found.decided:
+        where = ", ".join(layer or "the model" for layer in found.decided)
+        text = f"those of the example decide in {where}: others may go another way, and no sizes were tried"
+        said.append(("values", text))
     said += [("sizes", sizes_sentence(each, found.input_shapes)) for each in found.sizes]
     return (*said, *unplaced(found), *alignment(found), *checkerboards(found))
 
@@ -55,6 +59,11 @@ def sizes_sentence(sizes: Sizes, shapes: Sequence[Sequence[int]] = ()) -> str:
         how += ", each axis alone" if sizes.apart else ", all axes alike"
     if sizes.exact and sizes.period > 1 and sizes.rule().split()[-1] != "alone":
         how += f"; the answers repeat every {sizes.period}"
+    if sizes.unlike:
+        one, other = sizes.unlike
+        how += (
+            f"; the model does other things at {other} than at {one}, so that of other sizes nothing is known"
+        )
     kept = [f"{i + 1} {shape_text(s)}" for i, s in enumerate(shapes) if i not in images]
     if kept:
         how += f"; input{'s' if len(kept) > 1 else ''} {' and '.join(kept)} as it is"

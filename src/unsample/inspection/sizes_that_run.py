@@ -8,6 +8,10 @@ is compared with grows, so once it has been passed it is never met again: `Failu
 Only a least size (a window that fits, a reflection that has something to reflect) can change another answer,
 and only from no to yes.
 
+That is said of steps. A model may ask itself how large its input is (`if h % 32: x = F.pad(x, ...)`), and do
+other things. So what it calls is compared as well, and at the end with some sizes far away; where it differs,
+nothing is said of sizes that were not tried.
+
 So sizes are tried from that of the example up until a whole period has answered as the period before it did,
 and then from 1 up until the answers are those. Where the sizes next to the example repeat already, what lies
 between is known with that. `exact` says that all this happened within the limits, and that no step makes a
@@ -18,14 +22,16 @@ import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from unsample.geometry.resample import Resample
 from unsample.geometry.solve import ordinal
 from unsample.geometry.window import Window
 from unsample.inspection.analysis import Analysis
-from unsample.inspection.vocabulary import Failure, Trace
+from unsample.inspection.vocabulary import Failure, Ran, Trace
 
-Run = Callable[[dict[int, int]], "list[tuple[int, ...]] | Failure"]
+Run = Callable[[dict[int, int]], Ran | Failure]
+FAR = tuple(n for m in (32, 128, 512, 2048) for n in (m, m + 1))  # multiples of much, and of nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,8 @@ class Sizes:
         The first and last of the sizes tried, from the smallest on; nothing for 1 to `tried`.
     fixed : bool
         Whether the file has one size alone, so that no other was tried.
+    unlike : tuple of int
+        Two sizes, whole periods apart, at which the model does not do the same; nothing where there are none.
     """
 
     axes: tuple[int, ...]
@@ -66,6 +74,7 @@ class Sizes:
     apart: bool = False
     spans: tuple[tuple[int, int], ...] = ()
     fixed: bool = False
+    unlike: tuple[int, ...] = ()
 
     def works(self, size: int) -> bool | None:
         """Whether a size works; None for one that was not tried where the answers need not repeat."""
@@ -160,7 +169,7 @@ def sizes_that_run(
         No further size is begun after this much work of the processor, for all groups together.
     """
     shape, failure = trace.image, trace.failure
-    if not shape or (failure is not None and failure.values):
+    if not shape or trace.decided or (failure is not None and failure.values):
         return ()
     free = tuple(axis for axis in range(2, len(shape)) if axis not in trace.fixed)
     tried = _of_axes(run, trace, analysis, free, limit, seconds)
@@ -219,7 +228,7 @@ def _alike(trace: Trace, rank: int) -> bool:
         sides = {tuple(pads[i : i + 2]) for i in range(0, min(len(pads), 2 * rank), 2)}
         if len(rules) > 1 or len(steps) > 1 or len(sides) > 1 or (sides and len(pads) < 2 * rank):
             return False
-        if op.kind == "slice" and op.details["dim"] >= 2 and op.details["step"] > 1:
+        if op.kind == "slice" and any(m["dim"] >= 2 and m["step"] > 1 for m in op.details["moves"]):
             return False
     return True
 
@@ -234,12 +243,13 @@ class _Answers:
 
     run: Run
     axes: tuple[int, ...]
-    period: int
     stop: float
     works: dict[int, bool] = field(default_factory=dict)
     whole: set[int] = field(default_factory=set)
     gaps: dict[int, int] = field(default_factory=dict)
     failures: list[tuple[int, str, str]] = field(default_factory=list)
+    calls: dict[int, Any] = field(default_factory=dict)
+    unlike: tuple[int, ...] = ()
 
     def ask(self, n: int) -> None:
         """Run a size."""
@@ -250,32 +260,37 @@ class _Answers:
                 self.gaps[n] = found.gap
             if len(self.failures) < 64:
                 self.failures.append((n, found.layer, found.sentence))
-        elif any(_same_size(shape, self.axes, n) for shape in found):
-            self.whole.add(n)
+        else:
+            self.calls[n] = hash(found.calls)
+            if any(_same_size(shape, self.axes, n) for shape in found.shapes):
+                self.whole.add(n)
 
-    def answer(self, n: int) -> tuple[bool | None, bool]:
-        """Whether a size works, and comes back whole."""
-        return self.works.get(n), n in self.whole
+    def alike(self, n: int, m: int) -> bool:
+        """Whether two sizes both work, or not, and come back whole, or not, and the model does the same."""
+        same = (self.works.get(n), n in self.whole) == (self.works.get(m), m in self.whole)
+        if same and self.calls.get(n) != self.calls.get(m) and not self.unlike:
+            self.unlike = (m, n)
+        return same and self.calls.get(n) == self.calls.get(m)
 
     def in_time(self) -> bool:
         """Whether another size may be begun."""
         # Of the processor: an answer must not depend on what else the machine does.
         return time.thread_time() < self.stop
 
-    def growth(self, n: int) -> int | None:
+    def growth(self, n: int, period: int) -> int | None:
         """By how much more than a period before the branches differ at `n`; None where that is not known."""
-        now, before = self.gaps.get(n), self.gaps.get(n - self.period)
+        now, before = self.gaps.get(n), self.gaps.get(n - period)
         return None if now is None or before is None or now * before < 0 else abs(now) - abs(before)
 
-    def settled(self, n: int) -> bool:
+    def settled(self, n: int, period: int) -> bool:
         """Whether the period that ends with `n` answered as the one before, and will go on to do so."""
-        last = range(n - self.period + 1, n + 1)
-        if any(self.answer(m) != self.answer(m - self.period) for m in last):
+        last = range(n - period + 1, n + 1)
+        if not all(self.alike(m, m - period) for m in last):
             return False
-        growth = [self.growth(m) for m in last if not self.works[m]]
+        growth = [self.growth(m, period) for m in last if not self.works[m]]
         if any(each is not None and each < 0 for each in growth):  # these branches will meet
             return False
-        return len(growth) < self.period or None not in growth
+        return len(growth) < period or None not in growth
 
 
 def _same_size(shape: Sequence[int], axes: Sequence[int], n: int) -> bool:
@@ -288,12 +303,17 @@ def _sizes(
     """The sizes of some axes; `example` is the size of an example that runs."""
     period, first = analysis.period, example or 1
     now = time.thread_time()
-    answers = _Answers(run, axes, period, now + seconds * (2 / 3 if first > 1 else 1))
+    answers = _Answers(run, axes, now + seconds * (2 / 3 if first > 1 else 1))
     settled, tried = False, first - 1
     while not settled and tried < first + limit - 1 and answers.in_time():
         tried += 1
         answers.ask(tried)
-        settled = tried >= first + 2 * period - 1 and answers.settled(tried)
+        asked = tried - first + 1
+        settled = asked >= 2 * period and answers.settled(tried, period)
+        if answers.unlike:  # nothing proves what is found now
+            limit = min(limit, max(64, 4 * period))
+            if asked % (2 * period) == 0 and answers.settled(tried, asked // 2):
+                break
     answers.stop, low = now + seconds, 0
     repeats = settled and tried == first + 2 * period - 1 and not analysis.fixed
     while low < first - 1 and answers.in_time():
@@ -302,29 +322,42 @@ def _sizes(
         if (
             repeats
             and low >= period
-            and all(
-                answers.answer(n) == answers.answer(_class(n, first, period))
-                for n in range(low - period + 1, low + 1)
-            )
+            and all(answers.alike(n, _class(n, first, period)) for n in range(low - period + 1, low + 1))
         ):
             break
+    known = settled and (low == first - 1 or (repeats and low >= period))
     spans = ((1, tried),) if low == first - 1 else ((1, low), (first, tried)) if low else ((first, tried),)
-    known = low == first - 1 or (repeats and low >= period)
     works = {n for n, w in answers.works.items() if w}
     if known:  # what lies between answers as the sizes on both sides do
         between = range(low + 1, first)
         works |= {n for n in between if answers.works[_class(n, first, period)]}
         answers.whole |= {n for n in between if _class(n, first, period) in answers.whole}
-    return Sizes(
+    found = Sizes(
         axes,
         tuple(sorted(works)),
         tuple(sorted(answers.whole)),
         tried,
         period,
-        settled and known and not analysis.fixed,
+        known and not analysis.fixed,
         tuple(answers.failures),
         spans=() if len(spans) == 1 and spans[0][0] == 1 else spans,
+        unlike=() if known else answers.unlike,
     )
+    return _as_far(found, answers) if found.exact else found
+
+
+def _as_far(found: Sizes, answers: _Answers) -> Sizes:
+    """The same, no longer exact where a size far away does not answer as one of the last period."""
+    for n in FAR:
+        if n in answers.works:
+            continue
+        if not answers.in_time():
+            return replace(found, exact=False)
+        answers.ask(n)
+        like = found.tried - (found.tried - n) % found.period
+        if not answers.alike(n, like):
+            return replace(found, exact=False, unlike=(like, n))
+    return found
 
 
 def _class(n: int, first: int, period: int) -> int:

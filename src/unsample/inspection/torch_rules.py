@@ -4,13 +4,16 @@ Windows are made of the shapes that were seen, so no size formula is repeated he
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from inspect import signature
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from unsample.geometry.arguments import PaddingMode
-from unsample.geometry.resample import Convention, Method, Resample
+from unsample.geometry.resample import CONVENTIONS, Convention, Method, Resample, copied_source
 from unsample.geometry.window import AdaptiveWindow, AnyWindow, Window
 from unsample.operation import Operation
 from unsample.pairs import OPERATIONS
@@ -286,6 +289,16 @@ def _interpolate(rank: int, method: Method, *, antialias: bool = False) -> Calla
     return rule
 
 
+def resize_of(shapes: Shapes, dims: list[int], *words: Any) -> Lowered:
+    """A resize of some axes, wherever they stand."""
+    assert shapes.first is not None
+    assert shapes.out is not None
+    sizes = ((1, 1, *(shape[dim] for dim in dims)) for shape in (shapes.first, shapes.out))
+    small, large = sizes
+    kind, fields = resize(Shapes([small], large), len(dims), *words)
+    return kind, {**fields, "details": {"dims": dims}}
+
+
 # -- operators of this library ----------------------------------------------------------------------------
 
 
@@ -345,7 +358,7 @@ def _slice(args: Sequence[Any], shapes: Shapes) -> Lowered:
     n = shapes.first[dim]
     start, stop = _at(args, 2), _at(args, 3)
     first, _, step = slice(start, stop, int(_at(args, 4, 1))).indices(n)
-    return "slice", {"details": {"dim": dim, "start": first, "step": step}}
+    return "slice", {"details": {"moves": [{"dim": dim, "start": first, "step": step}]}}
 
 
 def _dim(kind: str, index: int = 1, default: int = 0) -> Callable[[Sequence[Any], Shapes], Lowered]:
@@ -429,30 +442,111 @@ def _index(args: Sequence[Any], shapes: Shapes) -> Lowered:
         return "opaque", {}
     first = at[0] if at == list(range(at[0], at[0] + len(at))) else 0
     rest: list[int | None] = [axis for axis in range(rank) if axis not in at]
-    return _keep([*rest[:first], *[None] * new, *rest[first:]])
+    places: dict[int, tuple[int, NDArray[Any]]] = {}
+    for axis in at:  # which axis of the result each index runs along, where its values are known
+        numbers = given[axis]
+        wide = [a for a, n in enumerate(numbers.shape) if n > 1]
+        if isinstance(numbers, np.ndarray) and len(wide) < 2:
+            along = wide[0] - numbers.ndim + new if wide else at.index(axis)
+            places[first + along] = (axis, numbers.reshape(-1))
+    each_alone = new == len(places) == len(at)
+    return indexed(shapes, [*rest[:first], *[None] * new, *rest[first:]], places if each_alone else {})
 
 
 def _gather(args: Sequence[Any], shapes: Shapes) -> Lowered:
     """Elements of one axis by their numbers."""
     assert shapes.first is not None
     assert shapes.out is not None
-    dim = int(args[1]) % (len(shapes.first) or 1)
+    dim, numbers = int(args[1]) % (len(shapes.first) or 1), args[2]
     pairs = zip(shapes.first, shapes.out, strict=True)
-    return _keep([axis if axis != dim and n == m else None for axis, (n, m) in enumerate(pairs)])
+    axes = [axis if axis != dim and n == m else None for axis, (n, m) in enumerate(pairs)]
+    if not isinstance(numbers, np.ndarray) or not numbers.size:
+        return _keep(axes)
+    # An index of `gather` has all axes.
+    whole = numbers.ndim == len(shapes.first)
+    rows = np.moveaxis(numbers, dim, -1).reshape(-1, numbers.shape[dim]) if whole else numbers.reshape(1, -1)
+    alike = bool((rows == rows[0]).all())
+    return indexed(shapes, axes, {dim: (dim, rows[0])} if alike else {})
+
+
+Places = Mapping[int, tuple[int, NDArray[Any]]]
+
+
+def indexed(shapes: Shapes, axes: list[int | None], places: Places) -> Lowered:
+    """Axes that stay, and those with elements of an axis at known places: a slice, a resize, or others."""
+    assert shapes.first is not None
+    assert shapes.out is not None
+    n, m = shapes.first, shapes.out
+    at = {axis: (dim, np.where(row < 0, row + n[dim], row)) for axis, (dim, row) in places.items()}
+    places = {axis: (dim, row) for axis, (dim, row) in at.items() if len(row) == m[axis]}
+    whole = axes == [axis if axis not in places else None for axis in range(len(n))]
+    if whole and all(axis == dim for axis, (dim, _) in places.items()):
+        moves = [{"dim": dim, **move} for dim, row in places.values() if (move := _stepped(row))]
+        if len(moves) == len(places):
+            return "slice", {"details": {"moves": moves}}
+        for convention in sorted(CONVENTIONS, reverse=True):  # "legacy", torch's own, where several are alike
+            if all(_is_nearest(row, n[dim], convention) for dim, row in places.values()):
+                return resize_of(shapes, sorted(places), "nearest", convention)
+    return "keep", {"details": {"axes": axes, "at": places}}
+
+
+def _stepped(row: NDArray[Any]) -> dict[str, int] | None:
+    """Start and step of numbers that are a range."""
+    step = int(row[1] - row[0]) if len(row) > 1 else 1
+    return {"start": int(row[0]), "step": step} if step and (np.diff(row) == step).all() else None
+
+
+def _is_nearest(row: NDArray[Any], n: int, convention: Convention) -> bool:
+    return np.array_equal(
+        row, copied_source(Resample(n, len(row), "nearest", convention), np.arange(len(row)))
+    )
 
 
 def _repeat(args: Sequence[Any], shapes: Shapes) -> Lowered:
-    new = len(args[1]) - len(shapes.first or ())
-    return _keep([axis - new if axis >= new and n == 1 else None for axis, n in enumerate(args[1])])
+    times, first = args[1], shapes.first or ()
+    new = len(times) - len(first)
+    if all(m == 1 or n == 1 for n, m in zip(first, times[new:], strict=True)):  # as `expand` does
+        return "reshape", {}
+    return _keep([axis - new if axis >= new and n == 1 else None for axis, n in enumerate(times)])
+
+
+def _blocks_in_columns(kind: str, first: int) -> Callable[[Sequence[Any], Shapes], Lowered]:
+    """F.unfold and F.fold; kernel, dilation, padding and stride are arguments from `first` on."""
+
+    def rule(args: Sequence[Any], shapes: Shapes) -> Lowered:
+        fine = shapes.out if kind == "col2im" else shapes.first
+        assert fine is not None
+        k, d, p, s = (_per_axis(each, 2, 0) for each in args[first : first + 4])
+        rules = zip(fine[-2:], k, s, d, p, strict=True)
+        windows = tuple(
+            Window(n, (n + 2 * p - d * (k - 1) - 1) // s + 1, k, s, d, p, p) for n, k, s, d, p in rules
+        )
+        return kind, {"windows": windows, "settings": window_settings(windows)}
+
+    return rule
 
 
 def _sample(args: Sequence[Any], shapes: Shapes) -> Lowered:
     return "sample", {"settings": {"positions": "computed"}}
 
 
+def _flips(dims: Iterable[int], shape: Shape) -> list[dict[str, int]]:
+    return [{"dim": dim, "start": shape[dim] - 1, "step": -1} for dim in dims]
+
+
 def _flip(args: Sequence[Any], shapes: Shapes) -> Lowered:
-    rank = len(shapes.first or ())
-    return "flip", {"details": {"dims": [int(each) % rank for each in args[1]]}}
+    shape = shapes.first or ()
+    return "slice", {"details": {"moves": _flips([int(each) % len(shape) for each in args[1]], shape)}}
+
+
+def _rot90(args: Sequence[Any], shapes: Shapes) -> Lowered:
+    assert shapes.out is not None
+    order, times = list(range(len(shapes.out))), int(args[1]) % 4
+    a, b = (int(each) % len(order) for each in args[2])
+    if times % 2:
+        order[a], order[b] = order[b], order[a]
+    moves = _flips([[], [a], [a, b], [b]][times], shapes.out)
+    return "permute", {"details": {"permutation": order, "moves": moves}}
 
 
 def _matmul(left: int) -> Callable[[Sequence[Any], Shapes], Lowered]:
@@ -476,6 +570,26 @@ MIXING = frozenset(
         *("_native_multi_head_attention", "_transformer_encoder_layer_fwd"),
     )
 )
+
+# What torch calls, or not, as the elements happen to lie.
+REARRANGING = frozenset(
+    f"aten.{name}"
+    for name in (
+        *(
+            "view",
+            "_unsafe_view",
+            "reshape",
+            "_reshape_alias",
+            "unsqueeze",
+            "squeeze",
+            "flatten",
+            "unflatten",
+        ),
+        *("expand", "clone", "contiguous", "detach", "alias", "permute", "transpose", "t", "as_strided"),
+    )
+)
+# Operators of which the numbers of elements are read, where they are known.
+BY_NUMBER = frozenset({"aten.index", "aten._unsafe_index", "aten.index_select", "aten.gather"})
 
 RULES: dict[str, Callable[[Sequence[Any], Shapes], Lowered]] = {
     "aten.convolution": _convolution,
@@ -551,11 +665,15 @@ RULES: dict[str, Callable[[Sequence[Any], Shapes], Lowered]] = {
     "aten.roll": _roll,
     "aten.unfold": _unfold,
     "aten.index": _index,
+    "aten._unsafe_index": _index,
     "aten.index_select": _gather,
     "aten.gather": _gather,
     "aten.repeat": _repeat,
+    "aten.im2col": _blocks_in_columns("im2col", 1),
+    "aten.col2im": _blocks_in_columns("col2im", 2),
     **dict.fromkeys(ATTENTION, lambda args, shapes: ("attention", {})),
     "aten.flip": _flip,
+    "aten.rot90": _rot90,
     "aten.grid_sampler_2d": _sample,
     "aten.grid_sampler_3d": _sample,
     "aten.copy_": lambda args, shapes: ("copy", {}),

@@ -29,6 +29,7 @@ from torch._subclasses.fake_tensor import (
     FakeTensorMode,
 )
 from torch.nn.modules import module as hooks
+from torch.nn.utils import parametrize
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -36,8 +37,8 @@ from unsample.inspection.archive import first_line
 from unsample.inspection.constants import ELEMENTS as CONSTANT
 from unsample.inspection.constants import UNKNOWN, Constants, known_of
 from unsample.inspection.pt2 import Layer, Program, mode_of, numbers_of
-from unsample.inspection.torch_rules import Shapes, lower
-from unsample.inspection.vocabulary import Failure, Op, Trace, Value, varied
+from unsample.inspection.torch_rules import BY_NUMBER, REARRANGING, Shapes, lower
+from unsample.inspection.vocabulary import Failure, Op, Ran, Trace, Value, varied
 from unsample.pairs import OPERATIONS
 from unsample.torch.models.values import copied
 
@@ -56,6 +57,8 @@ class Copies:
         Axes of the image of which the model takes one size alone.
     words : dict
         Arguments by keyword.
+    real : bool
+        Whether the tensors of the example are some, and not only shapes: where values decide, theirs do.
     """
 
     def __init__(
@@ -64,8 +67,10 @@ class Copies:
         example: tuple[Any, ...],
         fixed: tuple[int, ...] = (),
         words: Mapping[str, Any] = MappingProxyType({}),
+        real: bool = False,
     ) -> None:
         self.model, self.example, self.fixed, self.words = model, example, fixed, dict(words)
+        self.real = real and not isinstance(model, Program)
         self.copy: nn.Module
         self.known: dict[int, Tensor] | None = None
         if isinstance(model, Program):  # of a file: of fake tensors as it is, and nothing is computed
@@ -101,20 +106,26 @@ class Copies:
 
     def trace(self, sizes: dict[int, int] | None = None) -> Trace:
         """The run of the example, recorded; of other sizes where they are given."""
-        recorder = _Recorder(self.copy, known=self.known)
-        arguments = self.arguments(sizes)
-        with _untouched(), self.mode, torch.enable_grad():
-            recorder.run(*arguments)
+        recorder = self.recorded(self.arguments(sizes))
+        if self.real and sizes is None and recorder.failure is not None and recorder.failure.values:
+            recorder = self.recorded(self.arguments(), decided(self.model, self.example, self.words))
         return replace(recorder.trace(self.model), fixed=self.fixed)
 
-    def output(self, sizes: dict[int, int]) -> list[tuple[int, ...]] | Failure:
-        """Shapes that come out where `sizes` go in, or where that stops."""
+    def recorded(self, arguments: tuple[Any, Any], answers: Sequence[Any] = ()) -> "_Recorder":
+        """A run on shapes; `answers` are what operators made that no shapes say."""
+        recorder = _Recorder(self.copy, known=self.known, answers=answers)
+        with _untouched(), self.mode, torch.enable_grad():
+            recorder.run(*arguments)
+        return recorder
+
+    def output(self, sizes: dict[int, int]) -> Ran | Failure:
+        """What comes out where `sizes` go in, or where that stops."""
         recorder = _Recorder(self.copy, brief=True, known=self.known)
         with _untouched(), self.mode, torch.no_grad():
             recorder.run(*self.arguments(sizes))
         if recorder.failure is not None:
             return recorder.failure
-        return [tuple(x.shape) for x in _results(recorder.result)]
+        return Ran(tuple(tuple(x.shape) for x in _results(recorder.result)), tuple(recorder.calls))
 
 
 def measured(
@@ -135,6 +146,15 @@ def measured(
             runs.append(recorder.times)
     kept = runs[1:] or runs  # the first run warms up
     return [min(each) for each in zip(*kept, strict=True)]
+
+
+def decided(model: nn.Module, example: tuple[Any, ...], words: Mapping[str, Any]) -> list[Any]:
+    """What operators whose results no shapes say make of the values of an example: a real run of a copy."""
+    recorder = _Recorder(copy.deepcopy(model), brief=True)
+    recorder.asked = []
+    with _untouched(), torch.enable_grad():
+        recorder.run(*copied((example, dict(words))))
+    return recorder.asked
 
 
 def _tensors(tree: Any) -> list[Tensor]:
@@ -197,8 +217,13 @@ class _Recorder(TorchDispatchMode):
         brief: bool = False,
         timed: bool = False,
         known: dict[int, Tensor] | None = None,
+        answers: Sequence[Any] = (),
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self.answers = iter(answers)
+        self.asked: list[Any] | None = None  # operators whose results no shapes say, with these results
+        self.calls: list[Any] = []
+        self.decided: list[str] = []  # layers in which one of them decided
         self.constants = None if known is None else Constants(known)
         self.copy, self.brief, self.timed = copy, brief, timed
         self.owners = dict(copy.named_modules())
@@ -297,13 +322,19 @@ class _Recorder(TorchDispatchMode):
             self.times.append((time.perf_counter() - begin) * 1e3)
         elif not self.brief:
             self.write(func, args, kwargs, out)
+        elif (name := f"{func.namespace}.{func.overloadpacket.__name__}") not in REARRANGING:
+            self.calls.append((self.layers[-1] if self.layers else "", name, self.border(name, args, out)))
         return out
 
     def called_on(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What an operator makes; values that do not depend on the input are known beside the shapes."""
         if self.constants is None:
-            return func(*args, **kwargs)
+            out = func(*args, **kwargs)
+            if self.asked is not None and _by_values(func):
+                self.asked.append((func, out))
+            return out
         mode = detect_fake_mode()
+        answer = next(self.answers, None) if _by_values(func) else None
         if func._schema.is_mutable and mode is not None:  # nothing outside of the model is written into
             args, kwargs = pytree.tree_map_only(
                 Tensor, lambda x: x if isinstance(x, FakeTensor) else mode.from_tensor(x), (args, kwargs)
@@ -311,11 +342,14 @@ class _Recorder(TorchDispatchMode):
         try:
             out = func(*args, **kwargs)
         except (DataDependentOutputException, DynamicOutputShapeException):
-            values = self.constants.values(func, args, kwargs)
-            if values is UNKNOWN:
+            values = made = self.constants.values(func, args, kwargs)
+            if made is UNKNOWN and answer is not None and answer[0] is func:
+                made = answer[1]
+                self.decided.append(self.layers[-1] if self.layers else "")
+            if made is UNKNOWN:
                 raise
             assert mode is not None
-            out = pytree.tree_map_only(Tensor, mode.from_tensor, values)
+            out = pytree.tree_map_only(Tensor, mode.from_tensor, made)
         else:
             few = all(x.numel() <= CONSTANT for x in _tensors(out))
             values = self.constants.values(func, args, kwargs) if few else UNKNOWN
@@ -348,6 +382,8 @@ class _Recorder(TorchDispatchMode):
             [self.values[i].shape for i in inputs], self.values[outputs[0]].shape if made else None
         )
         plain = _arguments(func, args, kwargs)
+        if name in BY_NUMBER and self.constants is not None:
+            plain = pytree.tree_map_only(Tensor, self.constants.numbers, plain)
         kind, fields = lower(name, plain, shapes)
         if kind in ("conv", "conv_transpose"):
             fields["weight"] = inputs[1]
@@ -367,11 +403,21 @@ class _Recorder(TorchDispatchMode):
         )
         self.in_place.append(func._schema.is_mutable and outputs[:1] != inputs[:1])
 
+    def border(self, name: str, args: tuple[Any, ...], out: Any) -> Any:
+        """What padding puts on, and a slice takes off; not off a table, such as one of positions."""
+        if "pad" in name:
+            return tuple(args[1]) if len(args) > 1 else ()
+        if name != "aten.slice" or (len(args) > 4 and args[4] != 1):
+            return ()
+        table = self.constants is not None and self.constants.value(args[0]) is not None
+        return () if table else tuple(n - m for n, m in zip(args[0].shape, out.shape, strict=True))
+
     def called(self, layer: str, name: str, kind: str, rank: int) -> str:
         """The layer's class where it is torch's or ours, else the function."""
         owner = self.owners.get(layer, self.copy)
         place, _, cls = _class_of(owner).rpartition(".")
-        if place.startswith(("torch.nn.modules", "unsample.torch.layers")) and not list(owner.children()):
+        inside = [name for name, _ in owner.named_children() if name != "parametrizations"]
+        if place.startswith(("torch.nn.modules", "unsample.torch.layers")) and not inside:
             return cls
         if name in ("aten.convolution", "aten._convolution"):
             return f"F.{kind}{rank - 2}d"
@@ -407,12 +453,13 @@ class _Recorder(TorchDispatchMode):
                 gap, text = plain[0][axis] - plain[1][axis], _unlike(word, plain, axis)
                 return Failure(layer, text, inputs, merge=True, dim=axis, gap=gap)
         if isinstance(error, DataDependentOutputException):
-            return Failure(layer, VALUES, inputs, values=True)
+            return Failure(layer, f"the run {VALUES.format(' (if ..., item())')}", inputs, values=True)
         word = FUNCTIONS.get(name, name.partition(".")[2])
         shown = ", ".join(map(str, shapes))
         if isinstance(error, DynamicOutputShapeException):
-            why = "how large its result is depends on values, which a run on shapes does not have"
-            return Failure(layer, f"{word} of {shown}: {why}", inputs, values=True)
+            return Failure(
+                layer, f"{word} of {shown}: how large its result is {VALUES.format('')}", inputs, values=True
+            )
         apart = None
         if name in ("aten.mm", "aten.bmm", "aten.addmm", "aten.baddbmm"):
             apart = shapes[-2][-1] - shapes[-1][-2]
@@ -433,6 +480,7 @@ class _Recorder(TorchDispatchMode):
             _reader(model, tuple(self.values)),
             self.failure,
             isinstance(model, Program),
+            decided=tuple(dict.fromkeys(self.decided)),
         )
 
     def nodes(self) -> dict[int, Any]:
@@ -480,6 +528,11 @@ class _Recorder(TorchDispatchMode):
         return each, total
 
 
+def _by_values(func: Any) -> bool:
+    """Whether values say what an operator makes: a number, or how large its result is."""
+    return bool({torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape} & set(func.tags))
+
+
 def _composite(func: Any) -> bool:
     """Whether an operator is made of others, which autograd would have taken apart."""
     key = "CompositeImplicitAutograd"
@@ -492,7 +545,8 @@ def _class_of(layer: nn.Module) -> str:
         return layer._unsample_class
     name = getattr(layer, "type_name", None)
     known = name() if callable(name) else None
-    return known if isinstance(known, str) else f"{type(layer).__module__}.{type(layer).__name__}"
+    cls = parametrize.type_before_parametrizations(layer)
+    return known if isinstance(known, str) else f"{cls.__module__}.{cls.__name__}"
 
 
 def _saved(node: Any) -> list[Tensor]:
@@ -572,7 +626,10 @@ def _real(model: nn.Module, layer: str, value: Value, word: str) -> Tensor | Non
     return found if same else None
 
 
-VALUES = "the run depends on the values of a tensor (if ..., item()), which a run on shapes does not have"
+VALUES = (
+    "depends on the values of a tensor{}, which a run on shapes does not have: inspect the module with a "
+    "tensor as its example, and it goes on as these values say"
+)
 
 _MERGES = frozenset({"add", "sub", "mul", "div", "maximum", "minimum", "where", "lerp"})
 _COUNTED = frozenset(
@@ -601,6 +658,8 @@ FUNCTIONS = {
             *("_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa"),
         )
     },
+    "aten.im2col": "F.unfold",
+    "aten.col2im": "F.fold",
     "aten.grid_sampler_2d": "F.grid_sample",
     "aten.grid_sampler_3d": "F.grid_sample",
     "aten.pixel_shuffle": "F.pixel_shuffle",

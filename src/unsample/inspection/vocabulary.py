@@ -14,8 +14,6 @@ KINDS = (
     "pool",
     "pad",
     "slice",
-    "slices",
-    "flip",
     "roll",
     "copy",
     "sample",
@@ -32,6 +30,8 @@ KINDS = (
     "mix",
     "attention",
     "elementwise",
+    "im2col",
+    "col2im",
     "opaque",
 )
 
@@ -85,7 +85,7 @@ class Op:
     settings : dict
         For people.
     details : dict
-        Numbers of the rule: `dim`, `start`, `step`, `pads`, `factor`, `permutation`, `shape`.
+        Numbers of the rule: `dim`, `moves` (of a slice: dim, start, step), `pads`, `factor`, `permutation`.
     weight : int or None
         Number of the value that is the kernel.
     groups, multiply_adds, saved_bytes, switch_bytes : int
@@ -146,6 +146,23 @@ class Failure:
     values: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A run of another size.
+
+    Parameters
+    ----------
+    shapes : tuple
+        What came out.
+    calls : tuple
+        What was called, with what padding and slices put on and take off: the same for sizes that a period of
+        the steps lies between, unless the model itself asks how large its input is.
+    """
+
+    shapes: tuple[tuple[int, ...], ...]
+    calls: tuple[Any, ...] = ()
+
+
 def varied(shapes: Sequence[Sequence[int]]) -> tuple[int, ...]:
     """Which inputs other sizes are tried of, by their places: the image, and those of its sizes.
 
@@ -185,6 +202,8 @@ class Trace:
         Whether it is that of a file, whose numbers are held to limits before work is done for them.
     fixed : tuple of int
         Axes of the image of which the file takes one size alone.
+    decided : tuple of str
+        Layers in which the values of the example decided how the run went on.
     """
 
     ops: tuple[Op, ...]
@@ -197,6 +216,7 @@ class Trace:
     failure: Failure | None = None
     foreign: bool = False
     fixed: tuple[int, ...] = ()
+    decided: tuple[str, ...] = ()
 
     @property
     def image(self) -> tuple[int, ...]:
