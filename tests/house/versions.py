@@ -50,6 +50,7 @@ CHECKS = {
     "scipy": Check("tests/core/test_checks.py tests/house/test_article.py"),
     "anywidget": Check("tests/tools/test_explore_python.py"),
     "onnx": Check("tests/tools/test_inspect_files.py -k test_an_o"),
+    "safetensors": Check("tests/tools/test_inspect_files.py -k weights"),
     "scikit-image": Check("tests/tools/test_compare.py -k the_metrics"),
     "tqdm": Check("tests/tools/test_compare.py -k train"),
     "array-api-strict": Check("tests/core/test_pool.py tests/core/test_errors.py"),
