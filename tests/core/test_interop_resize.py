@@ -239,6 +239,13 @@ def test_what_cannot_be_said(source: Any, target: Any, given: dict[str, Any], me
         interop.convert_resize(given, source=source, target=target, input_size=(7, 9))
 
 
+@pytest.mark.parametrize("make", [np.asarray, torch.tensor, jax.numpy.asarray])
+def test_positions_move_an_axis_that_keeps_its_size(make: Any) -> None:
+    x, moved = [0.0, 8.0, 16.0, 24.0], {"convention": [(0.5, 0.75)]}
+    assert us.resize(make(x), (4,), **moved).tolist() == [4.0, 10.0, 16.0, 22.0]
+    assert us.resize_transpose(make(x), (4,), **moved).tolist() == [0.0, 6.0, 24.0, 18.0]
+
+
 def test_unknown_arguments_are_named() -> None:
     with pytest.raises(
         TypeError, match=r"convert_resize: jax takes 'shape', 'method' or 'antialias', got 'size'"

@@ -145,7 +145,7 @@ MODELS: dict[str, Model] = {
     ),
     # Whose kernel is longer than the axis, so that the repeated border weighs.
     "resize lanczos5": (
-        Call("resize", (2, 4), method="lanczos5", antialias=True, exclude_outside=False),
+        Call("resize", (4, 5), method="lanczos5", antialias=True, exclude_outside=False),
         (2, 4, 6, 8),
         True,
     ),

@@ -268,7 +268,8 @@ def _table(axis: Resample, begin: int, end: int) -> tuple[Ints, Floats]:
         weights = np.where(index < source, weights, 0.0)
     if axis.normalised():
         weights = weights / weights.sum(axis=1, keepdims=True)
-    return _merge(np.clip(index, 0, source - 1), weights)
+    index = np.clip(index, 0, source - 1)
+    return (index, weights) if axis.exclude_outside else _merge(index, weights)
 
 
 # These are arithmetic alone: `o` and `distance` may be arrays of any library, and sizes symbols.

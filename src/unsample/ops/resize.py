@@ -57,7 +57,7 @@ from unsample.operation import Call, Operation, Pair, Shape
 # Of every spatial axis source and target size, and first, step, denominator of positions; of words 0, 0, 0.
 Axes = tuple[tuple[int, int, int, int, int], ...]
 # A word, or where target 0 of every axis looks and how much further the next one does.
-Where = Convention | Sequence[Any]
+Where = Convention | Sequence[tuple[float | Fraction, float | Fraction]]
 # The words of a call as operators are told them.
 Told = tuple[Method, Convention, bool, bool]
 
