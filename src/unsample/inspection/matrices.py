@@ -14,7 +14,8 @@ def resample_of(matrix: NDArray[Any]) -> Resample | None:
 
     Examples
     --------
-    >>> resample_of(np.array([[1, 0], [0.75, 0.25], [0.25, 0.75], [0, 1]])) == Resample(2, 4, "linear", "half_pixel")
+    >>> found = resample_of(np.array([[1, 0], [0.75, 0.25], [0.25, 0.75], [0, 1]]))
+    >>> found == Resample(2, 4, "linear", "half_pixel")
     True
     >>> resample_of(np.array([[1, 0], [0.5, 0.5], [0.25, 0.75], [0, 1]]))
     """
