@@ -81,6 +81,8 @@ def test_every_argument_reaches_the_door_under_its_own_name(
     given = {each: torch.zeros(1) if i == 0 else object() for i, each in enumerate(parameters)}
     if "groups" in given:
         given["groups"] = 977  # which must be an int
+    if "convention" in given:
+        given["convention"] = "any word"  # numbers in its place are told beside the sizes
     if "switches" in given:
         given["switches"] = us.Switches(torch.zeros(1, dtype=torch.uint8), (Window(2, 1, 2, 2),))
     function(**given)
