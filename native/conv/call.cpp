@@ -52,7 +52,7 @@ bool pack_weight(const ConvPlan& plan, const void* weight, void* packed, Workers
     job.ran = ran;
     job.weight = weight;
     job.packed = packed;
-    if (plan.packed_bytes < kSmallPack) workers = {1, nullptr};
+    if (is_small(plan.packed_bytes, kSmallPack)) workers = {1, nullptr};
     return run(plan.kernels->pack_weight[plan.form][int(plan.element)], job, plan.pack_items, 0,
                workers);
 }

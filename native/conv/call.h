@@ -19,7 +19,7 @@ struct Workers {
 };
 
 inline Workers workers_for(int64_t work, bool (*interrupted)()) {
-    return work < kSmallConv ? Workers{1, nullptr} : Workers{threads_now(), interrupted};
+    return is_small(work, kSmallConv) ? Workers{1, nullptr} : Workers{threads_now(), interrupted};
 }
 
 // False where it was interrupted; std::bad_alloc where a thread has no memory to work in. `ran`

@@ -47,7 +47,7 @@ bool run(Range kernel, AnyJob& job, int64_t elements, int64_t row, int64_t width
     job.stream = times(elements, width) >= STREAM;
     const int64_t items = elements / row * ((row + job.columns - 1) / job.columns);
     const double per_item = double(elements / items) * work + 1;
-    if (double(items) * per_item < kSmallMove) {
+    if (is_small(double(items) * per_item, kSmallMove)) {
         kernel(&job, 0, items);
     } else {
         const int64_t grain = per_item < CHUNK ? int64_t(CHUNK / per_item) : 1;

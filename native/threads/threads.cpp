@@ -245,6 +245,8 @@ void set_team(Team team) {
     the_team.store(team);
 }
 
+bool on_team() { return team_here && the_team.load(std::memory_order_relaxed); }
+
 bool parallel(Range f, const void* job, int64_t items, int64_t grain, int threads,
               bool (*interrupted)()) {
     Call call;
@@ -254,7 +256,7 @@ bool parallel(Range f, const void* job, int64_t items, int64_t grain, int thread
     const int helpers = static_cast<int>(chunks < threads ? chunks : threads) - 1;
     std::unique_lock<std::mutex> mine;
     Pool* shared = nullptr;
-    const Team team = team_here ? the_team.load() : nullptr;
+    const Team team = on_team() ? the_team.load() : nullptr;
     if (helpers > 0 && !team) {
         shared = &the_pool();
         // Two calls at once: the second one does its work alone instead of waiting for the first.

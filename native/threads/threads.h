@@ -16,6 +16,7 @@ using Team = void (*)(void (*f)(void*), void* data, unsigned n, unsigned flags);
 // taken. A child of fork has none: GNU's OpenMP waits there for threads that are gone.
 void set_team(Team);
 inline thread_local int team_here = 0;
+bool on_team();  // whether calls of this thread run on one
 
 // Run `f` over the items [0, items) in chunks of `grain`, on up to `threads` threads (the caller is
 // one of them), all in the caller's rounding mode. `interrupted` is asked about every 50 ms, on the
