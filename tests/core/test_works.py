@@ -58,6 +58,8 @@ def in_arrays(given: Any, array: Any) -> Any:
         return given
     if isinstance(given, tuple) and len({isinstance(each, tuple) for each in given}) == 2:
         return tuple(in_arrays(each, array) for each in given)
+    if "Fraction" in repr(given):  # which no array holds
+        return given
     return array(given)
 
 

@@ -431,9 +431,9 @@ def test_a_new_address_is_followed_while_the_page_is_open(shown: Any) -> None:
         ("way=nearest&size=1e9", "explore: draws size up to 32, got 1000000000"),
         ("way=nearest&direction=left", "explore: direction must be one of 'up' or 'down', got 'left'"),
         ("way=nearest&size=2&y=1,NaN", "explore: y of the link must hold numbers, got 'NaN'"),
-        ("way=resize&size=2&method=lanczos", "explore: method must be one of 'linear', 'nearest', "
+        ("way=resize&size=2&method=sinc", "explore: method must be one of 'linear', 'nearest', "
          "'nearest_ties_down', 'floor', 'ceil', 'cubic', 'catmull_rom', 'lanczos3', 'lanczos5' or 'area', "
-         "got 'lanczos' (did you mean 'lanczos5'?)"),
+         "got 'sinc'"),
         ("way=conv_transpose&size=2&padding=1",
          "explore: padding of the link must fit a 1-D picture, got '1'"),
         ("way=%E0%A4%A", "explore: the link must be written as this page writes it, got 'way=%E0%A4%A'"),

@@ -37,6 +37,7 @@ def _resizes(n: int, m: int) -> Iterator[Resample]:
             yield Resample(n, m, method, convention, exclude_outside=True)
         if m < n:
             yield Resample(n, m, method, "half_pixel", antialias=True, exclude_outside=True)
+            yield Resample(n, m, method, "half_pixel", antialias=True)
 
 
 def dense_of(axis: Resample) -> NDArray[np.float64]:

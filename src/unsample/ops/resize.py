@@ -34,6 +34,7 @@ from unsample.geometry.arguments import (
     is_sequence,
     listed,
     per_axis,
+    plain,
     rank_of,
     shown,
     spatial_axes,
@@ -125,6 +126,7 @@ def resize_axes(
     exclude_outside: bool | None = None,
 ) -> Axes:
     """The size of every axis before and after `resize`."""
+    convention = plain(convention)
     check_words("resize", method, convention, antialias, exclude_outside)
     if (output_size is None) == (factor is None):
         raise ShapeError("resize: exactly one of output_size and factor must be given")
@@ -153,6 +155,7 @@ def transposed_axes(
 ) -> Axes:
     """The size of every axis before and after the `resize` that this is the transpose of."""
     operation = "resize_transpose"
+    convention = plain(convention)
     check_words(operation, method, convention, antialias, exclude_outside)
     rank = rank_of(operation, "input_size", input_size, shape, "y")
     source = per_axis(operation, "input_size", input_size, rank, minimum=0)
