@@ -64,7 +64,11 @@ def in_arrays(given: Any, array: Any) -> Any:
 
 
 @every_library
-@pytest.mark.parametrize("array", [np.array, torch.tensor, jnp.array], ids=["numpy", "torch", "jax"])
+@pytest.mark.parametrize(
+    "array",
+    [np.array, torch.tensor, pytest.param(jnp.array, marks=pytest.mark.slow)],
+    ids=["numpy", "torch", "jax"],
+)
 def test_numbers_of_every_argument_in_arrays(library: Backend, array: Any) -> None:
     for sample in SAMPLES:
         for call, (args, kwargs), x in (

@@ -139,7 +139,7 @@ print("held")
         ("Auto", "some"),
         ("Explicit", "some"),
         ("Auto", "without"),
-        ("Explicit", "without"),
+        pytest.param("Explicit", "without", marks=pytest.mark.slow),
         pytest.param("Auto", "all", marks=pytest.mark.slow),
         pytest.param("Explicit", "all", marks=pytest.mark.slow),
     ],
