@@ -1,8 +1,10 @@
 """The documentation is executed, complete and linked."""
 
+import csv
 import importlib
 import re
 import runpy
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -122,6 +124,26 @@ def test_example_learns_the_filter(arguments: list[str]) -> None:
     losses = [float(loss) for loss in re.findall(r"mean squared error (\S+)", done.stdout)]
     assert losses == sorted(losses, reverse=True)
     assert losses[0] > 1
+
+
+def test_the_figures_beside_torch_are_those_measured() -> None:
+    with (pages.ROOT / "benchmarks/results/beside_torch.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    readme = (pages.ROOT / "README.md").read_text(encoding="utf-8")
+    moves = ("max_", "nearest", "bed_", "pixel_")
+    for kind, group in (
+        ("transposed convolution, forward", [row for row in rows if not row["workload"].startswith(moves)]),
+        (
+            "pooling, unpooling, nearest, nails, shuffle, channels first",
+            [row for row in rows if row["workload"].startswith(moves)],
+        ),
+    ):
+        means = [
+            statistics.geometric_mean(float(row[key]) for row in group)
+            for key in ("ratio", "own_threads", "one_thread")
+        ]
+        shown = " | ".join(f"{mean:.2f}\N{MULTIPLICATION SIGN}" for mean in means)
+        assert f"| {kind} | {len(group)} | {shown} |" in readme
 
 
 def test_the_figures_in_the_readme_are_those_measured(monkeypatch: pytest.MonkeyPatch) -> None:
