@@ -100,24 +100,25 @@ def _orders(ndim: int, rank: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     )
 
 
-def _channels_last(x: Any, rank: int) -> bool:
-    """Whether the channels of `x` lie behind its `rank` spatial axes, side by side at every position."""
-    if x.flags.c_contiguous or x.ndim <= rank or not x.flags.aligned:
+def _channels_last(x: Any, plan: Plan) -> bool:
+    """Whether the channels of `x` lie behind its spatial axes, side by side at every position."""
+    if x.flags.c_contiguous or x.ndim <= plan.rank or not x.flags.aligned:
         return False
-    return bool(x.transpose(_orders(x.ndim, rank)[0]).flags.c_contiguous)
+    return bool(x.transpose(_orders(x.ndim, plan.rank)[0]).flags.c_contiguous)
 
 
-def _source(x: Any, rank: int, last: bool) -> Any:
+def _source(x: Any, plan: Plan, last: bool) -> Any:
     """The memory of `x` as kernels read it; of a copy where `x` lies otherwise."""
-    return in_c_order(x.transpose(_orders(x.ndim, rank)[0]) if last else x)
+    return in_c_order(x.transpose(_orders(x.ndim, plan.rank)[0]) if last else x)
 
 
-def _target(out: Any, shape: tuple[int, ...], dtype: Any, rank: int, last: bool) -> tuple[Any, Any]:
+def _target(out: Any, plan: Plan, dtype: Any, last: bool) -> tuple[Any, Any]:
     """Memory that a kernel writes, and the array that this is: `out` itself where it lies so."""
+    shape = plan.output_shape
     if not last:
         target = kernel_target(out, shape, dtype)
         return target, target
-    there, back = _orders(len(shape), rank)
+    there, back = _orders(len(shape), plan.rank)
     seen = None if out is None else out.transpose(there)
     memory = kernel_target(seen, tuple([shape[axis] for axis in there]), dtype)
     return memory, out if memory is seen else memory.transpose(back)
@@ -186,31 +187,31 @@ def move(
     kernel: str, x: ArrayT, plan: Plan, out: ArrayT | None, channels: int = 0, blocks: bool = False
 ) -> ArrayT:
     """Elements from place to place: "nearest", "nails", "decimate", "shuffle", "unshuffle"."""
-    last = _channels_last(x, plan.rank)
-    target, result = _target(out, plan.output_shape, x.dtype, plan.rank, last)
+    last = _channels_last(x, plan)
+    target, result = _target(out, plan, x.dtype, last)
     compiled = compiled_plan(plan, last, channels, blocks)
-    getattr(module.kernels, kernel)(compiled, _source(x, plan.rank, last), target, target.itemsize)
+    getattr(module.kernels, kernel)(compiled, _source(x, plan, last), target, target.itemsize)
     return placed(result, out)
 
 
 def window_sum(y: ArrayT, plan: Plan, dtype: Any, out: ArrayT | None) -> ArrayT:
     """Every block added up, in the order of the definition."""
-    last = _channels_last(y, plan.rank)
-    target, result = _target(out, plan.output_shape, dtype, plan.rank, last)
-    source, code = _source(y, plan.rank, last), dtype_code(y.dtype)
+    last = _channels_last(y, plan)
+    target, result = _target(out, plan, dtype, last)
+    source, code = _source(y, plan, last), dtype_code(y.dtype)
     module.kernels.window_sum(compiled_plan(plan, last), source, target, code, target.itemsize)
     return placed(result, out)
 
 
 def max_pool(x: Any, plan: Plan, taps_dtype: Any, out: tuple[Any, Any]) -> tuple[Any, Any]:
     """The largest of every window, and (unless `taps_dtype` is None) which it was."""
-    last = _channels_last(x, plan.rank)
-    target, values = _target(out[0], plan.output_shape, x.dtype, plan.rank, last)
+    last = _channels_last(x, plan)
+    target, values = _target(out[0], plan, x.dtype, last)
     numbers = taps = None
     if taps_dtype is not None:
-        numbers, taps = _target(out[1], plan.output_shape, taps_dtype, plan.rank, last)
+        numbers, taps = _target(out[1], plan, taps_dtype, last)
     width = 1 if numbers is None else numbers.itemsize
-    source, code = _source(x, plan.rank, last), dtype_code(x.dtype)
+    source, code = _source(x, plan, last), dtype_code(x.dtype)
     module.kernels.pool(compiled_pool_plan(plan, last), source, target, numbers, code, width)
     return placed(values, out[0]), placed(taps, out[1])
 
@@ -222,10 +223,10 @@ def kernel_takes_taps(taps: Any) -> bool:
 
 def max_unpool(values: Any, taps: Any, plan: Plan, duplicates: str, out: Any) -> Any:
     """Values back to where their switches point; None where one points nowhere."""
-    last = _channels_last(values, plan.rank)
-    target, result = _target(out, plan.output_shape, values.dtype, plan.rank, last)
+    last = _channels_last(values, plan)
+    target, result = _target(out, plan, values.dtype, last)
     rule, code = unpool_rule(plan, duplicates, values.dtype)
-    sources = _source(values, plan.rank, last), _source(taps, plan.rank, last)
+    sources = _source(values, plan, last), _source(taps, plan, last)
     compiled = compiled_pool_plan(plan, last)
     good = module.kernels.unpool(compiled, *sources, target, code, taps.itemsize, rule)
     return placed(result, out) if good else None
@@ -241,9 +242,9 @@ def unpool_rule(plan: Plan, duplicates: str, dtype: np.dtype[Any]) -> tuple[int,
 
 def max_gather(x: Any, taps: Any, plan: Plan, out: Any) -> Any:
     """The elements that switches point to; None where one points nowhere."""
-    last = _channels_last(x, plan.rank)
-    target, result = _target(out, plan.output_shape, x.dtype, plan.rank, last)
-    sources = _source(x, plan.rank, last), _source(taps, plan.rank, last)
+    last = _channels_last(x, plan)
+    target, result = _target(out, plan, x.dtype, last)
+    sources = _source(x, plan, last), _source(taps, plan, last)
     good = module.kernels.gather(compiled_pool_plan(plan, last), *sources, target, x.itemsize, taps.itemsize)
     return placed(result, out) if good else None
 
@@ -282,9 +283,9 @@ _RESIZED = frozenset((np.dtype(np.float32), np.dtype(np.float64)))
 
 def resize(x: Any, plan: Plan, up: bool, copy: bool, out: Any) -> Any:
     """One axis after the other, of those that change; the last into `out`."""
-    last = _channels_last(x, plan.rank)
-    target, result = _target(out, plan.output_shape, x.dtype, plan.rank, last)
-    source = _source(x, plan.rank, last)
+    last = _channels_last(x, plan)
+    target, result = _target(out, plan, x.dtype, last)
+    source = _source(x, plan, last)
     passes = compiled_passes(plan, up, last)
     for i, (terms, rows, shape, outer, inner) in enumerate(passes, 1):
         fresh = target if i == len(passes) else empty(shape, x.dtype)

@@ -367,26 +367,16 @@ def resize(
     >>> us.resize(np.array([0.0, 10.0, 20.0]), (4,), convention=[(0.5, 0.25)])
     array([ 5. ,  7.5, 10. , 12.5])
     """
+    words: Any = {
+        "method": method,
+        "convention": convention,
+        "antialias": antialias,
+        "exclude_outside": exclude_outside,
+    }
     if (call := dispatch.door(x)) is not None:
-        words = {
-            "method": method,
-            "convention": convention,
-            "antialias": antialias,
-            "exclude_outside": exclude_outside,
-        }
-        carried = told(method, convention, antialias, exclude_outside)
-        return call("resize", (x,), carried, out, output_size, factor=factor, **words)  # type: ignore[no-any-return]
+        return call("resize", (x,), told(**words), out, output_size, factor=factor, **words)  # type: ignore[no-any-return]
     xp = resized_namespace(x, method)
-    plan = cached_plan(
-        plan_resize,
-        (x.shape,),
-        output_size,
-        factor=factor,
-        method=method,
-        convention=convention,
-        antialias=antialias,
-        exclude_outside=exclude_outside,
-    )
+    plan = cached_plan(plan_resize, (x.shape,), output_size, factor=factor, **words)
     return resize_as_planned(xp, x, plan, out)
 
 
@@ -459,25 +449,16 @@ def resize_transpose(
     >>> us.resize_transpose(np.array([0.0, 4.0, 0.0, 0.0]), (2,))
     array([3., 1.])
     """
+    words: Any = {
+        "method": method,
+        "convention": convention,
+        "antialias": antialias,
+        "exclude_outside": exclude_outside,
+    }
     if (call := dispatch.door(y)) is not None:
-        words = {
-            "method": method,
-            "convention": convention,
-            "antialias": antialias,
-            "exclude_outside": exclude_outside,
-        }
-        carried = told(method, convention, antialias, exclude_outside)
-        return call("resize_transpose", (y,), carried, out, input_size, **words)  # type: ignore[no-any-return]
+        return call("resize_transpose", (y,), told(**words), out, input_size, **words)  # type: ignore[no-any-return]
     xp = transposed_namespace(y, method)
-    plan = cached_plan(
-        plan_resize_transpose,
-        (y.shape,),
-        input_size,
-        method=method,
-        convention=convention,
-        antialias=antialias,
-        exclude_outside=exclude_outside,
-    )
+    plan = cached_plan(plan_resize_transpose, (y.shape,), input_size, **words)
     return resize_transpose_as_planned(xp, y, plan, out)
 
 
